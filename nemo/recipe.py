@@ -1,0 +1,91 @@
+"""How a network is trained and how a module is fine-tuned: plain, hashable settings (method.md 4 and 6.5)."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Precision = Literal["float32", "bfloat16"]
+
+
+def _require(field: str, holds: bool, remedy: str) -> None:
+    if not holds:
+        raise ValueError(f"{field}: {remedy}")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One recipe for every method; the defaults are the published ones (method.md 4.1).
+
+    Attributes:
+        epochs: Passes over the training images; the learning rate follows one cosine over all of them.
+        batch_size: Images per step over *all* workers.
+        lr: Learning rate of the network's own weights.
+        lr_mask: Learning rate of the mask generators; None means the same as `lr`.
+        warmup: Epochs over which the modular terms' weights rise linearly from 0; 0 is the published form.
+        precision: Autocast type of the forward pass; losses and norms are float32 whatever is chosen.
+        validation: Share of the training images held out, on which anything that is selected is selected.
+        exclude_first_masked_layer: Leave the first masked layer out of the objective (method.md 3.3);
+            None takes the method's default.
+        variant: Form of the contrastive loss (method.md 3.2).
+
+    Raises:
+        ValueError: A value is out of range; the text starts with the field's name.
+    """
+
+    epochs: int = 200
+    batch_size: int = 128
+    lr: float = 0.05
+    lr_mask: float | None = None
+    momentum: float = 0.9
+    nesterov: bool = True
+    weight_decay: float = 0.0
+    warmup: int = 0
+    precision: Precision = "float32"
+    channels_last: bool = False
+    augment: bool = True
+    validation: float = 0.0
+    exclude_first_masked_layer: bool | None = None
+    variant: Literal["reference", "masked_exp"] = "reference"
+
+    def __post_init__(self) -> None:
+        _require("epochs", self.epochs >= 1, "must be at least 1")
+        _require("batch_size", self.batch_size >= 2, "must be at least 2, BatchNorm needs two images")
+        _require("lr", self.lr > 0, "must be positive")
+        _require("lr_mask", self.lr_mask is None or self.lr_mask > 0, "must be positive, or left out to equal lr")
+        _require("momentum", 0 <= self.momentum < 1, "must be at least 0 and below 1")
+        _require("nesterov", not self.nesterov or self.momentum > 0, "needs a momentum above 0")
+        _require("weight_decay", self.weight_decay >= 0, "must not be negative")
+        _require("warmup", 0 <= self.warmup <= self.epochs, "must lie between 0 and epochs")
+        _require("validation", 0 <= self.validation < 1, "must be at least 0 and below 1")
+
+
+@dataclass(frozen=True)
+class Finetune:
+    """How a module is fine-tuned on its sub-task (method.md 6.5); the last epoch counts, nothing is selected.
+
+    Attributes:
+        anneal: The cosine's length in units of `epochs`; the published 2.0 never anneals fully (method.md B33).
+
+    Raises:
+        ValueError: A value is out of range; the text starts with the field's name.
+    """
+
+    epochs: int = 10
+    batch_size: int = 128
+    lr: float = 0.05
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    momentum: float = 0.9
+    nesterov: bool = True
+    weight_decay: float = 0.0
+    anneal: float = 2.0
+    augment: bool = True
+    precision: Precision = "float32"
+    channels_last: bool = False
+
+    def __post_init__(self) -> None:
+        _require("epochs", self.epochs >= 0, "must not be negative")
+        _require("batch_size", self.batch_size >= 2, "must be at least 2, BatchNorm needs two images")
+        _require("lr", self.lr > 0, "must be positive")
+        _require("momentum", 0 <= self.momentum < 1, "must be at least 0 and below 1")
+        _require("nesterov", not self.nesterov or self.momentum > 0, "needs a momentum above 0")
+        _require("weight_decay", self.weight_decay >= 0, "must not be negative")
+        _require("anneal", self.anneal >= 1, "must be at least 1")
