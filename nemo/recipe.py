@@ -16,10 +16,11 @@ class Recipe:
     """One recipe for every method; the defaults are the published ones (method.md 4.1).
 
     Attributes:
-        epochs: Passes over the training images; the learning rate follows one cosine over all of them.
+        epochs: Passes over the training images; the learning rate follows one cosine, stepped per epoch.
         batch_size: Images per step over *all* workers.
         lr: Learning rate of the network's own weights.
         lr_mask: Learning rate of the mask generators; None means the same as `lr`.
+        anneal: The cosine's length in units of `epochs`.
         warmup: Epochs over which the modular terms' weights rise linearly from 0; 0 is the published form.
         precision: Autocast type of the forward pass; losses and norms are float32 whatever is chosen.
         validation: Share of the training images held out, on which anything that is selected is selected.
@@ -35,9 +36,11 @@ class Recipe:
     batch_size: int = 128
     lr: float = 0.05
     lr_mask: float | None = None
+    optimizer: Literal["sgd", "adamw"] = "sgd"
     momentum: float = 0.9
     nesterov: bool = True
     weight_decay: float = 0.0
+    anneal: float = 1.0
     warmup: int = 0
     precision: Precision = "float32"
     channels_last: bool = False
@@ -54,6 +57,7 @@ class Recipe:
         _require("momentum", 0 <= self.momentum < 1, "must be at least 0 and below 1")
         _require("nesterov", not self.nesterov or self.momentum > 0, "needs a momentum above 0")
         _require("weight_decay", self.weight_decay >= 0, "must not be negative")
+        _require("anneal", self.anneal >= 1, "must be at least 1")
         _require("warmup", 0 <= self.warmup <= self.epochs, "must lie between 0 and epochs")
         _require("validation", 0 <= self.validation < 1, "must be at least 0 and below 1")
 

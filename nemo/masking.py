@@ -1,0 +1,57 @@
+"""From a backbone to a modular network: one mask generator per maskable layer (method.md 2)."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+
+from torch import Tensor, nn
+
+from nemo.backbones.backbone import Backbone, init_convolutions
+from nemo.layers import ConvMaskGenerator, ConvUnit
+
+
+class ModularNetwork(nn.Module):
+    """A backbone whose maskable layers are masked per sample; made by `make_modular`."""
+
+    def __init__(self, network: Backbone) -> None:
+        super().__init__()
+        self.network = network
+        self.units: tuple[ConvUnit, ...] = tuple(masked_units(network))
+
+    @property
+    def widths(self) -> list[int]:
+        """K_l of every masked layer, in the order of the masks."""
+        return [unit.kernels for unit in self.units]
+
+    def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Maps images `[B, 3, H, W]` to logits `[B, N]` and the sample masks, a list of `[B, K_l]` in [0, 1)."""
+        logits: Tensor = self.network(x)
+        return logits, [unit.take_mask() for unit in self.units]
+
+
+def masked_units(network: nn.Module) -> list[ConvUnit]:
+    """The layers that carry a generator, in the order of their masks: the network's own module order."""
+    return [unit for unit in network.modules() if isinstance(unit, ConvUnit) and unit.mask_generator is not None]
+
+
+def make_modular(backbone: Backbone) -> ModularNetwork:
+    """Gives every maskable layer of a copy of `backbone` a freshly initialised mask generator.
+
+    Weights are kept. Where the backbone has no BatchNorm (SimCNN, ResCNN) the masked layers get one, as published;
+    as the weights of such a network mean nothing under it, its convolutions start afresh (method.md 1.5 and 1.6).
+
+    Returns:
+        A network whose forward returns `(logits, masks)`; the given backbone is not changed.
+    """
+    network = deepcopy(backbone)
+    adds_norm = False
+    for unit in network.modules():
+        if isinstance(unit, ConvUnit) and unit.maskable:
+            if isinstance(unit.norm, nn.Identity):
+                adds_norm = True
+                unit.norm = nn.BatchNorm2d(unit.kernels).to(unit.conv.weight)
+            unit.mask_generator = ConvMaskGenerator(unit.conv.in_channels, unit.kernels).to(unit.conv.weight)
+            unit.record_mask = True
+    if adds_norm:
+        init_convolutions(network)
+    return ModularNetwork(network)
