@@ -1,0 +1,45 @@
+# What people do all day. `make` alone lists it.
+PYTHON ?= python3
+BIN := .venv/bin
+STUDY ?= studies/quickstart.yaml
+
+# Un-compiled packages make every Ray worker compile torch again.
+unexport PYTHONDONTWRITEBYTECODE
+unexport PYTHONHOME PYTHONPATH
+
+.DEFAULT_GOAL := help
+.PHONY: help setup quickstart test test-fast test-slow test-gpu lint format clean
+
+help:  ## List these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+setup:  ## Make or renew the environment in .venv (a moment when nothing changed)
+	@sh scripts/setup.sh "$(PYTHON)"
+
+quickstart: setup  ## Set up, then run studies/quickstart.yaml
+	$(BIN)/nemo run $(STUDY)
+
+test: setup lint  ## Set up, lint, then run every test but the slow and the GPU ones
+	$(BIN)/python -m pytest -m "not slow and not gpu" $(ARGS)
+
+test-fast: setup  ## The tests that need no Ray, browser or kills: under a minute
+	$(BIN)/python -m pytest -m "not (ray or browser or faults or slow or gpu)" $(ARGS)
+
+test-slow: setup  ## The tests that take minutes
+	$(BIN)/python -m pytest -m "slow and not gpu" $(ARGS)
+
+test-gpu: setup  ## The tests that need a CUDA device
+	$(BIN)/python -m pytest -m gpu $(ARGS)
+
+lint: setup  ## Check style, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: setup  ## Mend style and format where a machine can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:  ## Remove the environment and the caches; studies in runs/ stay
+	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find nemo orchestrator tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

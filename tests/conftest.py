@@ -1,0 +1,48 @@
+"""What all tests share: one thread per process, no telemetry, a short temporary storage, programs to drive."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+# Before torch is imported, here and in every process that a test starts: the tests' processes share few cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# The same examples on every run and machine; the time that one takes on a busy machine says nothing.
+settings.register_profile("ci", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("dev", deadline=None, print_blob=True)  # NEMO_HYPOTHESIS=dev: new examples on every run
+settings.load_profile(os.environ.get("NEMO_HYPOTHESIS", "ci"))
+
+
+@pytest.fixture
+def storage() -> Iterator[Path]:
+    """An empty folder with a short path: Ray's sockets lie below it, and a socket's path has at most 107 characters."""
+    with tempfile.TemporaryDirectory(prefix="nemo-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def program() -> Callable[[str], Path]:
+    """Finds a program that Debian packages and Python cannot install: `program("chromium")`.
+
+    Without it the test is skipped, but in CI (`CI=true`) it fails, so that a missing install step cannot go unseen.
+    """
+
+    def find(name: str) -> Path:
+        # Debian leaves initdb and postgres out of the path.
+        folders = [os.environ.get("PATH", ""), *map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin")))]
+        found = shutil.which(name, path=os.pathsep.join(folders))
+        if found:
+            return Path(found)
+        message = f"{name} is not installed; .ci/run lists the Debian packages that the tests use"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+
+    return find
