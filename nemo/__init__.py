@@ -1,0 +1,89 @@
+"""The method: networks that fall apart into per-class modules, in plain PyTorch.
+
+    backbone = nemo.build_backbone("vgg16", num_classes=10)
+    modular = nemo.make_modular(backbone)            # forward: (logits, masks)
+    ...train, then...
+    relevance = nemo.relevance(modular, batches, num_classes=10)
+    masks = nemo.module_masks(relevance.frequencies, threshold=0.9)
+    module = nemo.extract_module(modular, masks, classes=[3, 5])
+
+Names are imported when they are first used, so that `import nemo` needs no torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nemo import flops, masking, metrics, modularizing, objectives, subtasks, surgery
+    from nemo.backbones import build_backbone
+    from nemo.datasets import describe_dataset, load_dataset
+    from nemo.errors import UserError
+    from nemo.evaluation import evaluate, predict, restricted_accuracy
+    from nemo.flops import count_flops, count_parameters
+    from nemo.masking import ModularNetwork, make_modular
+    from nemo.methods import METHODS
+    from nemo.modularizing import Relevance, measure, module_masks, relevance
+    from nemo.recipe import Finetune, Recipe
+    from nemo.reuse import reuse_module
+    from nemo.surgery import extract_module
+    from nemo.training import Trainer, TrainingDiverged, build_network
+
+_HOMES = {
+    "backbones": ("build_backbone",),
+    "datasets": ("describe_dataset", "load_dataset"),
+    "errors": ("UserError",),
+    "evaluation": ("evaluate", "predict", "restricted_accuracy"),
+    "flops": ("count_flops", "count_parameters"),
+    "masking": ("ModularNetwork", "make_modular"),
+    "methods": ("METHODS",),
+    "modularizing": ("Relevance", "measure", "module_masks", "relevance"),
+    "recipe": ("Finetune", "Recipe"),
+    "reuse": ("reuse_module",),
+    "surgery": ("extract_module",),
+    "training": ("Trainer", "TrainingDiverged", "build_network"),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+_MODULES = ("flops", "masking", "metrics", "modularizing", "objectives", "subtasks", "surgery")
+
+__all__ = [
+    "METHODS",
+    "Finetune",
+    "ModularNetwork",
+    "Recipe",
+    "Relevance",
+    "Trainer",
+    "TrainingDiverged",
+    "UserError",
+    "build_backbone",
+    "build_network",
+    "count_flops",
+    "count_parameters",
+    "describe_dataset",
+    "evaluate",
+    "extract_module",
+    "flops",
+    "load_dataset",
+    "make_modular",
+    "masking",
+    "measure",
+    "metrics",
+    "modularizing",
+    "module_masks",
+    "objectives",
+    "predict",
+    "relevance",
+    "restricted_accuracy",
+    "reuse_module",
+    "subtasks",
+    "surgery",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(f"nemo.{_HOME[name]}"), name)
+    if name in _MODULES:
+        return import_module(f"nemo.{name}")
+    raise AttributeError(f"module 'nemo' has no attribute {name!r}")

@@ -34,6 +34,11 @@ def masked_units(network: nn.Module) -> list[ConvUnit]:
     return [unit for unit in network.modules() if isinstance(unit, ConvUnit) and unit.mask_generator is not None]
 
 
+def unmasked_kernels(network: nn.Module) -> int:
+    """Kernels that every module keeps: those of the layers without a generator (method.md B21)."""
+    return sum(u.kernels for u in network.modules() if isinstance(u, ConvUnit) and u.mask_generator is None)
+
+
 def make_modular(backbone: Backbone) -> ModularNetwork:
     """Gives every maskable layer of a copy of `backbone` a freshly initialised mask generator.
 

@@ -1,0 +1,95 @@
+"""Accuracy, loss and sample-level mask metrics of a network on a split (method.md 5.5)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nemo.datasets.dataset import Dataset, Split
+from nemo.distributed import Workers
+from nemo.loader import Loader
+from nemo.metrics import MaskMetrics
+
+BATCH = 128  # the published size; sample-level cohesion and coupling are means over pairs *within* a batch
+
+
+def forward(network: nn.Module, images: Tensor, precision: str) -> tuple[Tensor, list[Tensor]]:
+    """Runs a standard or a modular network, under bf16 autocast where asked: `([B, N], masks)`, no masks if standard."""
+    with torch.autocast(images.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+        output = network(images)
+    return output if isinstance(output, tuple) else (output, [])
+
+
+@torch.no_grad()
+def evaluate(
+    network: nn.Module,
+    split: Split,
+    dataset: Dataset,
+    *,
+    device: torch.device | str = "cpu",
+    precision: str = "float32",
+    channels_last: bool = False,
+    workers: Workers | None = None,
+) -> dict[str, float]:
+    """Evaluates in eval mode, without augmentation; the network's mode is restored.
+
+    Returns:
+        `accuracy` (0..1) and `loss_ce`; of a modular network also `krr`, `cohesion`, `coupling` at sample level and
+        `dead_layers`, the mean number of layers without any relevant unit in a batch.
+    """
+    workers = workers or Workers()
+    training = network.training
+    network.eval()
+    loader = Loader(
+        split,
+        dataset=dataset,
+        batch_size=BATCH,
+        train=False,
+        device=device,
+        channels_last=channels_last,
+        rank=workers.rank,
+        world=workers.world,
+    )
+    totals = torch.zeros(2, dtype=torch.float64, device=device)
+    mask_metrics = MaskMetrics()
+    for batch in loader.epoch():
+        logits, masks = forward(network, batch.images, precision)
+        own = batch.counts[workers.rank]
+        logits, labels = logits[:own].float(), batch.labels[:own]
+        totals[0] += F.cross_entropy(logits, labels, reduction="sum")
+        totals[1] += (logits.argmax(1) == labels).sum()
+        if masks:
+            mask_metrics.update(*workers.gather(masks, batch.labels, batch.counts))
+    network.train(training)
+    loss, correct = (workers.sum(totals) / len(split.labels)).tolist()
+    return {"accuracy": correct, "loss_ce": loss, **mask_metrics.compute()}
+
+
+@torch.no_grad()
+def predict(
+    network: nn.Module, split: Split, dataset: Dataset, *, device: torch.device | str = "cpu", precision: str = "float32"
+) -> Tensor:
+    """The logits of every image of a split, in order: float32 `[n, N]` on the CPU."""
+    training = network.training
+    network.eval()
+    loader = Loader(split, dataset=dataset, batch_size=BATCH, train=False, device=device)
+    logits = [forward(network, batch.images, precision)[0].float().cpu() for batch in loader.epoch()]
+    network.train(training)
+    return torch.cat(logits)
+
+
+def restricted_accuracy(logits: Tensor, labels: Tensor, classes: Sequence[int]) -> float:
+    """Accuracy on the images of some classes, told apart among those classes only (method.md 7).
+
+    Args:
+        logits: Float `[n, N]`, one column per class of the whole task.
+        labels: int64 `[n]`.
+        classes: The sub-task.
+    """
+    chosen = torch.tensor(list(classes))
+    inside = torch.isin(labels, chosen)
+    guesses = chosen[logits[inside][:, chosen].argmax(1)]
+    return float((guesses == labels[inside]).double().mean())

@@ -1,0 +1,116 @@
+"""Putting a module to use: cut it, fine-tune it on its sub-task, and say what it kept (method.md 6.5 and 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nemo.backbones.backbone import Backbone
+from nemo.datasets.dataset import Dataset, select_classes
+from nemo.evaluation import evaluate
+from nemo.flops import count_flops, count_parameters
+from nemo.masking import ModularNetwork, unmasked_kernels
+from nemo.recipe import Finetune, Recipe
+from nemo.surgery import Head, MaskValues, extract_module
+from nemo.training import Trainer
+
+
+@dataclass(frozen=True)
+class Reuse:
+    """A fine-tuned module and its figures.
+
+    Attributes:
+        module: Images `[B, 3, H, W]` to the sub-task's logits `[B, n]`, in the order of the classes.
+        figures: `accuracy` (after fine-tuning) and `accuracy_before_finetuning` (the cut with its trained classifier,
+            told apart among the sub-task's classes), both on the sub-task's test images; `krr` over the maskable and
+            `krr_all` over all kernels; `flops` per image, `parameters`; and the fine-tuning's `history`.
+    """
+
+    module: Backbone
+    figures: dict[str, Any]
+
+
+def subtask_dataset(dataset: Dataset, classes: Sequence[int]) -> Dataset:
+    """The images of some classes, relabelled to their index in the given order."""
+    return replace(
+        dataset,
+        classes=tuple(dataset.classes[c] for c in classes),
+        train=select_classes(dataset.train, classes),
+        test=select_classes(dataset.test, classes),
+    )
+
+
+def reuse_module(
+    modular: ModularNetwork,
+    module_masks: Sequence[Tensor],
+    dataset: Dataset,
+    classes: Sequence[int],
+    *,
+    finetune: Finetune,
+    seed: int,
+    mask_values: MaskValues = "drop",
+    head: Head = "paper",
+    mean_masks: Sequence[Tensor] | None = None,
+    device: torch.device | str = "cpu",
+) -> Reuse:
+    """Cuts the module of `classes`, fine-tunes it for the given number of epochs and takes the last one.
+
+    Nothing is selected, so the test images are only looked at to report.
+
+    Raises:
+        UserError: See `extract_module`.
+        TrainingDiverged: Fine-tuning met a loss that is not finite.
+    """
+    subtask = subtask_dataset(dataset, classes)
+    modular = modular.to(device).eval()
+    if head == "none":
+        raise ValueError("head 'none' has no output per class of the sub-task to fine-tune")
+    before = extract_module(modular, module_masks, classes, mask_values, "slice", mean_masks)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)  # the new head's weights
+        module = extract_module(modular, module_masks, classes, mask_values, head, mean_masks)
+    history = fine_tune(module, subtask, finetune, seed=seed, device=device)
+    kept = sum(int(mask[list(classes)].any(0).sum()) for mask in module_masks)
+    maskable = sum(modular.widths)
+    unmasked = unmasked_kernels(modular)
+    figures = {
+        "accuracy": _test_accuracy(module, subtask, finetune, device),
+        "accuracy_before_finetuning": _test_accuracy(before, subtask, finetune, device),
+        "krr": kept / maskable,
+        "krr_all": (kept + unmasked) / (maskable + unmasked),
+        "flops": count_flops(module, (3, dataset.image_size, dataset.image_size)),
+        "parameters": count_parameters(module),
+        "history": history,
+    }
+    return Reuse(module, figures)
+
+
+def fine_tune(
+    module: Backbone, subtask: Dataset, finetune: Finetune, *, seed: int, device: torch.device | str = "cpu"
+) -> list[dict[str, float]]:
+    """Trains all of a module's parameters on cross-entropy, in place; returns one entry per epoch."""
+    if finetune.epochs == 0:
+        return []
+    trainer = Trainer(
+        module, subtask, "standard", {}, Recipe(**asdict(finetune)), seed=seed, device=device, evaluate=False
+    )
+    while not trainer.done:
+        trainer.run_epoch()
+    return trainer.history
+
+
+def _test_accuracy(module: Backbone, subtask: Dataset, finetune: Finetune, device: torch.device | str) -> float:
+    figures = evaluate(
+        module,
+        subtask.test,
+        subtask,
+        device=device,
+        precision=finetune.precision,
+        channels_last=finetune.channels_last,
+    )
+    return figures["accuracy"]
+

@@ -1,0 +1,240 @@
+"""One training loop for every method, and for the fine-tuning of modules too (method.md 4)."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nemo.backbones import build_backbone
+from nemo.datasets.dataset import Dataset, split_validation
+from nemo.distributed import Workers
+from nemo.evaluation import evaluate, forward
+from nemo.loader import Batch, Loader
+from nemo.masking import make_modular
+from nemo.methods import METHODS
+from nemo.recipe import Recipe
+
+
+class TrainingDiverged(Exception):
+    """A loss was not finite; training on is pointless, and so is trying again with the same settings."""
+
+
+def build_network(
+    backbone: str, method: str, num_classes: int, *, width: float = 1.0, image_size: int = 32, seed: int = 0
+) -> nn.Module:
+    """Builds the network that a method trains, initialised from `seed`; the caller's random state is left alone."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network = build_backbone(backbone, num_classes, width, image_size)
+        return make_modular(network) if METHODS[method].modular else network
+
+
+class Trainer:
+    """Trains a network epoch by epoch; everything that it needs to carry on later is in `state_dict()`.
+
+    Args:
+        network: From `build_network`, or any classifier for the method `standard`; trained in place.
+        dataset: What to train and test on; the recipe's `validation` share is taken from its training images.
+        method: A name of `METHODS`.
+        settings: The method's loss weights and constants; what is missing takes its default.
+        recipe: How to train.
+        seed: Of the split, the order of the images, their augmentation and dropout.
+        device: Where to train.
+        workers: This worker's place among those of one training.
+        evaluate: Whether each epoch ends with an evaluation on the validation and the test images.
+
+    Attributes:
+        epoch: The next epoch to run, from 0.
+        history: One flat dict per finished epoch: `epoch`, `time` (Unix milliseconds), `seconds`, `lr`, and metrics
+            named `train/...`, `validation/...` and `test/...`.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        dataset: Dataset,
+        method: str,
+        settings: Mapping[str, float],
+        recipe: Recipe,
+        *,
+        seed: int,
+        device: torch.device | str = "cpu",
+        workers: Workers | None = None,
+        evaluate: bool = True,
+    ) -> None:
+        self.method = METHODS[method]
+        self.settings = {**self.method.settings, **settings}
+        self.recipe = recipe
+        self.seed = seed
+        self.device = torch.device(device)
+        self.workers = workers or Workers()
+        self.evaluates = evaluate
+        self.dataset = dataset
+        train, self.validation = dataset.train, None
+        if recipe.validation > 0:
+            train, self.validation = split_validation(dataset.train, recipe.validation, seed)
+        self.loader = Loader(
+            train,
+            dataset=dataset,
+            batch_size=recipe.batch_size,
+            train=True,
+            augment=recipe.augment,
+            seed=seed,
+            device=self.device,
+            channels_last=recipe.channels_last,
+            rank=self.workers.rank,
+            world=self.workers.world,
+        )
+        memory_format = torch.channels_last if recipe.channels_last else torch.contiguous_format
+        self.network = network.to(self.device, memory_format=memory_format)  # type: ignore[call-overload]
+        self.model = self.workers.wrap(self.network)
+        self.optimizer = _optimizer(self.network, recipe)
+        self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
+            self.optimizer, T_max=max(1, round(recipe.anneal * recipe.epochs))
+        )
+        self.history: list[dict[str, float]] = []
+
+    @property
+    def epoch(self) -> int:
+        return len(self.history)
+
+    @property
+    def done(self) -> bool:
+        return self.epoch >= self.recipe.epochs
+
+    def run_epoch(self) -> dict[str, float]:
+        """Trains for one epoch, evaluates, and returns the new entry of the history.
+
+        Raises:
+            TrainingDiverged: A loss was not a finite number.
+        """
+        started = time.perf_counter()
+        lr = self.optimizer.param_groups[0]["lr"]
+        with torch.random.fork_rng(devices=_cuda_devices(self.device)):
+            # Dropout must not depend on what ran before, or an interrupted training would go another way.
+            torch.manual_seed(hash((self.seed, self.epoch, self.workers.rank)) % 2**63)
+            metrics = self._train()
+        self.schedule.step()
+        self.workers.share_buffers(self.network)
+        if self.evaluates:
+            metrics |= self._evaluate()
+        entry = {
+            "epoch": float(self.epoch),
+            "time": float(time.time_ns() // 1_000_000),
+            "seconds": time.perf_counter() - started,
+            "lr": lr,
+            **metrics,
+        }
+        self.history.append(entry)
+        return entry
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tensors and plain values only, so that `torch.load(weights_only=True)` reads it back."""
+        return {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "history": self.history,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Carries on from a `state_dict()` of a trainer with the same arguments."""
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.history = list(state["history"])
+
+    def loss(self, batch: Batch, progress: float) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss to run backward on one worker, and the whole batch's terms (this worker's share of cross-entropy).
+
+        Args:
+            batch: This worker's share.
+            progress: Epochs since the start of training, with fractions; drives the warm-up of the modular terms.
+        """
+        logits, masks = forward(self.model, batch.images, self.recipe.precision)
+        own = batch.counts[self.workers.rank]
+        logits, labels = logits[:own].float(), batch.labels[:own]
+        cross_entropy = F.cross_entropy(logits, labels, reduction="sum") / batch.size
+        parts = {"loss_ce": cross_entropy.detach(), "correct": (logits.detach().argmax(1) == labels).sum()}
+        total = cross_entropy
+        if masks:
+            masks, labels = self.workers.gather(masks, batch.labels, batch.counts)
+            first = self._first_masked_layer()
+            ramp = min(1.0, progress / self.recipe.warmup) if self.recipe.warmup else 1.0
+            # Dividing by all layers keeps the gradient of the published form, which counts the first as a constant.
+            share = (len(masks) - first) / len(masks)
+            objective = torch.zeros_like(cross_entropy)
+            for name, (weight, value) in self.method.terms(masks[first:], labels, self.settings, self.recipe).items():
+                objective = objective + ramp * share * weight * value
+                parts[name] = value.detach()
+            parts["objective"] = objective.detach()
+            total = total + objective
+        return total * self.workers.world, parts
+
+    def _first_masked_layer(self) -> int:
+        excluded = self.recipe.exclude_first_masked_layer
+        return int(self.method.excludes_first if excluded is None else excluded)
+
+    def _train(self) -> dict[str, float]:
+        self.model.train()
+        sums: dict[str, Tensor] = {}
+        images = 0
+        for step, batch in enumerate(self.loader.epoch(self.epoch)):
+            loss, parts = self.loss(batch, self.epoch + step / len(self.loader))
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            self.optimizer.step()
+            images += batch.size
+            for name, value in parts.items():  # added up on the device: reading them here would wait for it
+                weighted = value.double() if name == "correct" else value.double() * batch.size
+                sums[name] = sums[name] + weighted if name in sums else weighted
+        for name in ("loss_ce", "correct"):  # the other terms are the whole batch's on every worker already
+            self.workers.sum(sums[name])
+        names = list(sums)
+        means = dict(zip(names, (torch.stack([sums[n] for n in names]) / images).tolist(), strict=True))
+        accuracy = means.pop("correct")
+        means["loss"] = means["loss_ce"] + means.pop("objective", 0.0)
+        bad = [name for name, value in means.items() if not math.isfinite(value)]
+        if bad:
+            raise TrainingDiverged(f"{', '.join(bad)} became {means[bad[0]]} in epoch {self.epoch}: lower lr or the weights.")
+        return {"train/accuracy": accuracy, **{f"train/{name}": value for name, value in means.items()}}
+
+    def _evaluate(self) -> dict[str, float]:
+        metrics: dict[str, float] = {}
+        for name, split in (("validation", self.validation), ("test", self.dataset.test)):
+            if split is not None:
+                values = evaluate(
+                    self.network,
+                    split,
+                    self.dataset,
+                    device=self.device,
+                    precision=self.recipe.precision,
+                    channels_last=self.recipe.channels_last,
+                    workers=self.workers,
+                )
+                metrics |= {f"{name}/{key}": value for key, value in values.items()}
+        return metrics
+
+
+def _cuda_devices(device: torch.device) -> list[torch.device]:
+    return [device] if device.type == "cuda" else []
+
+
+def _optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """Two groups, so that the generators may have a learning rate of their own (method.md 4.1)."""
+    own = [p for name, p in network.named_parameters() if "mask_generator" not in name]
+    generators = [p for name, p in network.named_parameters() if "mask_generator" in name]
+    groups: list[dict[str, Any]] = [{"params": own, "lr": recipe.lr}]
+    if generators:
+        groups.append({"params": generators, "lr": recipe.lr if recipe.lr_mask is None else recipe.lr_mask})
+    if recipe.optimizer == "adamw":
+        return torch.optim.AdamW(groups, weight_decay=recipe.weight_decay)
+    return torch.optim.SGD(
+        groups, momentum=recipe.momentum, nesterov=recipe.nesterov, weight_decay=recipe.weight_decay
+    )

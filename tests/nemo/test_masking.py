@@ -1,0 +1,89 @@
+"""make_modular: generators where method.md 2 puts them, and nothing else changed."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+import nemo
+from nemo.backbones import BACKBONE_NAMES
+from nemo.layers import ConvMaskGenerator
+from nemo.masking import unmasked_kernels
+
+
+def generators(network: nn.Module) -> list[nn.Module]:
+    return [m for m in network.modules() if type(m).__name__.endswith("MaskGenerator")]
+
+
+@pytest.mark.parametrize("name", BACKBONE_NAMES)
+def test_a_hook_on_a_generator_sees_and_replaces_its_mask(name: str) -> None:
+    modular = nemo.make_modular(nemo.build_backbone(name, 10, 0.125)).eval()
+    seen: list[torch.Tensor] = []
+    for generator in generators(modular):
+        generator.register_forward_hook(lambda module, args, out: seen.append(out))
+    x = torch.rand(2, 3, 32, 32)
+    _, masks = modular(x)
+    assert len(seen) == len(masks)
+    assert all(a is b for a, b in zip(seen, masks, strict=True))
+    generators(modular)[0].register_forward_hook(lambda module, args, out: torch.ones_like(out))
+    assert torch.equal(modular(x)[1][0], torch.ones_like(masks[0]))
+
+
+@pytest.mark.parametrize(("kernels", "hidden"), [(64, 64), (127, 127), (128, 64), (512, 256), (2048, 1024)])
+def test_generator_shape_and_initialisation(kernels: int, hidden: int) -> None:
+    torch.manual_seed(0)
+    generator = ConvMaskGenerator(256, kernels)
+    assert generator.squeeze.weight.shape == (hidden, 256)
+    assert generator.squeeze.bias is None
+    assert torch.equal(generator.expand.bias, torch.ones(kernels))
+    assert generator.squeeze.weight.std().item() == pytest.approx((2 / 256) ** 0.5, rel=0.05)
+    assert generator.expand.weight.std().item() == pytest.approx((2 / hidden) ** 0.5, rel=0.05)
+
+
+def test_the_mask_scales_the_normalised_output_before_the_activation() -> None:
+    modular = nemo.make_modular(nemo.build_backbone("vgg16", 10, 0.125)).eval()
+    unit = modular.units[0]
+    x = torch.rand(2, unit.conv.in_channels, 32, 32)
+    expected = torch.relu(unit.norm(unit.conv(x)) * unit.mask_generator(x)[:, :, None, None])  # type: ignore[misc]
+    assert torch.equal(unit(x), expected)
+
+
+def test_the_given_backbone_is_not_changed_and_its_weights_are_kept() -> None:
+    backbone = nemo.build_backbone("resnet18", 10, 0.125)
+    before = copy.deepcopy(backbone.state_dict())
+    modular = nemo.make_modular(backbone)
+    assert not generators(backbone)
+    assert backbone.state_dict().keys() == before.keys()
+    kept = modular.network.state_dict()
+    assert all(torch.equal(value, kept[name]) for name, value in before.items())
+
+
+def test_constant_ones_give_the_original_network() -> None:
+    backbone = nemo.build_backbone("resnet18", 10, 0.125).eval()
+    modular = nemo.make_modular(backbone).eval()
+    for generator in generators(modular):
+        generator.register_forward_hook(lambda module, args, out: torch.ones_like(out))
+    x = torch.rand(3, 3, 32, 32)
+    torch.testing.assert_close(modular(x)[0], backbone(x))
+
+
+@pytest.mark.parametrize("name", ["simcnn", "rescnn"])
+def test_masked_layers_get_a_norm_and_the_first_layer_does_not(name: str) -> None:
+    modular = nemo.make_modular(nemo.build_backbone(name, 10, 0.125))
+    assert all(isinstance(unit.norm, nn.BatchNorm2d) for unit in modular.units)
+    assert isinstance(modular.network.body[0].norm, nn.Identity)
+
+
+def test_a_modular_network_can_be_copied_after_a_forward_pass() -> None:
+    modular = nemo.make_modular(nemo.build_backbone("vgg16", 10, 0.125))
+    modular(torch.rand(2, 3, 32, 32))
+    copied = copy.deepcopy(modular).eval()
+    assert copied.units[0] is not modular.units[0]
+    assert len(copied(torch.rand(2, 3, 32, 32))[1]) == 12
+
+
+def test_unmasked_kernels_are_those_of_the_stem() -> None:
+    assert unmasked_kernels(nemo.make_modular(nemo.build_backbone("resnet18", 10))) == 64
