@@ -1,0 +1,162 @@
+"""A family: all steps of one pair, method and seed, each from a sweep point."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from nemo.methods import METHODS
+from nemo.recipe import Finetune, Recipe
+from nemo.subtasks import subtasks
+from orchestrator.describing import class_number
+from orchestrator.space import LEARNING_RATES, Point
+from orchestrator.step import Step, make_step
+from orchestrator.study import Pair, Study
+
+if TYPE_CHECKING:
+    from nemo.datasets.description import Description
+
+# Raised when the same relevance pass, measure or reuse would give other numbers; part of those steps' keys.
+VERSIONS = {"modularize": 1, "measure": 1, "reuse": 1}
+_INDIFFERENT = {  # recipe fields without a meaning for a method: they must not tell its keys apart
+    "standard": ("lr_mask", "warmup", "exclude_first_masked_layer", "variant"),
+    "mwt": ("variant",),
+}
+
+
+@dataclass(frozen=True)
+class Family:
+    """What the steps of one pair, method and seed have in common.
+
+    Attributes:
+        name: What tells the pair from the study's other pairs, `vgg16/digits`.
+    """
+
+    study: Study
+    pair: Pair
+    method: str
+    seed: int
+    description: Description
+    name: str
+
+    @property
+    def label(self) -> str:
+        """`mwt vgg16/digits seed 0`."""
+        return f"{self.method} {self.name} seed {self.seed}"
+
+    @property
+    def modular(self) -> bool:
+        """Whether the trained networks can be modularized."""
+        return METHODS[self.method].modular
+
+    def train(self, point: Point) -> Step:
+        """The training at a sweep point."""
+        rates = {name: value for name, value in point.items() if name in LEARNING_RATES}
+        chosen = {name: value for name, value in point.items() if name not in LEARNING_RATES}
+        settings = {**self.study.settings_for(self.pair, self.method), **chosen}
+        recipe = self.study.recipe_for(self.pair, self.method, **rates)
+        workers = self.study.resources.training.workers
+        params = {
+            "backbone": self.pair.backbone,
+            "width": self.pair.width,
+            "image_size": self.description.image_size,
+            "num_classes": len(self.description.classes),
+            "dataset": {"name": self.description.name, "options": self.pair.dataset_options},
+            "fingerprint": self.description.fingerprint,
+            "method": self.method,
+            "version": METHODS[self.method].version,
+            "settings": settings,
+            "recipe": self._recipe_params(recipe),
+            "seed": self.seed,
+            "images_per_batchnorm": -(-recipe.batch_size // workers),
+        }
+        words = [f"{name}={value:g}" for name, value in {**settings, **rates}.items()]
+        label = " ".join([self.method, self.name, *words, f"seed {self.seed}"])
+        return make_step("train", params, {}, self._where(self.study.resources.training.model_dump()), label)
+
+    def _recipe_params(self, recipe: Recipe) -> dict[str, Any]:
+        """The recipe with its defaults resolved, and without a say for fields that mean nothing to the method."""
+        fields = dataclasses.asdict(recipe)
+        fields["lr_mask"] = recipe.lr if recipe.lr_mask is None else recipe.lr_mask
+        if recipe.exclude_first_masked_layer is None:
+            fields["exclude_first_masked_layer"] = METHODS[self.method].excludes_first
+        return fields | {name: getattr(Recipe, name) for name in _INDIFFERENT.get(self.method, ())}
+
+    def modularize(self, train: Step) -> Step:
+        """The relevance pass over a training."""
+        return make_step(
+            "modularize",
+            {"version": VERSIONS["modularize"]},
+            {"train": train.key},
+            self._where(self.study.resources.subtask.model_dump()),
+            f"modularize {train.label}",
+        )
+
+    def measure(self, train: Step, modularize: Step, threshold: float) -> Step:
+        """Its modules' metrics at a threshold."""
+        return make_step(
+            "measure",
+            {"version": VERSIONS["measure"], "threshold": threshold},
+            {"train": train.key, "modularize": modularize.key},
+            self._where(self.study.resources.subtask.model_dump()),
+            f"measure {train.label} threshold {threshold:g}",
+        )
+
+    def point_steps(self, point: Point) -> list[Step]:
+        """The training at a point and, if it is modular, its relevance pass and measures."""
+        train = self.train(point)
+        if not self.modular:
+            return [train]
+        modularize = self.modularize(train)
+        return [train, modularize, *(self.measure(train, modularize, each) for each in self.study.thresholds)]
+
+    def reuse_steps(self, point: Point, standard: Step | None) -> list[Step]:
+        """The sub-tasks of the training at a point; `standard` is the standard training of the same pair and seed."""
+        if self.study.subtasks is None or not self.modular:
+            return []
+        train = self.train(point)
+        parents = {"train": train.key, "modularize": self.modularize(train).key}
+        if standard is not None:
+            parents["standard"] = standard.key
+        finetune = dataclasses.asdict(Finetune(**self.study.subtasks.finetune))
+        return [
+            make_step(
+                "reuse",
+                {
+                    "version": VERSIONS["reuse"],
+                    "threshold": threshold,
+                    "classes": list(classes),
+                    "mask_values": self.study.subtasks.mask_values,
+                    "head": self.study.subtasks.head,
+                    "finetune": finetune,
+                    "seed": self.seed,
+                },
+                parents,
+                self._where(self.study.resources.subtask.model_dump()),
+                f"reuse {','.join(map(str, classes))} of {train.label} threshold {threshold:g}",
+            )
+            for threshold in self.study.subtask_thresholds
+            for classes in self.subtask_classes()
+        ]
+
+    def subtask_classes(self) -> list[tuple[int, ...]]:
+        """The classes of every sub-task, ascending, each once."""
+        wanted = self.study.subtasks
+        if wanted is None:
+            return []
+        drawn = subtasks(len(self.description.classes), wanted.sizes, wanted.samples, wanted.seed)
+        for names in wanted.classes:
+            numbers = [class_number(name, self.description) for name in names]
+            drawn.append(tuple(sorted({number for number in numbers if number is not None})))
+        return list(dict.fromkeys(drawn))
+
+    def _where(self, resources: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            "dataset": self.pair.dataset,
+            "image_size": self.pair.image_size,
+            "dataset_options": self.pair.dataset_options,
+            "data_root": self.study.data_root,
+            "resources": dict(resources),
+        }

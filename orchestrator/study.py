@@ -1,0 +1,245 @@
+"""The study: everything that a user describes in one YAML file, typed."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
+
+from nemo.backbones import check_backbone
+from nemo.errors import UserError
+from nemo.methods import METHODS
+from nemo.recipe import Finetune, Recipe
+from orchestrator.keys import canonical
+from orchestrator.space import Point, Sweep, check_settings, read_sweeps
+from orchestrator.study_checks import check_whole
+from orchestrator.validation import (
+    FieldsOf,
+    Model,
+    NoDuplicates,
+    Number,
+    Problems,
+    Whole,
+    checked_fields,
+    field_name,
+    known_fields,
+    valid_fields,
+)
+
+Threshold = Annotated[Number, Field(gt=0, le=1)]
+
+
+class MethodEntry(Model):
+    """What a study sets for one method: some of its settings, and some of the recipe's fields."""
+
+    settings: dict[str, float] = {}
+    recipe: dict[str, Any] = {}
+
+
+def read_methods(data: Any) -> dict[str, MethodEntry]:
+    """Reads `[mwt, nemo]` or `{mwt: {lambda_coh: 0.5, recipe: {warmup: 5}}}`."""
+    problems = Problems()
+    if isinstance(data, list):
+        for position, name in enumerate(data):
+            if name in data[:position]:
+                problems.add(position, text=f"{name} is given twice, remove one.")
+        data = {name if isinstance(name, str) else repr(name): None for name in data}
+    if data is None or data == {}:
+        problems.add(text=f"is empty, name at least one of {', '.join(METHODS)}.")
+        problems.raise_any()
+    entries = {}
+    for name, entry in known_fields(data, list(METHODS), problems, "method").items():
+        if isinstance(entry, MethodEntry):
+            entries[name] = entry
+            continue
+        with problems.under(name):
+            hints: dict[str, Any] = dict.fromkeys(METHODS[name].settings, Number)
+            hints["recipe"] = Annotated[dict[str, Any], FieldsOf(Recipe)]
+            fields = checked_fields({} if entry is None else entry, hints)
+            recipe = fields.pop("recipe", {})
+            check_settings(fields)
+            entries[name] = MethodEntry(settings=fields, recipe=recipe)
+    problems.raise_any()
+    return entries
+
+
+Methods = Annotated[dict[str, MethodEntry], BeforeValidator(read_methods)]
+RecipeFields = Annotated[dict[str, Any], FieldsOf(Recipe)]
+
+
+class Pair(Model):
+    """A backbone and the data set that it is trained on.
+
+    Attributes:
+        width: Multiplier of every hidden width of the backbone.
+        image_size: Images are resized to it, in pixels; None takes the data set's own size.
+        dataset_options: Options of the data set, such as `coarse: true` of `cifar100`.
+        recipe: Fields that differ from the study's recipe for this pair.
+        methods: Settings that differ from the study's methods for this pair.
+    """
+
+    backbone: str
+    dataset: str
+    width: Annotated[Number, Field(gt=0)] = 1.0
+    image_size: Annotated[Whole, Field(ge=1)] | None = None
+    dataset_options: dict[str, Any] = {}
+    recipe: RecipeFields = {}
+    methods: Methods = {}
+
+    @model_validator(mode="after")
+    def _check_backbone(self) -> Self:
+        problems = Problems()
+        try:
+            check_backbone(self.backbone, self.width, self.image_size or 32)
+        except UserError as error:
+            field, _, text = str(error).partition(": ")
+            problems.add(field, text=text)
+        problems.raise_any()
+        return self
+
+    @property
+    def data(self) -> str:
+        """Which data this pair uses: what descriptions are looked up by."""
+        if self.image_size is None and not self.dataset_options:
+            return self.dataset
+        return f"{self.dataset} {canonical({'image_size': self.image_size, 'options': self.dataset_options})}"
+
+
+class Subtasks(Model):
+    """Which sub-tasks modules are cut out for, and how they are fine-tuned (method.md 6.5 and 7).
+
+    Attributes:
+        source: `from` in the file: `every` sweep point, or the `best` of each pair, method and seed.
+        sizes: Numbers of classes.
+        samples: Sub-tasks drawn per size, `all` of them, or the `nested` ones {0, 1}, {0, 1, 2}, ...
+        classes: Sub-tasks given one by one, by class number or name.
+        thresholds: Some of the study's thresholds; None takes the highest.
+    """
+
+    source: Literal["best", "every"] = Field("every", alias="from")
+    sizes: Annotated[list[Annotated[Whole, Field(ge=2)]], NoDuplicates] = []
+    samples: Annotated[Whole, Field(ge=1)] | Literal["all", "nested"] = 10
+    seed: Annotated[Whole, Field(ge=0)] = 0
+    classes: list[Annotated[list[Whole | str], Field(min_length=2), NoDuplicates]] = []
+    thresholds: Annotated[list[Threshold], Field(min_length=1), NoDuplicates] | None = None
+    mask_values: Literal["drop", "keep_generator", "fold_mean"] = "drop"
+    head: Literal["paper", "slice"] = "paper"
+    finetune: Annotated[dict[str, Any], FieldsOf(Finetune)] = {}
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        problems = Problems()
+        if not self.sizes and not self.classes:
+            problems.add("sizes", text="is empty, give the sub-tasks' sizes, or the sub-tasks themselves as classes.")
+        valid_fields(Finetune, self.finetune, problems, lambda field: ("finetune", field))
+        problems.raise_any()
+        return self
+
+
+class Select(Model):
+    """How the best sweep point is chosen on the validation images.
+
+    Attributes:
+        tolerance: A point may be this much less accurate than the standard network, as a fraction.
+    """
+
+    tolerance: Annotated[Number, Field(ge=0, lt=1)] = 0.01
+
+
+class TrainingResources(Model):
+    """What one training gets: workers of data-parallel training, CPU cores and GPUs of each."""
+
+    workers: Annotated[Whole, Field(ge=1)] = 1
+    cpus: Annotated[Number, Field(gt=0)] = 1.0
+    gpus: Annotated[Number, Field(ge=0)] = 0.0
+
+
+class SubtaskResources(Model):
+    """What one modularize or reuse step gets."""
+
+    cpus: Annotated[Number, Field(gt=0)] = 1.0
+    gpus: Annotated[Number, Field(ge=0)] = 0.0
+
+
+class Resources(Model):
+    """What steps may use; never part of a key. `max_concurrent` bounds the trainings at a time."""
+
+    training: TrainingResources = TrainingResources()
+    subtask: SubtaskResources = SubtaskResources()
+    max_concurrent: Annotated[Whole, Field(ge=1)] | None = None
+
+
+class Tracking(Model):
+    """Where MLflow writes; None is the SQLite file in the storage folder, and the study's name."""
+
+    uri: str | None = None
+    experiment: str | None = None
+
+
+class Study(Model):
+    """One study; `load_study_file` reads it from YAML.
+
+    Raises:
+        ValidationError: All of what is wrong, each with its place.
+    """
+
+    name: str
+    pairs: Annotated[list[Pair], Field(min_length=1), NoDuplicates]
+    methods: Methods
+    seeds: Annotated[list[Annotated[Whole, Field(ge=0)]], Field(min_length=1), NoDuplicates] = [0]
+    recipe: RecipeFields = {}
+    sweep: Annotated[dict[str, Sweep], BeforeValidator(read_sweeps)] = {}
+    thresholds: Annotated[list[Threshold], Field(min_length=1), NoDuplicates] = [0.9]
+    subtasks: Subtasks | None = None
+    select: Select = Select()
+    resources: Resources = Resources()
+    tracking: Tracking = Tracking()
+    storage: str | None = None
+    data_root: str | None = None
+    _source: Any = PrivateAttr(None)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        check_whole(self)
+        return self
+
+    def recipe_for(self, pair: Pair, method: str, **changed: float) -> Recipe:
+        """The recipe of one training: the pair's fields win over the method's, and those over the study's."""
+        fields = dict(self.recipe)
+        for layer in self.recipe_layers(pair, method):
+            fields |= layer
+        return Recipe(**{**fields, **changed})
+
+    def recipe_layers(self, pair: Pair, method: str) -> list[dict[str, Any]]:
+        """The recipe fields in the order in which later ones win, after the study's own."""
+        special = pair.methods.get(method, MethodEntry())
+        return [self.methods[method].recipe, pair.recipe, special.recipe]
+
+    def settings_for(self, pair: Pair, method: str) -> dict[str, float]:
+        """The method's settings on a pair before any sweep."""
+        special = pair.methods.get(method, MethodEntry())
+        return {**METHODS[method].settings, **self.methods[method].settings, **special.settings}
+
+    def points(self, method: str) -> list[Point]:
+        """The sweep points of a method that are known beforehand; one empty point without a sweep."""
+        sweep = self.sweep.get(method)
+        return [{}] if sweep is None else sweep.points()
+
+    @property
+    def subtask_thresholds(self) -> list[float]:
+        """The thresholds at which modules are cut out."""
+        if self.subtasks is None:
+            return []
+        return self.subtasks.thresholds or [max(self.thresholds)]
+
+    @property
+    def text(self) -> str:
+        """The study as YAML: as submitted, with overrides applied."""
+        if self._source is not None:
+            return str(self._source.text)
+        return yaml.safe_dump(self.model_dump(mode="json", by_alias=True, exclude_unset=True), sort_keys=False)
+
+    def where(self, *place: str | int) -> str:
+        """`file:line: field` of a place in the file that the study was read from."""
+        return field_name(place) if self._source is None else str(self._source.where(place))

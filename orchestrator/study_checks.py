@@ -1,0 +1,100 @@
+"""What can only be checked across the parts of a study."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from nemo.methods import METHODS
+from nemo.recipe import Recipe
+from orchestrator.validation import Place, Problems, valid_fields
+
+if TYPE_CHECKING:
+    from orchestrator.study import Pair, Study
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def check_whole(study: Study) -> None:
+    """Checks what lies between the parts: methods, recipes, thresholds, what selects needs validation images.
+
+    Raises:
+        ValidationError: All of what is wrong.
+    """
+    problems = Problems()
+    if not _NAME.fullmatch(study.name):
+        text = f"{study.name!r} names a folder, use 1 to 64 letters, digits, '.', '_' or '-', a letter or digit first."
+        problems.add("name", text=text)
+    for name in study.sweep:
+        if name not in study.methods:
+            problems.add("sweep", name, text=f"{name} is none of the study's methods, add it there or drop its sweep.")
+        threshold = study.sweep[name].threshold
+        if threshold is not None and threshold not in study.thresholds:
+            text = f"{threshold} is none of the study's thresholds, add it there."
+            problems.add("sweep", name, "threshold", text=text)
+    for position, pair in enumerate(study.pairs):
+        for name in pair.methods:
+            if name not in study.methods:
+                text = f"{name} is none of the study's methods, add it there or remove it."
+                problems.add("pairs", position, "methods", name, text=text)
+    _check_recipes(study, problems)
+    _check_subtasks(study, problems)
+    problems.raise_any()
+
+
+def _check_recipes(study: Study, problems: Problems) -> None:
+    """Builds the recipe of every training; a problem is told once, where its field was set."""
+    told: set[Place] = set()
+    for position, pair in enumerate(study.pairs):
+        for method in study.methods:
+            layers = _layers(study, position, pair, method)
+            fields: dict[str, Any] = {name: value for _, layer in layers for name, value in layer.items()}
+
+            def place(field: str, layers: list[tuple[Place, dict[str, Any]]] = layers) -> Place | None:
+                where = next((at for at, layer in reversed(layers) if field in layer), ("recipe",))
+                fresh = (*where, field) not in told
+                told.add((*where, field))
+                return (*where, field) if fresh else None
+
+            try:
+                recipe = Recipe(**fields)
+            except ValueError:
+                valid_fields(Recipe, fields, problems, place)
+                continue
+            workers = study.resources.training.workers
+            if recipe.batch_size < 2 * workers and (spot := place("batch_size")):
+                text = f"{recipe.batch_size} leaves less than 2 images for each of {workers} workers, raise it."
+                problems.add(*spot, text=text)
+            if recipe.validation > 0:
+                continue
+            if method in study.sweep and study.sweep[method].search and (spot := place("validation")):
+                problems.add(*spot, text=f"is 0, but the search for {method} selects on validation images: give 0.1.")
+            if _selects(study, method) and (spot := place("validation")):
+                text = "is 0, but `subtasks: {from: best}` selects on validation images: give 0.1, or `from: every`."
+                problems.add(*spot, text=text)
+
+
+def _selects(study: Study, method: str) -> bool:
+    return study.subtasks is not None and study.subtasks.source == "best" and METHODS[method].modular
+
+
+def _layers(study: Study, position: int, pair: Pair, method: str) -> list[tuple[Place, dict[str, Any]]]:
+    places: list[Place] = [
+        ("methods", method, "recipe"),
+        ("pairs", position, "recipe"),
+        ("pairs", position, "methods", method, "recipe"),
+    ]
+    return [(("recipe",), study.recipe), *zip(places, study.recipe_layers(pair, method), strict=True)]
+
+
+def _check_subtasks(study: Study, problems: Problems) -> None:
+    if study.subtasks is None:
+        return
+    if not any(METHODS[method].modular for method in study.methods):
+        modular = [name for name, method in METHODS.items() if method.modular]
+        text = f"need a modular network to cut, add {' or '.join(modular)} to methods."
+        problems.add("subtasks", text=text)
+    for position, threshold in enumerate(study.subtasks.thresholds or []):
+        if threshold not in study.thresholds:
+            text = f"{threshold} is none of the study's thresholds, add it there."
+            problems.add("subtasks", "thresholds", position, text=text)

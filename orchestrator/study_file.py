@@ -1,0 +1,81 @@
+"""Reads a study file; what is wrong with it is said at once, each with its line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+from pydantic import ValidationError
+
+from nemo.errors import UserError
+from orchestrator.overrides import Override, apply_overrides
+from orchestrator.study import Study
+from orchestrator.validation import Place, field_name, sentence
+from orchestrator.yaml_source import parse_yaml
+
+
+class Source:
+    """Where a study came from: the file with its lines, and the overrides.
+
+    Attributes:
+        text: What was submitted; with overrides, the file's content with them applied.
+    """
+
+    def __init__(self, file: str, text: str, root: yaml.Node, overrides: list[Override]) -> None:
+        self._file = file
+        self._root = root
+        self._overrides = overrides
+        self.text = text
+
+    def where(self, place: Place) -> str:
+        """`file:line: field`, or the override that set the field."""
+        for override in reversed(self._overrides):
+            if place[: len(override.place)] == override.place:
+                return f"--set {override.text}: {field_name(place)}"
+        return f"{self._file}:{_line(self._root, place)}: {field_name(place) or 'study'}"
+
+
+def _line(node: yaml.Node, place: Place) -> int:
+    """The line of a place, or of the closest thing around it that the file has, counted from 1."""
+    line = node.start_mark.line
+    for part in place:
+        if isinstance(node, yaml.MappingNode):
+            found = [(name, value) for name, value in node.value if getattr(name, "value", None) == str(part)]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            found = [(node.value[part], node.value[part])]
+        elif isinstance(node, yaml.SequenceNode):
+            found = [(item, item) for item in node.value if getattr(item, "value", None) == part]
+        else:
+            found = []
+        if not found:
+            break
+        line = found[-1][0].start_mark.line
+        node = found[-1][1]
+    return line + 1
+
+
+def load_study_file(path: str | Path, overrides: list[str] | None = None) -> Study:
+    """Reads and checks a study file.
+
+    Args:
+        path: The YAML file.
+        overrides: `key=value` texts, the key a dotted path (`recipe.epochs=5`, `pairs.0.width=0.5`), the value YAML.
+
+    Raises:
+        UserError: All of what is wrong, one line each: `file:line: field: what is wrong and the remedy`.
+    """
+    file = str(path)
+    root, data, text = parse_yaml(Path(path))
+    if not isinstance(data, dict):
+        raise UserError(f"{file}:1: study: should be a mapping of name, pairs, methods; see studies/quickstart.yaml.")
+    data, applied = apply_overrides(data, overrides or [])
+    if applied:
+        text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
+    source = Source(file, text, root, applied)
+    try:
+        study = Study.model_validate(data)
+    except ValidationError as errors:
+        lines = [f"{source.where(error['loc'])}: {sentence(error)}" for error in errors.errors(include_url=False)]
+        raise UserError("\n".join(dict.fromkeys(lines))) from None
+    study._source = source
+    return study
