@@ -1,0 +1,235 @@
+"""From a trained modular network to module masks at any threshold (method.md 5.1, 5.2)."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn.functional import one_hot
+
+from nemo import metrics
+from nemo.bits import pack_bits
+from nemo.errors import UserError
+
+_FORMAT = {"format": "nemo.relevance", "version": "1"}
+_STEP = Fraction(1, 20)  # by which the threshold is lowered for a layer that would keep nothing
+
+
+@dataclass(frozen=True)
+class Relevance:
+    """What one pass over the training images tells about every kernel; all thresholds follow from it.
+
+    Attributes:
+        counts: Per layer, int64 `[N, K_l]`: samples of the class to which the kernel is relevant.
+        samples: int64 `[N]`: samples of the class.
+        mean_masks: Per layer, float32 `[N, K_l]`: mean mask value over the class's samples.
+        packed: uint8 `[n, ceil(K / 8)]`: every sample's relevant kernels, layers concatenated, see `nemo.bits`.
+        labels: int64 `[n]`.
+    """
+
+    counts: list[Tensor]
+    samples: Tensor
+    mean_masks: list[Tensor]
+    packed: Tensor
+    labels: Tensor
+
+    @property
+    def frequencies(self) -> list[Tensor]:
+        """Per layer, float64 `[N, K_l]`: share of the class's samples to which the kernel is relevant."""
+        return [count.double() / self.samples[:, None] for count in self.counts]
+
+    @property
+    def widths(self) -> list[int]:
+        """K_l of every layer."""
+        return [count.shape[1] for count in self.counts]
+
+
+def relevance(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], num_classes: int) -> Relevance:
+    """Runs a modular network once over images and counts which kernels are relevant to which class.
+
+    A kernel is relevant to a sample where its mask is positive. The network runs in eval mode, without gradients and
+    autocast, and gets its training mode back. On the network's device stay the sums, and one bit per sample and kernel.
+
+    Args:
+        network: Its forward returns `(logits, masks)`, `masks` a list of `[B, K_l]`.
+        batches: Images and their classes `[B]`, without augmentation.
+        num_classes: N.
+
+    Returns:
+        The relevance, on the CPU.
+
+    Raises:
+        UserError: A class has no sample.
+    """
+    modes = [(module, module.training) for module in network.modules()]
+    network.eval()
+    counts: list[Tensor] = []
+    sums: list[Tensor] = []
+    packed, all_labels = [], []
+    try:
+        with torch.no_grad():
+            for images, labels in batches:
+                with torch.autocast(images.device.type, enabled=False):
+                    masks = network(images)[1]
+                    if not counts:
+                        counts = [mask.new_zeros(num_classes, mask.shape[1], dtype=torch.int64) for mask in masks]
+                        sums = [mask.new_zeros(num_classes, mask.shape[1], dtype=torch.float64) for mask in masks]
+                    members = one_hot(labels.to(masks[0].device), num_classes).T.float()  # [N, B]
+                    for count, total, mask in zip(counts, sums, masks, strict=True):
+                        count += (members @ (mask > 0).float()).long()
+                        total += members.double() @ mask.double()
+                    packed.append(pack_bits(torch.cat([mask > 0 for mask in masks], dim=1)))
+                    all_labels.append(labels)
+    finally:
+        for module, mode in modes:
+            module.training = mode
+    samples = _class_sizes(all_labels, num_classes)
+    return Relevance(
+        counts=[count.cpu() for count in counts],
+        samples=samples,
+        mean_masks=[(total.cpu() / samples[:, None]).float() for total in sums],
+        packed=torch.cat(packed).cpu(),
+        labels=torch.cat(all_labels).cpu(),
+    )
+
+
+def _class_sizes(labels: Sequence[Tensor], num_classes: int) -> Tensor:
+    samples = torch.zeros(num_classes, dtype=torch.int64)
+    for batch in labels:
+        samples += torch.bincount(batch.cpu(), minlength=num_classes)
+    missing = (samples == 0).nonzero()[:, 0].tolist()
+    if missing:
+        raise UserError(
+            f"modularizing: no training image of class {', '.join(map(str, missing))} of {num_classes}, "
+            "add images or leave the class out of the data set"
+        )
+    return samples
+
+
+def module_masks(frequencies: Sequence[Tensor], threshold: float) -> list[Tensor]:
+    """The kernels that each class's module keeps (method.md 5.2, clean rule).
+
+    Layer by layer a module keeps the kernels with a frequency of at least the threshold. Where there is none, the
+    threshold falls in steps of 0.05 down to 0.05; where there is still none, the ceil(5 %) most frequent kernels stay,
+    the first of equals.
+
+    Args:
+        frequencies: Per layer, `[N, K_l]`; compared in their own floating type.
+        threshold: Above 0, at most 1.
+
+    Returns:
+        Per layer, bool `[N, K_l]` with at least one kernel per class.
+
+    Raises:
+        UserError: The threshold is out of range, or a frequency is not a number.
+    """
+    return [mask for mask, _ in _masks(frequencies, threshold)]
+
+
+def fallback_layers(frequencies: Sequence[Tensor], threshold: float) -> list[tuple[int, int]]:
+    """The (class, layer) pairs without a kernel at any threshold, where `module_masks` takes the most frequent ones."""
+    fallen = torch.stack([~reached for _, reached in _masks(frequencies, threshold)], dim=1)  # [N, L]
+    return [(label, layer) for label, layer in fallen.nonzero().tolist()]
+
+
+def _masks(frequencies: Sequence[Tensor], threshold: float) -> list[tuple[Tensor, Tensor]]:
+    """Per layer: bool `[N, K_l]`, and bool `[N]`, whether any threshold was reached."""
+    schedule = _schedule(threshold)
+    masks = []
+    for frequency in frequencies:
+        if not frequency.is_floating_point():
+            frequency = frequency.double()
+        if frequency.isnan().any():
+            raise UserError("modularizing: a frequency is not a number, every class needs at least one sample")
+        # In the frequencies' type, so that a float32 4500 / 5000 meets a threshold of 0.9.
+        levels = torch.tensor(schedule, dtype=torch.float64, device=frequency.device).to(frequency.dtype)
+        met = frequency.amax(dim=1, keepdim=True) >= levels  # [N, levels]
+        reached = met.any(dim=1)
+        level = levels[met.int().argmax(dim=1)]  # the first that is met
+        order = frequency.argsort(dim=1, descending=True, stable=True)
+        most_frequent = order[:, : max(1, (frequency.shape[1] + 19) // 20)]
+        fallback = torch.zeros_like(frequency, dtype=torch.bool).scatter_(1, most_frequent, True)
+        masks.append((torch.where(reached[:, None], frequency >= level[:, None], fallback), reached))
+    return masks
+
+
+def _schedule(threshold: float) -> list[float]:
+    """The thresholds to try, each the float nearest to its decimal: repeated subtraction of 0.05 would drift."""
+    try:
+        exact = Fraction(str(threshold))
+    except ValueError:
+        exact = Fraction(0)
+    if not 0 < exact <= 1:
+        raise UserError(f"threshold: {threshold} lies outside (0, 1], choose a share of a class's samples such as 0.9")
+    lowered = (exact - step * _STEP for step in range(1, 20))
+    return [float(exact), *(float(level) for level in lowered if level >= _STEP)]
+
+
+def measure(
+    relevance: Relevance, threshold: float, unmasked: int = 0, device: torch.device | str | None = None
+) -> dict[str, Any]:
+    """The module-level metrics at one threshold (method.md 5.3), as plain numbers and lists.
+
+    Args:
+        relevance: What `relevance` returned.
+        threshold: See `module_masks`.
+        unmasked: Kernels of the layers without a generator; they enter `krr_all` as kept (method.md B21).
+        device: Where to multiply; None is the CPU.
+
+    Returns:
+        `threshold`, `krr`, `krr_all`, `class_krr` (per class), `cohesion`, `coupling`, `fallback_layers` (lists of
+        class and layer) and `empty_unions` (sample pairs without a relevant kernel, which count as similarity 1).
+
+    Raises:
+        UserError: See `module_masks`.
+    """
+    frequencies = relevance.frequencies
+    masks = module_masks(frequencies, threshold)
+    cohesion, empty_unions = metrics.cohesion_packed(relevance.packed, relevance.labels, masks, device)
+    return {
+        "threshold": float(threshold),
+        "krr": metrics.kernel_retention_rate(masks),
+        "krr_all": metrics.kernel_retention_rate(masks, unmasked),
+        "class_krr": metrics.class_retention_rates(masks),
+        "cohesion": cohesion,
+        "coupling": metrics.coupling(masks),
+        "fallback_layers": [list(pair) for pair in fallback_layers(frequencies, threshold)],
+        "empty_unions": empty_unions,
+    }
+
+
+def save_relevance(relevance: Relevance, path: str | Path) -> None:
+    """Writes a relevance to one safetensors file."""
+    tensors = {"samples": relevance.samples, "packed": relevance.packed, "labels": relevance.labels}
+    for layer, (count, mean) in enumerate(zip(relevance.counts, relevance.mean_masks, strict=True)):
+        tensors[f"counts.{layer}"] = count
+        tensors[f"mean_masks.{layer}"] = mean
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, str(path), {**_FORMAT})
+
+
+def load_relevance(path: str | Path) -> Relevance:
+    """Reads what `save_relevance` wrote.
+
+    Raises:
+        UserError: The file is missing, damaged or of another kind.
+    """
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            if (file.metadata() or {}) != _FORMAT:
+                raise UserError(f"{path}: is no relevance file of this version, run the modularizing step again")
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{path}: cannot be read ({error}), delete it and run the modularizing step again") from error
+    layers = sum(name.startswith("counts.") for name in tensors)
+    return Relevance(
+        counts=[tensors[f"counts.{layer}"] for layer in range(layers)],
+        samples=tensors["samples"],
+        mean_masks=[tensors[f"mean_masks.{layer}"] for layer in range(layers)],
+        packed=tensors["packed"],
+        labels=tensors["labels"],
+    )
