@@ -1,0 +1,178 @@
+"""The command line: each verb is thin, and imports what it needs when it is called."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from enum import StrEnum
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nemo.errors import UserError
+from orchestrator.storage import find_study, known_studies, storage_root
+
+if TYPE_CHECKING:
+    from orchestrator.report.frames import Frames
+
+app = typer.Typer(
+    name="nemo",
+    help="Train networks that fall apart into modules, sweep, cut out sub-task networks, and compare every run.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="The study file (YAML).", show_default=False)]
+StudyName = Annotated[str, typer.Argument(metavar="NAME", help="The study's name.", show_default=False)]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Another value for a field, such as recipe.epochs=5; repeatable."),
+]
+Storage = Annotated[
+    Path | None,
+    typer.Option("--storage", help="Folder of the studies; $NEMO_STORAGE, or runs, where it is not given."),
+]
+
+
+class Format(StrEnum):
+    """What a report can be written as."""
+
+    terminal = "terminal"
+    md = "md"
+    json = "json"
+
+
+@app.command()
+def run(
+    study: StudyFile,
+    overrides: Overrides = None,
+    storage: Storage = None,
+    address: Annotated[
+        str | None,
+        typer.Option(help="A running Ray head; without it, nemo starts and ends its own."),
+    ] = None,
+) -> None:
+    """Run a study here, or on the cluster at --address; a study that was started before carries on."""
+    from orchestrator.report.rendering import print_report
+    from orchestrator.run import run_study
+
+    folder = run_study(study, overrides or [], storage, address)
+    print_report(_frames(folder), sys.stdout)
+    option = "" if storage is None else f" --storage {storage}"
+    typer.echo(f"Next: nemo ui{option}   (every run in MLflow)   or   nemo report {folder.name}{option} --format md")
+    _exit_on_failures(folder)
+
+
+@app.command()
+def plan(study: StudyFile, overrides: Overrides = None, storage: Storage = None) -> None:
+    """Show what would run: steps by kind, what is finished, and how long the rest takes; touches nothing."""
+    from rich.console import Console
+
+    from orchestrator.ledger import Ledger
+    from orchestrator.overview import overview, print_overview
+    from orchestrator.study_file import load_study_file
+
+    wanted = load_study_file(study, overrides or [])
+    ledger = Ledger(storage_root(storage or wanted.storage) / wanted.name, readonly=True)
+    print_overview(overview(wanted, ledger), Console(highlight=False))
+
+
+@app.command()
+def status(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="The study; all of them without it.")] = None,
+    storage: Storage = None,
+) -> None:
+    """Show how far studies are, from their ledgers alone; also while they run, also from another terminal."""
+    from rich.console import Console
+
+    from orchestrator.overview import print_overview, study_overview
+
+    root = storage_root(storage)
+    names = known_studies(root) if name is None else [name]
+    if not names:
+        typer.echo(f"no study has been run under {str(root)!r} yet")
+    for each in names:
+        print_overview(study_overview(find_study(root, each)), Console(highlight=False))
+
+
+@app.command()
+def report(
+    name: StudyName,
+    format: Annotated[Format, typer.Option(help="Tables for a terminal, Markdown, or JSON with every row.")] = (
+        Format.terminal
+    ),
+    storage: Storage = None,
+) -> None:
+    """Show what a study found so far."""
+    from orchestrator.report.rendering import as_json, as_markdown, print_report
+
+    frames = _frames(find_study(storage_root(storage), name))
+    if format is Format.terminal:
+        print_report(frames, sys.stdout)
+    else:
+        sys.stdout.write(as_json(frames) + "\n" if format is Format.json else as_markdown(frames))
+
+
+@app.command()
+def ui(
+    storage: Storage = None,
+    port: Annotated[
+        int | None,
+        typer.Option(min=1, max=65535, help="The port; 5000 where it is free, else any."),
+    ] = None,
+    uri: Annotated[
+        str | None,
+        typer.Option(help="Another MLflow database, such as postgresql://..., in place of the storage's own."),
+    ] = None,
+) -> None:
+    """Open the MLflow page on this store, for this machine only, until Ctrl-C."""
+    from orchestrator.ui import serving
+
+    signal.signal(signal.SIGTERM, _as_interrupt)
+    with serving(storage_root(storage), uri, port) as (url, server):
+        typer.echo(f"MLflow is at {url}   (Ctrl-C ends it)")
+        sys.stdout.flush()
+        code = server.wait()
+    raise UserError(f"the MLflow server ended by itself with exit code {code}; start it again")
+
+
+def main() -> None:
+    """Run the command line: exit code 2 and one sentence for what the user can mend, 130 for Ctrl-C."""
+    try:
+        app()
+    except UserError as error:
+        print(f"nemo: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except SystemExit as end:
+        # Typer turns a Ctrl-C into its Abort and exit code 1.
+        raise SystemExit(130) from None if isinstance(end.__context__, typer.Abort) else end
+
+
+def _as_interrupt(number: int, frame: FrameType | None) -> Any:
+    raise KeyboardInterrupt
+
+
+def _frames(folder: Path) -> Frames:
+    from orchestrator.ledger import Ledger
+    from orchestrator.report.frames import read_frames
+
+    return read_frames(Ledger(folder, readonly=True), folder.name)
+
+
+def _exit_on_failures(folder: Path) -> None:
+    from orchestrator.overview import study_overview
+
+    failures = study_overview(folder).failures
+    for failure in failures:
+        print(f"failed: {failure['label']}: {failure['reason']}", file=sys.stderr)
+    if failures:
+        raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    main()

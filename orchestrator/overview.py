@@ -1,0 +1,129 @@
+"""How far a study is: its plan against its ledger, counted; for `nemo plan` and `nemo status`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from nemo.errors import UserError
+from orchestrator.ledger import Ledger
+from orchestrator.plan import Plan, plan
+from orchestrator.progress import KINDS
+from orchestrator.study import Study
+
+
+@dataclass(frozen=True)
+class Count:
+    """The steps of one kind.
+
+    Attributes:
+        known: How many the study has as far as is known, finished ones included.
+        up_to: How many more there may be, depending on results that are still missing.
+        seconds: Mean seconds of a finished step of this kind; None before the first.
+    """
+
+    kind: str
+    known: int
+    up_to: int
+    finished: int
+    failed: int
+    seconds: float | None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """For everything that may still run, one step after the other; None where nothing tells how long one takes."""
+        left = self.known + self.up_to - self.finished
+        return 0.0 if not left else None if self.seconds is None else left * self.seconds
+
+
+@dataclass(frozen=True)
+class Overview:
+    """A study's steps by kind, and the failures of those that are not finished."""
+
+    study: str
+    counts: list[Count]
+    failures: Sequence[Mapping[str, Any]]
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left to run."""
+        return all(count.finished == count.known and not count.up_to for count in self.counts)
+
+
+def overview(study: Study, ledger: Ledger) -> Overview:
+    """Count a study's steps; touches nothing.
+
+    Raises:
+        UserError: A data set is unknown, missing or does not suit the study.
+    """
+    from orchestrator.describing import check_study, describe
+
+    descriptions = describe(study)
+    check_study(study, descriptions)
+    return count(study.name, plan(study, ledger, descriptions), ledger)
+
+
+def count(name: str, planned: Plan, ledger: Ledger) -> Overview:
+    """The plan's steps by kind against the ledger."""
+    failed = ledger.failures()
+    counts = []
+    for kind, known in planned.counts().items():
+        keys = {step.key for step in planned.steps if step.kind == kind}
+        seconds = [document["seconds"] for _, document in ledger.results() if document["kind"] == kind]
+        finished = sum(ledger.get(key) is not None for key in keys)
+        mean = fmean(seconds) if seconds else None
+        counts.append(Count(kind, known, planned.up_to[kind], finished, len(keys & failed.keys()), mean))
+    failures = [failed[step.key] for step in planned.steps if step.key in failed]
+    return Overview(name, counts, failures)
+
+
+def study_overview(folder: Path) -> Overview:
+    """The overview of a study that was started, from its folder alone.
+
+    Raises:
+        UserError: Its data cannot be described here, or its study file is damaged.
+    """
+    from orchestrator.study_file import load_study_file
+
+    submitted = folder / "study.yaml"
+    if not submitted.exists():
+        raise UserError(f"{submitted}: is missing; run the study again, its finished steps are kept")
+    return overview(load_study_file(submitted), Ledger(folder, readonly=True))
+
+
+def print_overview(shown: Overview, console: Console) -> None:
+    """A table of the counts, the time that is left, and the failures."""
+    table = Table(title=shown.study, title_justify="left")
+    for column in ("Steps", "Planned", "Up to", "Finished", "Failed", "Seconds each", "Time left"):
+        table.add_column(column, justify="left" if column == "Steps" else "right")
+    for each in shown.counts:
+        if each.known or each.up_to:
+            numbers = (each.known, each.known + each.up_to if each.up_to else "", each.finished, each.failed or "")
+            mean = "" if each.seconds is None else f"{each.seconds:.1f}"
+            table.add_row(KINDS[each.kind], *map(str, numbers), mean, duration(each.seconds_left))
+    console.print(table)
+    left = [each.seconds_left for each in shown.counts]
+    known = [seconds for seconds in left if seconds is not None]
+    if shown.done:
+        console.print("Everything is finished.")
+    elif len(known) == len(left):
+        console.print(f"About {duration(sum(known))} are left, one step after the other.")
+    else:
+        console.print("No estimate yet: it needs one finished step of every kind.")
+    for failure in shown.failures:
+        console.print(f"failed: {failure['label']}: {failure['reason']}", markup=False, soft_wrap=True)
+
+
+def duration(seconds: float | None) -> str:
+    """`45 s`, `12 min`, `3.5 h`; a question mark for what is not known."""
+    if seconds is None:
+        return "?"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,142 @@
+"""The results of a ledger as polars frames: one row per training, per threshold and per sub-task."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from orchestrator.ledger import Ledger
+from orchestrator.step import Kind
+
+Row = dict[str, Any]
+Record = Mapping[str, Any]
+
+TRAINING: dict[str, Any] = {
+    "key": pl.String,
+    "method": pl.String,
+    "backbone": pl.String,
+    "dataset": pl.String,
+    "width": pl.Float64,
+    "settings": pl.String,
+    "seed": pl.Int64,
+    "accuracy": pl.Float64,
+    "validation_accuracy": pl.Float64,
+    "parameters": pl.Int64,
+    "flops": pl.Float64,
+}
+"""`settings` are the method's and the swept learning rates, as text such as `alpha=1 temperature=0.2`."""
+
+MODULARIZATION: dict[str, Any] = {
+    **{name: TRAINING[name] for name in ("key", "method", "backbone", "dataset", "width", "settings", "seed")},
+    "training": pl.String,
+    "accuracy": pl.Float64,
+    "validation_accuracy": pl.Float64,
+    "threshold": pl.Float64,
+    "krr": pl.Float64,
+    "cohesion": pl.Float64,
+    "coupling": pl.Float64,
+}
+"""`accuracy` is the whole modular network's, on the test images; `training` is its key."""
+
+SUBTASK: dict[str, Any] = {
+    **{name: TRAINING[name] for name in ("key", "method", "backbone", "dataset", "width", "settings", "seed")},
+    "training": pl.String,
+    "threshold": pl.Float64,
+    "classes": pl.List(pl.Int64),
+    "accuracy": pl.Float64,
+    "accuracy_before_finetuning": pl.Float64,
+    "standard_accuracy": pl.Float64,
+    "krr": pl.Float64,
+    "flops": pl.Float64,
+    "flops_reduction": pl.Float64,
+}
+"""`accuracy` is the module's after fine-tuning, on the test images of its classes, as all three accuracies are."""
+
+
+_BELOW: tuple[tuple[Kind, dict[str, Any]], ...] = (("measure", MODULARIZATION), ("reuse", SUBTASK))
+
+
+@dataclass(frozen=True)
+class Frames:
+    """A study's results; columns as `TRAINING`, `MODULARIZATION` and `SUBTASK` name them."""
+
+    study: str
+    trainings: pl.DataFrame
+    modularizations: pl.DataFrame
+    subtasks: pl.DataFrame
+
+
+def read_frames(ledger: Ledger, study: str) -> Frames:
+    """Read every finished result of a study once; a result whose training has been lost is left out."""
+    records = dict(ledger.results("train"))
+    changed = _changed_recipe_fields(list(records.values()))
+    trainings = {key: _training(record, changed) for key, record in records.items()}
+    modularizations, subtasks = (
+        [
+            _below(record, trainings[record["parents"]["train"]], schema)
+            for _, record in ledger.results(kind)
+            if record["parents"]["train"] in trainings
+        ]
+        for kind, schema in _BELOW
+    )
+    order = ["backbone", "dataset", "width", "method", "settings", "seed"]
+    return Frames(
+        study,
+        _frame(list(trainings.values()), TRAINING).sort(order),
+        _frame(modularizations, MODULARIZATION).sort([*order, "threshold"]),
+        _frame(subtasks, SUBTASK).sort([*order, "threshold", pl.col("classes").list.len(), "key"]),
+    )
+
+
+def dataset_name(params: Mapping[str, Any]) -> str:
+    """The data set of a training's parameters as the study file names it."""
+    dataset = params["dataset"]
+    return str(dataset["name"] if isinstance(dataset, Mapping) else dataset)
+
+
+def _group(params: Mapping[str, Any]) -> tuple[Any, ...]:
+    return params["backbone"], dataset_name(params), params.get("width"), params["method"]
+
+
+def _changed_recipe_fields(records: list[Record]) -> dict[tuple[Any, ...], list[str]]:
+    """(backbone, dataset, width, method) -> the recipe's fields in which its trainings differ: swept learning rates."""
+    recipes = defaultdict(list)
+    for record in records:
+        recipes[_group(record["params"])].append(record["params"].get("recipe", {}))
+    return {
+        group: [name for name in given[0] if any(recipe.get(name) != given[0][name] for recipe in given)]
+        for group, given in recipes.items()
+    }
+
+
+def _training(record: Record, changed: Mapping[tuple[Any, ...], list[str]]) -> Row:
+    params, result = record["params"], record["result"]
+    settings = {**params["settings"], **{name: params["recipe"].get(name) for name in changed[_group(params)]}}
+    return {
+        **{name: params.get(name) for name in ("method", "backbone", "width", "seed")},
+        **{name: result.get(name) for name in ("accuracy", "validation_accuracy", "parameters", "flops")},
+        "key": record["key"],
+        "dataset": dataset_name(params),
+        "settings": " ".join(f"{name}={_brief(value)}" for name, value in settings.items()),
+    }
+
+
+def _below(record: Record, training: Row, schema: Mapping[str, Any]) -> Row:
+    """A row of a step below a training: what it measured, and the rest as its training has it."""
+    result = record["result"]
+    measured = {name: result[name] for name in schema if name in result and name not in ("method", "seed")}
+    if record["kind"] == "measure":
+        measured["accuracy"] = training["accuracy"]
+    return {**training, **measured, "key": record["key"], "training": training["key"]}
+
+
+def _brief(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _frame(rows: list[Row], schema: Mapping[str, Any]) -> pl.DataFrame:
+    return pl.DataFrame([{name: row.get(name) for name in schema} for row in rows], schema=dict(schema))

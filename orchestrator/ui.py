@@ -1,0 +1,126 @@
+"""The MLflow page on a study's store: one worker, on this machine only."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from nemo.errors import UserError
+from orchestrator.storage import artifact_root, tracking_uri
+
+HOST = "127.0.0.1"
+PORT = 5000
+START_SECONDS = 120.0
+
+# Four workers, a job runner and seven consumers are MLflow's default, at 1.9 GB; one worker without jobs needs 0.4.
+LEAN = {
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+}
+
+
+@contextmanager
+def serving(
+    storage: Path, uri: str | None = None, port: int | None = None
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Serve the MLflow page of a store while the block runs, and end the server and its children after it.
+
+    Args:
+        storage: The storage folder whose store is shown.
+        uri: Another store (a database URI) in its place.
+        port: The port to use; None takes MLflow's default, or any free one where that is taken.
+
+    Yields:
+        The page's URL and the server's process.
+
+    Raises:
+        UserError: There is no store yet, the given port is taken, or the server does not start.
+    """
+    database = storage / "mlflow.db"
+    if uri is None and not database.exists():
+        raise UserError(f"no tracking store at {str(database)!r}; run a study first or give --storage")
+    port = _usable_port(port)
+    url = f"http://{HOST}:{port}"
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri or tracking_uri(storage)]
+    command += ["--artifacts-destination", artifact_root(storage)]
+    command += ["--host", HOST, "--port", str(port), "--workers", "1", "--uvicorn-opts", "--log-level warning"]
+    with tempfile.TemporaryFile() as log:
+        # A session of its own: the children can then be ended as one group, and a Ctrl-C reaches us first.
+        server = subprocess.Popen(
+            command, env={**os.environ, **LEAN}, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        try:
+            _await(url, server, log)
+            yield url, server
+        finally:
+            _end(server)
+
+
+def _usable_port(port: int | None) -> int:
+    if _is_free(port or PORT):
+        return port or PORT
+    if port is not None:
+        raise UserError(f"--port {port} is taken by another program; give another or leave it out")
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        # As the server does: a port whose last connections are still closing counts as free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def _await(url: str, server: subprocess.Popen[bytes], log: IO[bytes]) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while server.poll() is None and time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(f"{url}/health", timeout=5) as answer:
+                if answer.status == 200:
+                    return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.2)
+    log.seek(0)
+    lines = log.read().decode(errors="replace").strip().splitlines()
+    raise UserError(f"the MLflow server did not start; its last words: {lines[-1] if lines else 'none'}")
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    for number, patience in ((signal.SIGTERM, 10.0), (signal.SIGKILL, 5.0)):
+        try:
+            os.killpg(server.pid, number)
+        except ProcessLookupError:
+            break
+        try:
+            server.wait(patience)
+        except subprocess.TimeoutExpired:
+            continue
+        if not _group_lives(server.pid):
+            break
+    server.wait()
+
+
+def _group_lives(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
