@@ -1,0 +1,106 @@
+"""A data set in memory, and its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from nemo.datasets.splitting import stratify
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images and their labels.
+
+    Attributes:
+        images: uint8 `[n, 3, H, W]`.
+        labels: int64 `[n]`.
+    """
+
+    images: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set in memory, with how its images are normalised and augmented (method.md 4.2).
+
+    Attributes:
+        name: The short name that reports show.
+        classes: Class names; the index is the label.
+        train: Training images.
+        test: Test images.
+        mean: Mean of each channel, of values scaled to 0..1.
+        std: Standard deviation of each channel.
+        padding: Black pixels around a training image before it is cropped at random to its own size again.
+        flip: Whether half of the training images are mirrored.
+        fingerprint: The same as its description's.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    train: Split
+    test: Split
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    padding: int
+    flip: bool
+    fingerprint: str
+
+    @property
+    def num_classes(self) -> int:
+        """The number of classes, N."""
+        return len(self.classes)
+
+    @property
+    def image_size(self) -> int:
+        """Height and width in pixels."""
+        return int(self.train.images.shape[-1])
+
+
+def split_validation(split: Split, share: float, seed: int) -> tuple[Split, Split]:
+    """Holds out a stratified share of the images, on which anything that is chosen can be chosen.
+
+    The same arguments give the same parts; every class keeps at least one image on both sides.
+
+    Args:
+        split: The training images.
+        share: The part to hold out, between 0 and 1.
+        seed: Seed of the draw.
+
+    Returns:
+        The images to train on and the validation images, both in their order in `split`.
+
+    Raises:
+        UserError: A class has one image only.
+    """
+    labels = split.labels.cpu().numpy()
+    held = round(share * len(labels))
+    parts = stratify(labels, held, seed, what=f"validation: {share:g} of the training images")
+    index = [torch.from_numpy(part).to(split.labels.device) for part in parts]
+    return (
+        Split(split.images[index[0]], split.labels[index[0]]),
+        Split(split.images[index[1]], split.labels[index[1]]),
+    )
+
+
+def select_classes(split: Split, classes: Sequence[int]) -> Split:
+    """The images of some classes, for a sub-task.
+
+    Args:
+        split: Images of all classes.
+        classes: Labels to keep; a kept image's new label is its class' place in this list.
+
+    Returns:
+        The images in their order in `split`; only they are copied.
+    """
+    wanted = torch.tensor(classes, dtype=torch.int64, device=split.labels.device)
+    place = split.labels[:, None] == wanted  # [n, len(classes)]
+    index = place.any(dim=1).nonzero().flatten()
+    return Split(split.images[index], place[index].to(torch.uint8).argmax(dim=1))

@@ -1,0 +1,33 @@
+"""What is known of a data set before it is loaded: enough to plan a study, and without torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Description:
+    """A data set as a plan sees it.
+
+    Attributes:
+        name: The short name that reports show ("cifar100-coarse", a folder's own name for files).
+        classes: Class names; the index is the label.
+        image_size: Height and width in pixels.
+        train_size: Training images.
+        test_size: Test images.
+        fingerprint: SHA-256 (hex) of everything that changes the tensors or their augmentation; enters steps' keys.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    image_size: int
+    train_size: int
+    test_size: int
+    fingerprint: str
+
+
+def fingerprint(**parts: object) -> str:
+    """SHA-256 (hex) of the canonical JSON of the parts."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

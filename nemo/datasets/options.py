@@ -1,0 +1,78 @@
+"""The options that a data set takes, and what their values may be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nemo.errors import UserError
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_count(value: Any, least: int = 1) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _is_mean(value: Any) -> bool:
+    return isinstance(value, list | tuple) and len(value) == 3 and all(map(_is_number, value))
+
+
+def _is_std(value: Any) -> bool:
+    return _is_mean(value) and all(part > 0 for part in value)
+
+
+def _is_names(value: Any) -> bool:
+    return isinstance(value, list | tuple) and len(value) >= 2 and all(isinstance(name, str) for name in value)
+
+
+def _is_flag(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option: what its value must be, in words and as a test."""
+
+    wanted: str
+    accepts: Callable[[Any], bool]
+
+
+OPTIONS: Mapping[str, Option] = {
+    "mean": Option("three numbers between 0 and 1, one per channel", _is_mean),
+    "std": Option("three positive numbers, one per channel", _is_std),
+    "padding": Option("a whole number of pixels, 0 or more", lambda value: _is_count(value, least=0)),
+    "flip": Option("true or false", _is_flag),
+    "train_images": Option("a whole number, 1 or more", _is_count),
+    "test_images": Option("a whole number, 1 or more", _is_count),
+    "coarse": Option("true or false", _is_flag),
+    "extra": Option("true or false", _is_flag),
+    "classes": Option("a list of class names", _is_names),
+    "label": Option("the name of a column", lambda value: isinstance(value, str)),
+}
+"""Every option of every data set."""
+
+COMMON = ("mean", "std", "padding", "flip", "train_images", "test_images")
+"""The options that every data set takes; `train_images` and `test_images` keep the first n images only."""
+
+
+def check_options(dataset: str, options: Mapping[str, Any], own: tuple[str, ...]) -> None:
+    """Refuses an option that the data set does not have, or a value that the option cannot take.
+
+    Args:
+        dataset: The data set's name, for the message.
+        options: Option name -> value.
+        own: The options that this data set takes besides the common ones.
+
+    Raises:
+        UserError: The first option at fault, with what is allowed.
+    """
+    allowed = COMMON + own
+    for name, value in options.items():
+        if name not in allowed:
+            raise UserError(f"dataset {dataset}: there is no option {name!r}; its options are {', '.join(allowed)}.")
+        if not OPTIONS[name].accepts(value):
+            raise UserError(f"dataset {dataset}: {name} must be {OPTIONS[name].wanted}, not {value!r}.")

@@ -1,0 +1,196 @@
+"""Batches from memory: sharded over workers, augmented a batch at a time.
+
+The images stay uint8 on the device. A crop is read through overlapping windows of one row each, so that it costs one
+copy of its bytes (performance.md, "Data").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nemo.datasets.dataset import Dataset, Split
+from nemo.errors import UserError
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One worker's share of one global batch.
+
+    Attributes:
+        images: float32 `[b, 3, H, W]`, normalised, on the device.
+        labels: int64 `[b]`, on the device.
+        size: Images in the global batch, over all workers.
+        counts: Images of each worker in this batch; they add up to `size`. A worker that counts 0 is given the first
+            images of the global batch, which must not count, so that it takes part in collective operations.
+    """
+
+    images: Tensor
+    labels: Tensor
+    size: int
+    counts: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Draws:
+    """What one epoch draws, for each position of its order.
+
+    Attributes:
+        order: int64 `[n]`, the image at each position.
+        top: int64 `[n]`, first row of the crop in the padded image.
+        left: int64 `[n]`, first column of the crop.
+        mirrored: bool `[n]`.
+    """
+
+    order: Tensor
+    top: Tensor
+    left: Tensor
+    mirrored: Tensor
+
+
+def draw(n: int, padding: int, flip: bool, seed: int, epoch: int) -> Draws:
+    """Draws an epoch of n images; depends on its arguments alone, not on device or workers."""
+    state = np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0]
+    generator = torch.Generator().manual_seed(int(state) >> 1)
+    order = torch.randperm(n, generator=generator)
+    top, left = torch.randint(0, 2 * padding + 1, (2, n), generator=generator)
+    mirrored = torch.rand(n, generator=generator) < (0.5 if flip else 0.0)
+    return Draws(order, top, left, mirrored)
+
+
+def augment(images: Tensor, top: Tensor, left: Tensor, mirrored: Tensor, padding: int) -> Tensor:
+    """Crops and mirrors a batch, as torchvision's RandomCrop (black padding) and RandomHorizontalFlip would.
+
+    Args:
+        images: uint8 `[b, C, H, W]`.
+        top: int64 `[b]`, first row of the crop in the padded image.
+        left: int64 `[b]`, first column of the crop.
+        mirrored: bool `[b]`.
+        padding: Pixels.
+
+    Returns:
+        uint8 `[b, C, H, W]`.
+    """
+    b, c, h, w = images.shape
+    if padding:
+        padded = F.pad(images, (padding,) * 4)  # [b, C, H', W']
+        height, width = padded.shape[2:]
+        windows = padded.view(-1).as_strided((padded.numel() - w + 1, w), (1, 1))  # a row of w pixels from any pixel on
+        channel = torch.arange(b * c, device=images.device).view(b, c, 1) * height
+        row = channel + torch.arange(h, device=images.device) + top.view(b, 1, 1)  # [b, C, H]
+        images = windows.index_select(0, (row * width + left.view(b, 1, 1)).view(-1)).view(b, c, h, w)
+    both = torch.stack([images, images.flip(3)], dim=1).view(2 * b, c * h * w)  # rows copy faster than `where`
+    return both.index_select(0, torch.arange(0, 2 * b, 2, device=images.device) + mirrored).view(b, c, h, w)
+
+
+def share_counts(size: int, world: int, least: int) -> tuple[int, ...]:
+    """How a global batch is shared: as equal as possible, larger shares first, none but the last of 0 below `least`."""
+    active = max(1, min(world, size // least))
+    return tuple(size // active + (rank < size % active) if rank < active else 0 for rank in range(world))
+
+
+class Loader:
+    """The batches of a split.
+
+    Training batches are shuffled and augmented by draws that depend on the seed and the epoch alone: any number of
+    workers sees the same global batches, and an epoch that is run again the same images. Each global batch is cut into
+    contiguous shares of at least 2 images, since BatchNorm cannot train on one; a last batch of a single image is
+    dropped. Evaluation goes through the images in order.
+
+    Args:
+        split: The images.
+        dataset: Whose normalisation and augmentation apply.
+        batch_size: Images in a global batch.
+        train: Shuffled and augmented, or in order.
+        augment: False leaves the images of training as they are.
+        seed: Seed of the draws.
+        device: Where the batches are wanted. The images are kept there too, unless that takes half of its free memory.
+        channels_last: Memory format of the batches.
+        rank: This worker.
+        world: Number of workers.
+
+    Raises:
+        UserError: Training in batches of fewer than 2 images.
+    """
+
+    def __init__(
+        self,
+        split: Split,
+        *,
+        dataset: Dataset,
+        batch_size: int,
+        train: bool,
+        augment: bool = True,
+        seed: int = 0,
+        device: str | torch.device = "cpu",
+        channels_last: bool = False,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        if train and batch_size < 2:
+            raise UserError(f"recipe: batch_size is {batch_size}, but BatchNorm needs at least 2 images to train on.")
+        self.device = torch.device(device)
+        home = _home(split.images, self.device)
+        self.images, self.labels = split.images.to(home), split.labels.to(home)
+        self.batch_size, self.train, self.seed = batch_size, train, seed
+        self.padding, self.flip = (dataset.padding, dataset.flip) if train and augment else (0, False)
+        self.rank, self.world = rank, world
+        self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
+        mean, std = (torch.tensor(part, device=self.device).view(1, 3, 1, 1) for part in (dataset.mean, dataset.std))
+        self._scale, self._shift = 1 / (255 * std), -mean / std
+
+    def __len__(self) -> int:
+        """Global batches in an epoch."""
+        batches, rest = divmod(len(self.labels), self.batch_size)
+        return batches + (rest > (1 if self.train else 0))
+
+    def epoch(self, epoch: int = 0) -> Iterator[Batch]:
+        """The batches of one epoch, for this worker.
+
+        Args:
+            epoch: Which epoch's draws; evaluation has none.
+        """
+        draws = None
+        if self.train:  # one transfer an epoch, so that no batch waits for the host
+            drawn = draw(len(self.labels), self.padding, self.flip, self.seed, epoch)
+            home = self.images.device
+            draws = Draws(*(part.to(home) for part in (drawn.order, drawn.top, drawn.left, drawn.mirrored)))
+        least = 2 if self.train else 1
+        for index in range(len(self)):
+            begin = index * self.batch_size
+            size = min(self.batch_size, len(self.labels) - begin)
+            counts = share_counts(size, self.world, least)
+            mine = counts[self.rank]
+            start = begin + (sum(counts[: self.rank]) if mine else 0)
+            images, labels = self._take(slice(start, start + (mine or min(2, size))), draws)
+            yield Batch(self._normalise(images), labels.to(self.device, non_blocking=True), size, counts)
+
+    def _take(self, positions: slice, draws: Draws | None) -> tuple[Tensor, Tensor]:
+        """The (augmented) uint8 images and the labels at some positions of the epoch."""
+        if draws is None:
+            return self.images[positions], self.labels[positions]
+        chosen = draws.order[positions]
+        images, labels = self.images.index_select(0, chosen), self.labels.index_select(0, chosen)
+        if self.padding or self.flip:
+            images = augment(
+                images, draws.top[positions], draws.left[positions], draws.mirrored[positions], self.padding
+            )
+        return images, labels
+
+    def _normalise(self, images: Tensor) -> Tensor:
+        floats = images.to(self.device, non_blocking=True).to(torch.float32)
+        return floats.mul_(self._scale).add_(self._shift).contiguous(memory_format=self.memory_format)
+
+
+def _home(images: Tensor, device: torch.device) -> torch.device:
+    """Where the images are kept: on the device, or on the host where they would take half of a GPU's free memory."""
+    if device.type == "cuda" and images.device != device:
+        free, _ = torch.cuda.mem_get_info(device)
+        if images.numel() > free // 2:
+            return torch.device("cpu")
+    return device
