@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from nemo.backbones import build_backbone
     from nemo.datasets import describe_dataset, load_dataset
     from nemo.errors import UserError
-    from nemo.evaluation import evaluate, predict, restricted_accuracy
+    from nemo.evaluation import evaluate, predict
     from nemo.flops import count_flops, count_parameters
     from nemo.masking import ModularNetwork, make_modular
     from nemo.methods import METHODS
@@ -34,7 +34,7 @@ _HOMES = {
     "backbones": ("build_backbone",),
     "datasets": ("describe_dataset", "load_dataset"),
     "errors": ("UserError",),
-    "evaluation": ("evaluate", "predict", "restricted_accuracy"),
+    "evaluation": ("evaluate", "predict"),
     "flops": ("count_flops", "count_parameters"),
     "masking": ("ModularNetwork", "make_modular"),
     "methods": ("METHODS",),
@@ -74,7 +74,6 @@ __all__ = [
     "objectives",
     "predict",
     "relevance",
-    "restricted_accuracy",
     "reuse_module",
     "subtasks",
     "surgery",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -11,7 +9,7 @@ from torch.nn import functional as F
 from nemo.datasets.dataset import Dataset, Split
 from nemo.distributed import Workers
 from nemo.loader import Loader
-from nemo.metrics import MaskMetrics
+from nemo.metrics import batch_metrics, sample_metrics
 
 BATCH = 128  # the published size; sample-level cohesion and coupling are means over pairs *within* a batch
 
@@ -37,8 +35,7 @@ def evaluate(
     """Evaluates in eval mode, without augmentation; the network's mode is restored.
 
     Returns:
-        `accuracy` (0..1) and `loss_ce`; of a modular network also `krr`, `cohesion`, `coupling` at sample level and
-        `dead_layers`, the mean number of layers without any relevant unit in a batch.
+        `accuracy` (0..1) and `loss_ce`; of a modular network also what `sample_metrics` tells.
     """
     workers = workers or Workers()
     training = network.training
@@ -54,7 +51,7 @@ def evaluate(
         world=workers.world,
     )
     totals = torch.zeros(2, dtype=torch.float64, device=device)
-    mask_metrics = MaskMetrics()
+    sums: dict[str, Tensor] = {}
     for batch in loader.epoch():
         logits, masks = forward(network, batch.images, precision)
         own = batch.counts[workers.rank]
@@ -62,10 +59,11 @@ def evaluate(
         totals[0] += F.cross_entropy(logits, labels, reduction="sum")
         totals[1] += (logits.argmax(1) == labels).sum()
         if masks:
-            mask_metrics.update(*workers.gather(masks, batch.labels, batch.counts))
+            for name, value in batch_metrics(*workers.gather(masks, batch.labels, batch.counts)).items():
+                sums[name] = sums[name] + value if name in sums else value
     network.train(training)
     loss, correct = (workers.sum(totals) / len(split.labels)).tolist()
-    return {"accuracy": correct, "loss_ce": loss, **mask_metrics.compute()}
+    return {"accuracy": correct, "loss_ce": loss, **(sample_metrics(sums) if sums else {})}
 
 
 @torch.no_grad()
@@ -79,17 +77,3 @@ def predict(
     logits = [forward(network, batch.images, precision)[0].float().cpu() for batch in loader.epoch()]
     network.train(training)
     return torch.cat(logits)
-
-
-def restricted_accuracy(logits: Tensor, labels: Tensor, classes: Sequence[int]) -> float:
-    """Accuracy on the images of some classes, told apart among those classes only (method.md 7).
-
-    Args:
-        logits: Float `[n, N]`, one column per class of the whole task.
-        labels: int64 `[n]`.
-        classes: The sub-task.
-    """
-    chosen = torch.tensor(list(classes))
-    inside = torch.isin(labels, chosen)
-    guesses = chosen[logits[inside][:, chosen].argmax(1)]
-    return float((guesses == labels[inside]).double().mean())

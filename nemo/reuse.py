@@ -11,6 +11,7 @@ from torch import Tensor
 
 from nemo.backbones.backbone import Backbone
 from nemo.datasets.dataset import Dataset, select_classes
+from nemo.errors import UserError
 from nemo.evaluation import evaluate
 from nemo.flops import count_flops, count_parameters
 from nemo.masking import ModularNetwork, unmasked_kernels
@@ -68,7 +69,7 @@ def reuse_module(
     subtask = subtask_dataset(dataset, classes)
     modular = modular.to(device).eval()
     if head == "none":
-        raise ValueError("head 'none' has no output per class of the sub-task to fine-tune")
+        raise UserError("head: none has no output per class of the sub-task to fine-tune, choose paper or slice.")
     before = extract_module(modular, module_masks, classes, mask_values, "slice", mean_masks)
     with torch.random.fork_rng():
         torch.manual_seed(seed)  # the new head's weights

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nemo.backbones import build_backbone
-from nemo.datasets.dataset import Dataset, split_validation
+from nemo.datasets.dataset import Dataset, Split, split_validation
 from nemo.distributed import Workers
 from nemo.evaluation import evaluate, forward
 from nemo.loader import Batch, Loader
@@ -35,6 +35,13 @@ def build_network(
         return make_modular(network) if METHODS[method].modular else network
 
 
+def training_images(dataset: Dataset, recipe: Recipe, seed: int) -> tuple[Split, Split | None]:
+    """The images that a recipe trains on, and those it holds out for validation, or None."""
+    if recipe.validation == 0:
+        return dataset.train, None
+    return split_validation(dataset.train, recipe.validation, seed)
+
+
 class Trainer:
     """Trains a network epoch by epoch; everything that it needs to carry on later is in `state_dict()`.
 
@@ -51,6 +58,8 @@ class Trainer:
 
     Attributes:
         epoch: The next epoch to run, from 0.
+        images: What is trained on.
+        validation: What is held out of the training images, or None.
         history: One flat dict per finished epoch: `epoch`, `time` (Unix milliseconds), `seconds`, `lr`, and metrics
             named `train/...`, `validation/...` and `test/...`.
     """
@@ -76,11 +85,9 @@ class Trainer:
         self.workers = workers or Workers()
         self.evaluates = evaluate
         self.dataset = dataset
-        train, self.validation = dataset.train, None
-        if recipe.validation > 0:
-            train, self.validation = split_validation(dataset.train, recipe.validation, seed)
+        self.images, self.validation = training_images(dataset, recipe, seed)
         self.loader = Loader(
-            train,
+            self.images,
             dataset=dataset,
             batch_size=recipe.batch_size,
             train=True,

@@ -1,0 +1,62 @@
+"""Several workers compute what one computes: the objective sees the whole batch (real gloo processes)."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+from torch import distributed, multiprocessing
+
+import nemo
+from nemo.datasets.dataset import Dataset, Split
+from nemo.distributed import Workers
+
+IMAGES, BATCH = 75, 32  # batches of 32, 32 and 11: uneven over two and over three workers
+SETTINGS = {"mwt": {"lambda_coh": 0.7, "lambda_coup": 1.3}, "nemo": {"alpha": 1.1}, "standard": {}}
+
+
+def _dataset() -> Dataset:
+    digits = nemo.load_dataset("digits")
+    train = Split(digits.train.images[:IMAGES], digits.train.labels[:IMAGES])
+    return dataclasses.replace(digits, train=train, test=Split(digits.test.images[:31], digits.test.labels[:31]))
+
+
+def _measure(method: str, workers: Workers) -> dict[str, object]:
+    """Losses and gradients of every batch of an epoch, BatchNorm in eval mode, and an evaluation."""
+    network = nemo.build_network("resnet18", method, 10, width=0.0625, seed=3)
+    recipe = nemo.Recipe(epochs=1, batch_size=BATCH)
+    trainer = nemo.Trainer(network, _dataset(), method, SETTINGS[method], recipe, seed=3, workers=workers)
+    trainer.model.eval()
+    losses, gradients = [], []
+    for batch in trainer.loader.epoch(0):
+        trainer.optimizer.zero_grad()
+        loss, parts = trainer.loss(batch, progress=0.0)
+        loss.backward()
+        total = workers.sum(parts["loss_ce"]) + parts.get("objective", torch.tensor(0.0))
+        losses.append(total.item())
+        gradients.append(torch.cat([p.grad.flatten() for p in network.parameters() if p.grad is not None]))
+    return {"losses": losses, "gradients": gradients, "evaluation": trainer._evaluate()}
+
+
+def _worker(rank: int, world: int, method: str, folder: str) -> None:
+    torch.set_num_threads(1)
+    distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=world)
+    result = _measure(method, Workers(rank, world))
+    torch.save(result, f"{folder}/{rank}.pt")
+    distributed.destroy_process_group()
+
+
+@pytest.mark.parametrize("world", [2, 3])
+@pytest.mark.parametrize("method", ["mwt", "nemo", "standard"])
+def test_workers_agree_with_one(tmp_path: Path, method: str, world: int) -> None:
+    multiprocessing.spawn(_worker, (world, method, str(tmp_path)), nprocs=world)
+    alone = _measure(method, Workers())
+    assert len(alone["losses"]) == 3  # type: ignore[arg-type]
+    for rank in range(world):
+        together = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
+        torch.testing.assert_close(together["losses"], alone["losses"], rtol=1e-5, atol=1e-5)
+        for ours, theirs in zip(together["gradients"], alone["gradients"], strict=True):  # type: ignore[call-overload]
+            torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
+        assert together["evaluation"] == pytest.approx(alone["evaluation"], abs=1e-6)

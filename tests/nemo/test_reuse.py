@@ -1,0 +1,85 @@
+"""Reuse: a module on its sub-task, before and after fine-tuning."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import nemo
+from nemo.datasets.dataset import Dataset
+from nemo.flops import count_flops
+from nemo.reuse import fine_tune, reuse_module, subtask_dataset
+
+CLASSES = (6, 1)
+
+
+@pytest.fixture(scope="module")
+def digits() -> Dataset:
+    return nemo.load_dataset("digits")
+
+
+@pytest.fixture(scope="module")
+def modular(digits: Dataset) -> nemo.ModularNetwork:
+    network = nemo.build_network("resnet18", "mwt", 10, width=0.125, seed=0)
+    nemo.Trainer(network, digits, "mwt", {}, nemo.Recipe(epochs=1, batch_size=32), seed=0, evaluate=False).run_epoch()
+    return network  # type: ignore[return-value]
+
+
+@pytest.fixture(scope="module")
+def masks(modular: nemo.ModularNetwork) -> list[torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return [torch.rand(10, width, generator=generator) < 0.6 for width in modular.widths]
+
+
+def test_labels_follow_the_given_order(digits: Dataset) -> None:
+    subtask = subtask_dataset(digits, CLASSES)
+    assert subtask.classes == (digits.classes[6], digits.classes[1])
+    sixes = subtask.test.images[subtask.test.labels == 0]
+    assert torch.equal(sixes, digits.test.images[digits.test.labels == 6])
+    assert set(subtask.train.labels.tolist()) == {0, 1}
+
+
+def test_a_module_learns_its_subtask_and_tells_what_it_kept(
+    digits: Dataset, modular: nemo.ModularNetwork, masks: list[torch.Tensor]
+) -> None:
+    before = {name: value.clone() for name, value in modular.state_dict().items()}
+    finetune = nemo.Finetune(epochs=8, batch_size=32)
+    reuse = reuse_module(modular, masks, digits, CLASSES, finetune=finetune, seed=0)
+    figures = reuse.figures
+    assert figures["accuracy"] >= 0.8
+    assert figures["krr"] == pytest.approx(nemo.metrics.union_rate(masks, CLASSES))
+    assert figures["krr"] < figures["krr_all"] < 1
+    assert figures["flops"] == count_flops(reuse.module) < count_flops(modular)
+    assert len(figures["history"]) == 8
+    assert reuse.module(torch.rand(2, 3, 32, 32)).shape == (2, 2)
+    assert all(torch.equal(value, before[name]) for name, value in modular.state_dict().items())
+    again = reuse_module(modular, masks, digits, CLASSES, finetune=finetune, seed=0).figures
+    assert again["accuracy"] == figures["accuracy"]
+    assert again["accuracy_before_finetuning"] == figures["accuracy_before_finetuning"]
+
+
+def test_accuracy_before_finetuning_is_the_cuts_own(
+    digits: Dataset, modular: nemo.ModularNetwork, masks: list[torch.Tensor]
+) -> None:
+    reuse = reuse_module(modular, masks, digits, CLASSES, finetune=nemo.Finetune(epochs=0), seed=0)
+    logits = nemo.predict(nemo.extract_module(modular, masks, CLASSES), digits.test, digits)
+    restricted = nemo.metrics.subtask_accuracy(logits, digits.test.labels, CLASSES)
+    assert reuse.figures["accuracy_before_finetuning"] == pytest.approx(restricted)
+    assert reuse.figures["history"] == []
+
+
+def test_fine_tuning_moves_every_parameter(
+    digits: Dataset, modular: nemo.ModularNetwork, masks: list[torch.Tensor]
+) -> None:
+    module = nemo.extract_module(modular, masks, CLASSES, head="paper")
+    before = [value.clone() for value in module.parameters()]
+    fine_tune(module, subtask_dataset(digits, CLASSES), nemo.Finetune(epochs=1, batch_size=32), seed=0)
+    moved = [not torch.equal(a, b) for a, b in zip(before, module.parameters(), strict=True)]
+    assert sum(moved) > 0.9 * len(moved)
+
+
+def test_head_none_has_nothing_to_fine_tune(
+    digits: Dataset, modular: nemo.ModularNetwork, masks: list[torch.Tensor]
+) -> None:
+    with pytest.raises(nemo.UserError, match="head"):
+        reuse_module(modular, masks, digits, CLASSES, finetune=nemo.Finetune(), seed=0, head="none")
