@@ -20,7 +20,7 @@ def digits() -> Dataset:
 
 @pytest.fixture(scope="module")
 def modular(digits: Dataset) -> nemo.ModularNetwork:
-    network = nemo.build_network("resnet18", "mwt", 10, width=0.125, seed=0)
+    network = nemo.build_network("rescnn", "mwt", 10, width=0.125, seed=0)
     nemo.Trainer(network, digits, "mwt", {}, nemo.Recipe(epochs=1, batch_size=32), seed=0, evaluate=False).run_epoch()
     return network  # type: ignore[return-value]
 
