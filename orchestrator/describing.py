@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from nemo.backbones import check_backbone
+from nemo.datasets import describe_dataset
 from nemo.errors import UserError
 from orchestrator.study import Study
 
@@ -19,8 +20,6 @@ def describe(study: Study) -> dict[str, Description]:
     Raises:
         UserError: All data sets that are unknown, missing or damaged, each with its line in the study file.
     """
-    from nemo.datasets.description import describe_dataset
-
     descriptions: dict[str, Description] = {}
     wrong = {}
     for position, pair in enumerate(study.pairs):

@@ -268,7 +268,8 @@ class Ledger:
 def open_ledger(storage: str | Path | None, study: Study) -> Ledger:
     """Opens a study's ledger for its driver and records the study's text.
 
-    `storage` wins over the study's own; see `storage_root` for what counts without either. Any study may follow another under the same name: keys are content-based, so what still belongs is found again.
+    `storage` wins over the study's own; `storage_root` says what counts without either. Any study may follow another
+    under the same name: keys are content-based, so what still belongs is found again.
 
     Raises:
         UserError: The folder cannot be written, or is full.

@@ -169,8 +169,12 @@ class _Planner:
         search = _search(family, sweep)
         self._searches.append(search)
         trials = self._results.suggestions(search.key)[: sweep.trials]
-        points = [dict(trial.settings) for trial in trials if trial.outcome is None]
+        points = [dict(trial.settings) for trial in trials if trial.outcome is None or self._trained(family, trial)]
         return points, (sweep.trials or 0) - len(trials)
+
+    def _trained(self, family: Family, trial: Trial) -> bool:
+        """Whether a trial has a result although it was stopped: another study trained the same to the end."""
+        return self._results.get(family.train(dict(trial.settings)).key) is not None
 
     def _choose(self, family: Family, points: list[Point], standard: Step | None) -> tuple[bool, Point | None]:
         """Whether everything is known that the choice depends on, and the best point; failed points do not count."""

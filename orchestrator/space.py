@@ -6,10 +6,10 @@ import itertools
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from nemo.methods import METHODS
-from orchestrator.validation import Model, NoDuplicates, Number, Problems, Whole, known_fields, unknown
+from orchestrator.validation import Model, NoDuplicates, Number, Problems, Whole, check_name, known_fields, unknown
 
 Point = dict[str, float]
 """Swept name -> its value; the names are settings of the method, `lr` and `lr_mask`."""
@@ -82,7 +82,9 @@ class Sweep(Model):
     search: Literal["optuna", "random"] | None = None
     trials: Annotated[Whole, Field(ge=1)] | None = None
     space: dict[str, Dimension] | None = None
-    objectives: Annotated[list[str], Field(min_length=1), NoDuplicates] = ["accuracy"]
+    objectives: Annotated[
+        list[Annotated[str, AfterValidator(check_name(OBJECTIVES, "objective"))]], Field(min_length=1), NoDuplicates
+    ] = ["accuracy"]
     threshold: Annotated[Number, Field(gt=0, le=1)] | None = None
     early_stopping: Literal["asha"] | None = None
 
@@ -93,9 +95,6 @@ class Sweep(Model):
         if len(given) != 1:
             what = "is empty" if not given else f"has {' and '.join(given)}"
             problems.add(text=f"{what}, give exactly one of grid, list and search with their values.")
-        for position, objective in enumerate(self.objectives):
-            if objective not in OBJECTIVES:
-                problems.add("objectives", position, text=unknown(objective, list(OBJECTIVES), "objective"))
         if self.search:
             if self.trials is None:
                 problems.add("trials", text="is missing, say how many trainings the search may try.")

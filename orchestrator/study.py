@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, model_serializer, model_validator
 
-from nemo.backbones import check_backbone
+from nemo.backbones import BACKBONE_NAMES, check_backbone
+from nemo.datasets import DATASET_NAMES
 from nemo.errors import UserError
 from nemo.methods import METHODS
 from nemo.recipe import Finetune, Recipe
@@ -21,6 +23,7 @@ from orchestrator.validation import (
     Number,
     Problems,
     Whole,
+    check_name,
     checked_fields,
     field_name,
     known_fields,
@@ -35,6 +38,11 @@ class MethodEntry(Model):
 
     settings: dict[str, float] = {}
     recipe: dict[str, Any] = {}
+
+    @model_serializer
+    def _flat(self) -> dict[str, Any]:
+        """As `read_methods` reads it."""
+        return {**self.settings, **({"recipe": self.recipe} if self.recipe else {})}
 
 
 def read_methods(data: Any) -> dict[str, MethodEntry]:
@@ -68,6 +76,13 @@ Methods = Annotated[dict[str, MethodEntry], BeforeValidator(read_methods)]
 RecipeFields = Annotated[dict[str, Any], FieldsOf(Recipe)]
 
 
+def _check_dataset(name: str) -> str:
+    kind, _, path = name.partition(":")
+    if name in DATASET_NAMES or (path and f"{kind}:PATH" in DATASET_NAMES):
+        return name
+    return check_name(DATASET_NAMES, "data set")(name)
+
+
 class Pair(Model):
     """A backbone and the data set that it is trained on.
 
@@ -79,8 +94,8 @@ class Pair(Model):
         methods: Settings that differ from the study's methods for this pair.
     """
 
-    backbone: str
-    dataset: str
+    backbone: Annotated[str, AfterValidator(check_name(BACKBONE_NAMES, "backbone"))]
+    dataset: Annotated[str, AfterValidator(_check_dataset)]
     width: Annotated[Number, Field(gt=0)] = 1.0
     image_size: Annotated[Whole, Field(ge=1)] | None = None
     dataset_options: dict[str, Any] = {}
@@ -177,6 +192,15 @@ class Tracking(Model):
     experiment: str | None = None
 
 
+def _check_study_name(name: str) -> str:
+    problems = Problems()
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
+        text = f"{name!r} names a folder, use 1 to 64 letters, digits, '.', '_' or '-', a letter or digit first."
+        problems.add(text=text)
+    problems.raise_any()
+    return name
+
+
 class Study(Model):
     """One study; `load_study_file` reads it from YAML.
 
@@ -184,7 +208,7 @@ class Study(Model):
         ValidationError: All of what is wrong, each with its place.
     """
 
-    name: str
+    name: Annotated[str, AfterValidator(_check_study_name)]
     pairs: Annotated[list[Pair], Field(min_length=1), NoDuplicates]
     methods: Methods
     seeds: Annotated[list[Annotated[Whole, Field(ge=0)]], Field(min_length=1), NoDuplicates] = [0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from nemo.methods import METHODS
@@ -12,8 +11,6 @@ from orchestrator.validation import Place, Problems, valid_fields
 if TYPE_CHECKING:
     from orchestrator.study import Pair, Study
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-
 
 def check_whole(study: Study) -> None:
     """Checks what lies between the parts: methods, recipes, thresholds, what selects needs validation images.
@@ -22,9 +19,6 @@ def check_whole(study: Study) -> None:
         ValidationError: All of what is wrong.
     """
     problems = Problems()
-    if not _NAME.fullmatch(study.name):
-        text = f"{study.name!r} names a folder, use 1 to 64 letters, digits, '.', '_' or '-', a letter or digit first."
-        problems.add("name", text=text)
     for name in study.sweep:
         if name not in study.methods:
             problems.add("sweep", name, text=f"{name} is none of the study's methods, add it there or drop its sweep.")

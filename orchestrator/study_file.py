@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import yaml
-from pydantic import ValidationError
 
 from nemo.errors import UserError
+from orchestrator.describing import check_study, describe
 from orchestrator.overrides import Override, apply_overrides
 from orchestrator.study import Study
-from orchestrator.validation import Place, field_name, sentence
+from orchestrator.study_errors import find_errors
+from orchestrator.validation import Place, field_name
 from orchestrator.yaml_source import parse_yaml
 
 
@@ -72,10 +73,21 @@ def load_study_file(path: str | Path, overrides: list[str] | None = None) -> Stu
     if applied:
         text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
     source = Source(file, text, root, applied)
-    try:
-        study = Study.model_validate(data)
-    except ValidationError as errors:
-        lines = [f"{source.where(error['loc'])}: {sentence(error)}" for error in errors.errors(include_url=False)]
-        raise UserError("\n".join(dict.fromkeys(lines))) from None
-    study._source = source
+    study, errors = find_errors(data)
+    if study is not None:
+        study._source = source
+    lines = [f"{source.where(place)}: {text}" for place, text in errors]
+    if errors and study is not None:
+        lines += _errors_of_data(study)
+    if lines or study is None:
+        raise UserError("\n".join(dict.fromkeys(lines)))
     return study
+
+
+def _errors_of_data(study: Study) -> list[str]:
+    """What the data sets' descriptions show, for a study that is refused anyway: everything is told at once."""
+    try:
+        check_study(study, describe(study))
+    except UserError as error:
+        return str(error).splitlines()
+    return []

@@ -33,8 +33,21 @@ T = TypeVar("T")
 def unknown(name: object, choices: Collection[str], what: str = "field") -> str:
     """The sentence about a name that is none of the choices, with the closest one first."""
     close = get_close_matches(str(name), choices, n=1)
-    hint = f"did you mean {close[0]!r}? " if close else ""
-    return f"{name!r} is no {what} here; {hint}Choose among {', '.join(sorted(choices)) or 'none'}."
+    hint = f"did you mean {close[0]!r}? Choose" if close else "choose"
+    return f"{name!r} is no {what} here; {hint} among {', '.join(sorted(choices))}."
+
+
+def check_name(choices: Collection[str], what: str) -> Callable[[str], str]:
+    """A validator that refuses what is none of the choices."""
+
+    def check(name: str) -> str:
+        problems = Problems()
+        if name not in choices:
+            problems.add(text=unknown(name, choices, what))
+        problems.raise_any()
+        return name
+
+    return check
 
 
 def sentence(error: ErrorDetails) -> str:
@@ -43,6 +56,8 @@ def sentence(error: ErrorDetails) -> str:
         return error["msg"]
     if error["type"] == "missing":
         return "is missing."
+    if error["type"] == "too_short":
+        return f"is too short, give at least {error['ctx']['min_length']}."
     given = repr(error["input"])
     text = error["msg"].removeprefix("Input ").removeprefix("Value error, ").rstrip(".")
     return f"{text}, not {given if len(given) <= 60 else given[:57] + '...'}."

@@ -1,0 +1,237 @@
+import errno
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import pytest
+
+from nemo.errors import UserError
+from orchestrator import files
+from orchestrator.files import atomic_path, write_bytes
+from orchestrator.ledger import Ledger, Trial, open_ledger
+from orchestrator.plan import plan
+from orchestrator.step import make_step
+from tests.orchestrator.study_examples import DESCRIPTIONS, documents, study
+
+TRAIN = make_step("train", {"seed": 0}, {}, {"resources": {}}, "standard vgg16/digits seed 0")
+REUSE = make_step("reuse", {"classes": [0, 1]}, {"train": TRAIN.key}, {}, "reuse 0,1")
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    return Ledger(tmp_path / "study")
+
+
+def again(ledger):
+    """The same folder as another process sees it."""
+    return Ledger(ledger.folder)
+
+
+def result_file(ledger, step):
+    return ledger.folder / "ledger" / step.kind / f"{step.key}.json"
+
+
+def test_an_empty_ledger_touches_nothing(ledger):
+    assert ledger.get(TRAIN.key) is None
+    assert ledger.failure(TRAIN.key) is None
+    assert ledger.finished() == set()
+    assert ledger.suggestions("search") == []
+    assert not ledger.folder.exists()
+
+
+def test_puts_and_gets(ledger):
+    ledger.put(TRAIN, {"accuracy": 0.9, "loss": float("nan")}, seconds=2.5, environment={"torch": "2"}, device="cpu")
+    ledger.put(REUSE, {"krr": 0.5})
+    document = again(ledger).get(TRAIN.key)
+    assert document["result"] == {"accuracy": 0.9, "loss": None}
+    assert document["kind"] == "train"
+    assert document["params"] == {"seed": 0}
+    assert (document["seconds"], document["environment"], document["device"]) == (2.5, {"torch": "2"}, "cpu")
+    assert "resources" not in document
+    assert again(ledger).finished() == {TRAIN.key, REUSE.key}
+    assert ledger.finished("reuse") == {REUSE.key}
+    assert [key for key, _ in ledger.results("train")] == [TRAIN.key]
+
+
+def test_a_result_never_changes(ledger):
+    first = ledger.put(TRAIN, {"accuracy": 0.9})
+    assert ledger.put(TRAIN, {"accuracy": 0.1}) == first
+    assert again(ledger).get(TRAIN.key) == first
+
+
+@pytest.mark.parametrize("damage", ["truncate", "empty", "flip", "no checksum", "no mapping"])
+def test_a_damaged_result_is_quarantined_and_missing(ledger, damage, caplog):
+    ledger.put(TRAIN, {"accuracy": 0.9})
+    path = result_file(ledger, TRAIN)
+    data = path.read_bytes()
+    damaged = {
+        "truncate": data[: len(data) // 2],
+        "empty": b"",
+        "flip": data.replace(b"0.9", b"0.8"),
+        "no checksum": json.dumps({"key": TRAIN.key}).encode(),
+        "no mapping": b"[1]",
+    }
+    path.write_bytes(damaged[damage])
+    reader = again(ledger)
+    with caplog.at_level(logging.WARNING):
+        assert reader.get(TRAIN.key) is None
+        assert reader.get(TRAIN.key) is None
+        assert reader.finished() == set()
+    assert len(caplog.records) == 1
+    assert not path.exists()
+    assert len(list((ledger.folder / "quarantine").iterdir())) == 1
+    reader.put(TRAIN, {"accuracy": 0.9})
+    assert again(ledger).finished() == {TRAIN.key}
+
+
+def test_who_only_looks_on_moves_nothing(ledger):
+    ledger.put(TRAIN, {"accuracy": 0.9})
+    result_file(ledger, TRAIN).write_bytes(b"{")
+    assert Ledger(ledger.folder, readonly=True).get(TRAIN.key) is None
+    assert result_file(ledger, TRAIN).exists()
+
+
+def test_a_truncated_artifact_is_found(ledger):
+    write_bytes(ledger.artifact(TRAIN.key, "network.safetensors"), b"weights")
+    document = ledger.put(TRAIN, {})
+    assert document["artifacts"]["network.safetensors"]["bytes"] == 7
+    assert again(ledger).verify(TRAIN.key)
+    ledger.artifact(TRAIN.key, "network.safetensors").write_bytes(b"weig")
+    assert again(ledger).get(TRAIN.key) is None
+    assert not result_file(ledger, TRAIN).exists()
+
+
+def test_a_flipped_bit_in_an_artifact_is_found(ledger):
+    write_bytes(ledger.artifact(TRAIN.key, "network.safetensors"), b"weights")
+    ledger.put(TRAIN, {})
+    ledger.artifact(TRAIN.key, "network.safetensors").write_bytes(b"weighty")
+    assert not ledger.verify(TRAIN.key)
+    assert ledger.get(TRAIN.key) is None
+    assert not again(ledger).verify(TRAIN.key)
+
+
+def test_failures_stand_beside_the_results(ledger):
+    ledger.fail(TRAIN, "the loss became NaN in epoch 3")
+    assert again(ledger).failure(TRAIN.key)["reason"] == "the loss became NaN in epoch 3"
+    assert list(ledger.failures()) == [TRAIN.key]
+    assert ledger.finished() == set()
+    ledger.put(TRAIN, {})
+    assert again(ledger).failure(TRAIN.key) is None
+
+
+def test_trials_of_a_search(ledger):
+    ledger.suggest("search", 1, {"alpha": 0.7})
+    ledger.suggest("search", 0, {"alpha": 0.5})
+    ledger.conclude("search", 1, {"state": "stopped", "epoch": 3})
+    assert again(ledger).suggestions("search") == [
+        Trial(0, {"alpha": 0.5}),
+        Trial(1, {"alpha": 0.7}, {"state": "stopped", "epoch": 3}),
+    ]
+
+
+def test_a_plan_reads_a_ledger(tmp_path):
+    made = study(recipe={"validation": 0.1}, subtasks={"from": "best", "sizes": [2], "samples": 4})
+    ledger = open_ledger(tmp_path, made)
+    before = plan(made, ledger, DESCRIPTIONS)
+    numbers = {"train": {"validation_accuracy": 0.9}, "measure": {"krr": 0.5}, "modularize": {}}
+    for step in before.steps:
+        ledger.put(step, numbers[step.kind])
+    after = plan(made, again(ledger), DESCRIPTIONS)
+    assert after.counts()["reuse"] == 4
+    assert [step.kind for step in after.pending(ledger)] == ["reuse"] * 4
+    known = documents(before.steps, {step.key: numbers[step.kind] for step in before.steps})
+    assert plan(made, known, DESCRIPTIONS) == after
+
+
+def test_every_submitted_study_is_kept(tmp_path):
+    first, second = study(), study(seeds=[0, 1])
+    folder = open_ledger(tmp_path, first).folder
+    open_ledger(tmp_path, second)
+    open_ledger(tmp_path, second)
+    assert folder == tmp_path / "small"
+    assert (folder / "study.yaml").read_text() == second.text
+    assert {path.read_text() for path in (folder / "studies").iterdir()} == {first.text, second.text}
+
+
+def test_nothing_is_left_of_a_write_that_failed(tmp_path):
+    with pytest.raises(RuntimeError), atomic_path(tmp_path / "file") as temporary:
+        temporary.write_bytes(b"half")
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_folder_is_told(ledger, monkeypatch):
+    def full(handle):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(files.os, "fsync", full)
+    with pytest.raises(UserError, match=r"ledger/train: cannot be written \(No space left on device\)"):
+        ledger.put(TRAIN, {})
+    assert list(result_file(ledger, TRAIN).parent.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path):
+    (tmp_path / "small").write_text("a file where the study's folder should be")
+    with pytest.raises(UserError, match=r"small/studies: cannot be written"):
+        open_ledger(tmp_path, study())
+    with pytest.raises(UserError, match="cannot be written"), Ledger(tmp_path / "small").lease():
+        pass
+
+
+@contextmanager
+def driver(ledger):
+    """Another process that holds the lease."""
+    code = (
+        "import sys, time; from orchestrator.ledger import Ledger\n"
+        f"with Ledger({str(ledger.folder)!r}).lease():\n    print('held', flush=True); time.sleep(600)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout.readline() == "held\n"
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def test_a_second_driver_is_refused(ledger):
+    with driver(ledger) as other:
+        with pytest.raises(UserError, match=f"already run by process {other.pid} on .* since"), ledger.lease():
+            pass
+        os.kill(other.pid, signal.SIGKILL)
+        other.wait()
+        with ledger.lease():
+            assert (ledger.folder / "lock").exists()
+    assert not (ledger.folder / "lock").exists()
+
+
+def test_a_dead_drivers_pid_that_was_given_again_holds_nothing(ledger):
+    with ledger.lease():
+        lock = ledger.folder / "lock"
+        owner = json.loads(lock.read_text())
+        with pytest.raises(UserError), ledger.lease():
+            pass
+    lock.write_text(json.dumps({**owner, "started": owner["started"] - 100}))
+    with ledger.lease():
+        pass
+
+
+def test_a_driver_on_another_host_is_respected(ledger):
+    with ledger.lease():
+        lock = ledger.folder / "lock"
+        owner = json.loads(lock.read_text())
+    lock.write_text(json.dumps({**owner, "host": "elsewhere"}))
+    with pytest.raises(UserError, match=r"on elsewhere .* delete this file"), ledger.lease():
+        pass
+
+
+def test_a_truncated_lock_holds_nothing(ledger):
+    ledger.folder.mkdir()
+    (ledger.folder / "lock").write_text('{"pid": 1')
+    with ledger.lease():
+        pass
