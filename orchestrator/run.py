@@ -1,0 +1,192 @@
+"""Running a study: the plan minus the ledger, through Ray, into the ledger and MLflow.
+
+This is the one place that knows the order of things. Trainings go through Ray Tune in the main thread; what builds on
+a result is handed to the fan-out as soon as that result is in the ledger.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from orchestrator.context import Context, Event, Slots, check_subtasks, concurrent_trainings
+from orchestrator.describing import check_study, describe
+from orchestrator.environment import environment
+from orchestrator.fanout import FanOut, Shared
+from orchestrator.head import Cluster, ray_head
+from orchestrator.ledger import Ledger, open_ledger
+from orchestrator.plan import Plan, plan
+from orchestrator.progress import Progress
+from orchestrator.step import KINDS, Step
+from orchestrator.steps import dataset_arrays
+from orchestrator.storage import artifact_root, storage_root, tracking_uri
+from orchestrator.study import Study
+from orchestrator.study_file import load_study_file
+from orchestrator.sweep import run_trainings
+from orchestrator.tracking import Tracking
+from orchestrator.training import data_key
+
+Replan = Callable[[], Plan]
+
+
+def run_study(
+    path: Path,
+    overrides: list[str] | None = None,
+    storage: Path | None = None,
+    address: str | None = None,
+    retry_failed: bool = False,
+) -> Path:
+    """Runs a study to its end, or carries on with it; a finished one is left as it is.
+
+    Args:
+        path: The study file.
+        overrides: `key=value` texts that win over the file.
+        storage: Folder of the studies; wins over the file's.
+        address: A running Ray head; None starts one for this study and ends it afterwards.
+        retry_failed: Whether steps that failed for good in an earlier run are tried again.
+
+    Returns:
+        The study's folder.
+
+    Raises:
+        UserError: Something is wrong with the study, its data, its folder, its tracking or the cluster.
+    """
+    study = load_study_file(path, overrides or [])
+    descriptions = describe(study)
+    check_study(study, descriptions)
+    root = storage_root(storage or study.storage)
+    ledger = open_ledger(root, study)
+    with ledger.lease():
+        if retry_failed:
+            ledger.forget_failures()
+        driver = Driver(study, ledger, lambda: plan(study, ledger, descriptions))
+        if driver.pending and address is None:
+            _load_once(driver.pending)
+        uri = study.tracking.uri or tracking_uri(root)
+        files = artifact_root(root) if study.tracking.uri is None else None
+        tracking = Tracking(uri, files, study.tracking.experiment or study.name)
+        tracking.study_run(study.name, ledger, study.text, environment())
+        status = "KILLED"
+        try:
+            if driver.pending or driver.searching:
+                with ray_head(ledger.folder, address=address) as cluster:
+                    driver.run(cluster, tracking)
+            status = "FAILED" if ledger.failures() else "FINISHED"
+        finally:
+            tracking.close(status)
+    return ledger.folder
+
+
+def _load_once(steps: Iterable[Step]) -> None:
+    """Reads every data set here before anything starts, so that a damaged file is told of at once."""
+    for where in {data_key(step): dict(step.where) for step in steps}.values():
+        dataset_arrays(where)
+
+
+class Driver:
+    """Keeps the plan up to date with the ledger, and everything that may run running.
+
+    Args:
+        study: What is wanted.
+        ledger: What is finished.
+        replan: Plans the study against the ledger as it is now.
+    """
+
+    def __init__(self, study: Study, ledger: Ledger, replan: Replan) -> None:
+        self._study, self._ledger, self._replan = study, ledger, replan
+        self._lock = threading.RLock()  # events come from Tune's thread and from the fan-out's
+        self._steps: dict[str, Step] = {}
+        self._finished: set[str] = set()
+        self._failed: set[str] = set(ledger.failures())
+        self._submitted: set[str] = set()
+        self._children: dict[str, list[Step]] = {}
+        self._plan = self._adopt(replan())
+
+    @property
+    def pending(self) -> list[Step]:
+        """The known steps that are still to run: without a result, and with no failure of their own or above them."""
+        lost = set(self._failed)
+        for key, step in self._steps.items():  # parents come first
+            if not lost.isdisjoint(step.parents.values()):
+                lost.add(key)
+        return [step for key, step in self._steps.items() if key not in self._finished and key not in lost]
+
+    @property
+    def searching(self) -> bool:
+        """Whether an adaptive search may still suggest trials."""
+        return bool(self._plan.searches) and self._plan.up_to["train"] > 0
+
+    def run(self, cluster: Cluster, tracking: Tracking) -> None:
+        """Runs everything that can run; failures are recorded and the rest goes on."""
+        context = Context(self._ledger.folder.resolve(), self._study.resources)
+        concurrent_trainings(cluster, context.resources)
+        check_subtasks(cluster, context.resources)
+        shared, slots = Shared(context), Slots(cluster)
+        with Progress(self._totals(), Counter(self._steps[key].kind for key in self._finished)) as progress:
+            self._progress, self._tracking = progress, tracking
+            with FanOut(context, slots, shared, self._on_event) as self._fanout:
+                self._submit(step for step in self.pending if step.kind != "train")
+                trainings = [step for step in self.pending if step.kind == "train"]
+                run_trainings(trainings, self._plan.searches, context, cluster, slots, shared, self._on_event)
+
+    def _on_event(self, event: Event) -> None:
+        with self._lock:
+            step = event.step
+            match event.kind:
+                case "started":
+                    self._progress.started(step)
+                case "epochs":
+                    for row in event.rows:
+                        self._tracking.log_training_epoch(step, row)
+                        self._progress.epoch(step, row, step.params["recipe"]["epochs"])
+                case "finished":
+                    assert event.document is not None
+                    self._finished.add(step.key)
+                    self._tracking.log_result(step, event.document)
+                    self._progress.finished(step, event.document["result"])
+                    self._follow(step)
+                case "failed":
+                    self._failed.add(step.key)
+                    self._tracking.log_failure(step, event.reason)
+                    self._progress.failed(step, event.reason)
+                    self._follow(step)
+                case "stopped":
+                    self._tracking.log_stopped(step, event.reason)
+                    self._progress.stopped(step, event.reason)
+
+    def _follow(self, step: Step) -> None:
+        """Submits what a result, or a failure, lets run: its children, and what the plan knows only now."""
+        if step.kind != "reuse" and (any(self._plan.up_to.values()) or self._plan.searches):
+            self._plan = self._adopt(self._replan())
+            self._progress.totals(self._totals())
+            self._submit(each for each in self.pending if each.kind != "train")
+        else:
+            self._submit(self._children.get(step.key, []))
+
+    def _submit(self, steps: Iterable[Step]) -> None:
+        """Hands over the steps whose parents are all finished, each once."""
+        ready = [
+            step
+            for step in steps
+            if step.key not in self._submitted
+            and step.key not in self._finished
+            and all(parent in self._finished for parent in step.parents.values())
+        ]
+        self._submitted.update(step.key for step in ready)
+        self._fanout.submit(ready)
+
+    def _adopt(self, planned: Plan) -> Plan:
+        for step in planned.steps:
+            if step.key not in self._steps:
+                self._steps[step.key] = step
+                for parent in step.parents.values():
+                    self._children.setdefault(parent, []).append(step)
+                if self._ledger.get(step.key) is not None:
+                    self._finished.add(step.key)
+        return planned
+
+    def _totals(self) -> dict[str, int]:
+        known = Counter(step.kind for step in self._steps.values())
+        return {kind: known[kind] + self._plan.up_to[kind] for kind in KINDS}
