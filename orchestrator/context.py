@@ -1,0 +1,150 @@
+"""What everything that runs steps on Ray shares: where the study lies, what its steps may use, what it tells."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from nemo.errors import UserError
+from orchestrator.files import write_bytes
+from orchestrator.head import Cluster
+from orchestrator.ledger import Ledger
+from orchestrator.step import Step
+from orchestrator.study import Resources
+
+
+@dataclass(frozen=True)
+class Context:
+    """A study as its workers see it.
+
+    Attributes:
+        folder: The study's folder, absolute, and the same on every node.
+        resources: What a training and a sub-task get.
+    """
+
+    folder: Path
+    resources: Resources
+
+    @property
+    def ledger(self) -> Ledger:
+        """The study's ledger."""
+        return Ledger(self.folder)
+
+    def checkpoints(self, step: Step) -> Path:
+        """Where a training keeps its checkpoints while it is not finished."""
+        return self.folder / "checkpoints" / step.key
+
+    def fail(self, step: Step, error: BaseException) -> str:
+        """Records a failure, and its traceback in `logs/` where it is no expected one; returns the reason."""
+        reason = reason_of(error)
+        if not _expected(error):
+            write_bytes(self.folder / "logs" / f"{step.key}.txt", f"{step.label}\n\n{error}\n".encode())
+        self.ledger.fail(step, reason)
+        return reason
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened to a step, told to the driver.
+
+    Attributes:
+        kind: `started`; `epochs`: a training has new entries of its history, which a checkpoint holds; `finished`: its
+            result is in the ledger; `failed` for good in this run; `stopped` early by its search.
+        rows: The new entries of the history.
+        document: The ledger's document of a finished step.
+        reason: Why it failed or was stopped, one sentence.
+    """
+
+    kind: Literal["started", "epochs", "finished", "failed", "stopped"]
+    step: Step
+    rows: Sequence[Mapping[str, float]] = ()
+    document: Mapping[str, Any] | None = None
+    reason: str = ""
+
+
+OnEvent = Callable[[Event], None]
+
+
+class Slots:
+    """Shares a cluster between the trainings, which come first, and the fan-out; thread-safe.
+
+    Ray has no priorities: a stream of small tasks would take every CPU that falls free, and a training that needs
+    several at once would wait for ever.
+    """
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._lock = threading.Lock()
+        self._wanted = self._running = 0
+        self._each = (0.0, 0.0)
+
+    def trainings(self, wanted: int, running: int, cpus: float, gpus: float) -> None:
+        """Says how many trainings could run now, how many do, and what each of them takes."""
+        with self._lock:
+            self._wanted, self._running, self._each = wanted, running, (cpus, gpus)
+
+    def tasks(self, cpus: float, gpus: float) -> int:
+        """How many tasks of this size may be in flight now.
+
+        Beside trainings that take everything it is one, which runs when one of them ends; none while a training waits.
+        """
+        with self._lock:
+            free = self._cluster.cpus - self._wanted * self._each[0], self._cluster.gpus - self._wanted * self._each[1]
+            fitting = _fitting(free, (cpus, gpus))
+            if self._wanted == 0:
+                return max(1, 2 * fitting)  # the second half waits in Ray, so that no worker waits for the driver
+            return max(fitting, int(self._wanted <= self._running))
+
+
+def concurrent_trainings(cluster: Cluster, resources: Resources) -> int:
+    """How many trainings the cluster can run at a time, at most `max_concurrent`.
+
+    Raises:
+        UserError: Not even one; the sentence holds the arithmetic.
+    """
+    training = resources.training
+    places = sum(_fitting(node, (training.cpus, training.gpus)) for node in cluster.nodes)
+    if places < training.workers:
+        needs = f"{training.workers} workers x {training.cpus:g} CPUs"
+        needs += f" and {training.gpus:g} GPUs each" if training.gpus else ""
+        raise UserError(
+            f"resources.training: a training needs {needs}, but the cluster of {cluster.cpus:g} CPUs and "
+            f"{cluster.gpus:g} GPUs has room for {places} such workers; ask for fewer workers, CPUs or GPUs."
+        )
+    return min(places // training.workers, resources.max_concurrent or places)
+
+
+def check_subtasks(cluster: Cluster, resources: Resources) -> None:
+    """Refuses sub-tasks that no node can ever run.
+
+    Raises:
+        UserError: No node has as many CPUs or GPUs as one sub-task needs.
+    """
+    subtask = resources.subtask
+    if not any(_fitting(node, (subtask.cpus, subtask.gpus)) for node in cluster.nodes):
+        raise UserError(
+            f"resources.subtask: a sub-task needs {subtask.cpus:g} CPUs and {subtask.gpus:g} GPUs on one node, which "
+            f"no node of the cluster has ({cluster.cpus:g} CPUs and {cluster.gpus:g} GPUs in all); ask for less."
+        )
+
+
+def reason_of(error: BaseException) -> str:
+    """One line that says what went wrong, as the ledger and the report show it."""
+    cause = getattr(error, "cause", None) or error
+    lines = str(cause).strip().splitlines() or [""]
+    return lines[0] if _expected(error) else f"{type(cause).__name__}: {lines[0] or lines[-1]}"
+
+
+def _expected(error: BaseException) -> bool:
+    from nemo.training import TrainingDiverged
+
+    return isinstance(getattr(error, "cause", None) or error, UserError | TrainingDiverged)
+
+
+def _fitting(free: tuple[float, float], each: tuple[float, float]) -> int:
+    counts = [math.floor(have / need + 1e-9) for have, need in zip(free, each, strict=True) if need > 0]
+    return max(0, min(counts, default=0))

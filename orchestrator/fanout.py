@@ -1,0 +1,192 @@
+"""The fan-out: modularize, measure and reuse steps as plain Ray tasks, streamed back as they finish."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import ray
+import torch
+
+from orchestrator import steps as work
+from orchestrator.context import Context, Event, OnEvent, Slots
+from orchestrator.environment import environment
+from orchestrator.step import Step
+from orchestrator.training import compute, data_key, own_device, ran_on
+
+MAX_RETRIES = 2
+"""How often a step is tried again after its worker died."""
+
+_POLL = 0.2  # seconds until newly submitted steps, or a change of the trainings' share, are noticed
+
+
+class Shared:
+    """Data sets and models in Ray's object store, each put there once; thread-safe.
+
+    They are read by a task of their own and never pass through the driver: Ray reads them again if a node is lost.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._lock = threading.Lock()
+        self._datasets: dict[str, ray.ObjectRef[work.Arrays]] = {}
+        self._models: dict[str, ray.ObjectRef[work.Arrays]] = {}
+        self._users: Counter[str] = Counter()
+
+    def dataset(self, step: Step) -> ray.ObjectRef[work.Arrays]:
+        """The data set of a step."""
+        key = data_key(step)
+        with self._lock:
+            if key not in self._datasets:
+                self._datasets[key] = _read_dataset.remote(dict(step.where))
+            return self._datasets[key]
+
+    def datasets(self, steps: Iterable[Step]) -> dict[str, ray.ObjectRef[work.Arrays]]:
+        """The data sets of some steps, by `data_key`."""
+        return {data_key(step): self.dataset(step) for step in steps}
+
+    def expect(self, steps: Iterable[Step]) -> None:
+        """Announces reuse steps: their models stay until each of them was released."""
+        with self._lock:
+            self._users.update(_model_key(step) for step in steps if step.kind == "reuse")
+
+    def model(self, step: Step) -> ray.ObjectRef[work.Arrays]:
+        """The trained network that a reuse step cuts from."""
+        key = _model_key(step)
+        with self._lock:
+            if key not in self._models:
+                self._models[key] = _read_model.remote(dict(step.parents), self._context)
+            return self._models[key]
+
+    def release(self, step: Step) -> None:
+        """Says that a step is done; a model that no announced step needs any more leaves the object store."""
+        if step.kind == "reuse":
+            key = _model_key(step)
+            with self._lock:
+                self._users[key] -= 1
+                if self._users[key] <= 0:
+                    self._models.pop(key, None)
+
+
+class FanOut:
+    """Runs steps whose parents are finished, bounded in flight, in a thread of its own.
+
+        with FanOut(context, slots, shared, on_event) as fanout:
+            fanout.submit(steps)
+
+    Leaving the block waits for all of them, those included that `on_event` submits in answer to an event.
+
+    Args:
+        context: The study's.
+        slots: How many tasks may be in flight.
+        shared: Data sets and models in the object store.
+        on_event: Called in the fan-out's thread with each `finished` or `failed` step.
+    """
+
+    def __init__(self, context: Context, slots: Slots, shared: Shared, on_event: OnEvent) -> None:
+        self._context, self._slots, self._shared, self._on_event = context, slots, shared, on_event
+        self._waiting: deque[Step] = deque()
+        self._flying: dict[ray.ObjectRef[dict[str, Any]], Step] = {}
+        self._closing = threading.Event()
+        self._aborting = threading.Event()
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="fan-out", daemon=True)
+
+    def submit(self, steps: Sequence[Step]) -> None:
+        """Queues steps, in their order; may be called from any thread, and from `on_event`.
+
+        Raises:
+            BaseException: What stopped the fan-out, if something did.
+        """
+        if self._error is not None:
+            raise self._error
+        self._shared.expect(steps)
+        self._waiting.extend(steps)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self._aborting.set()
+        self._closing.set()
+        self._thread.join()
+        if self._error is not None and error is None:
+            raise self._error
+
+    def _run(self) -> None:
+        try:
+            while not self._aborting.is_set():
+                closing = self._closing.is_set()  # before looking: what is submitted first is seen
+                self._launch()
+                if self._flying:
+                    done, _ = ray.wait(list(self._flying), num_returns=1, timeout=_POLL)
+                    for reference in done:
+                        self._collect(reference)
+                elif closing and not self._waiting:
+                    return
+                else:
+                    time.sleep(_POLL / 4)
+        except BaseException as error:  # raised again in the driver's own thread
+            self._error = error
+        finally:
+            for reference in self._flying:
+                ray.cancel(reference, force=True)
+
+    def _launch(self) -> None:
+        wanted = self._context.resources.subtask
+        while self._waiting and len(self._flying) < self._slots.tasks(wanted.cpus, wanted.gpus):
+            step = self._waiting.popleft()
+            task = _run_step.options(
+                retry_exceptions=[OSError], num_cpus=wanted.cpus, num_gpus=wanted.gpus, name=step.label
+            )
+            model: Any = self._shared.model(step) if step.kind == "reuse" else None
+            self._flying[task.remote(step, self._context, [self._shared.dataset(step)], model)] = step
+
+    def _collect(self, reference: ray.ObjectRef[dict[str, Any]]) -> None:
+        step = self._flying.pop(reference)
+        try:
+            event = Event("finished", step, document=ray.get(reference))
+        except (ray.exceptions.RayTaskError, ray.exceptions.RayError) as error:
+            event = Event("failed", step, reason=self._context.fail(step, error))
+        self._shared.release(step)
+        self._on_event(event)
+
+
+@ray.remote(max_retries=MAX_RETRIES)
+def _run_step(
+    step: Step, context: Context, dataset: list[ray.ObjectRef[work.Arrays]], model: work.Arrays | None
+) -> dict[str, Any]:
+    ledger = context.ledger
+    document = ledger.get(step.key)
+    if document is not None:  # its first worker died after writing it
+        return document
+    torch.set_num_threads(max(1, int(context.resources.subtask.cpus)))
+    if model is None:
+        return compute(step, context, dataset[0])
+    started, device = time.monotonic(), own_device()
+    result = work.reuse(step, work.as_dataset(ray.get(dataset[0])), model, device)
+    seconds = time.monotonic() - started
+    return ledger.put(step, result, seconds=seconds, environment=environment(), **ran_on(device))
+
+
+# These need no CPU of their own: they would wait for one that a training holds, which waits for them.
+@ray.remote(num_cpus=0, max_retries=MAX_RETRIES)
+def _read_dataset(where: dict[str, Any]) -> work.Arrays:
+    return work.dataset_arrays(where)
+
+
+@ray.remote(num_cpus=0, max_retries=MAX_RETRIES)
+def _read_model(parents: dict[str, str], context: Context) -> work.Arrays:
+    return work.model_arrays(parents, context.ledger)
+
+
+def _model_key(step: Step) -> str:
+    return " ".join(f"{role}={key}" for role, key in sorted(step.parents.items()))

@@ -1,0 +1,237 @@
+"""Our own Ray head: started for one study, recorded in its folder, ended with it.
+
+A plain `ray.init()` can't hand its address to its workers beforehand, and without that address Ray Train fails to
+free the placement groups of stopped trials as soon as a second Ray runs on the host. So we start the head ourselves.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from nemo.errors import UserError
+
+MARKER = "NEMO_RAY_HEAD"
+"""Environment variable that every process of one of our heads inherits; its value names the head."""
+
+_QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.3",  # the default of 2 s is the shortest epoch that can be reported
+    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "600",  # a group may wait for the fan-out's tasks to end
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
+    "RAY_TRAIN_METRICS_ENABLED": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C ends the study and its head, not one sweep
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+}
+
+_token = secrets.token_hex(32)  # one per process: Ray caches the first token that it reads
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The Ray cluster that a study runs on.
+
+    Attributes:
+        address: `host:port` of its GCS, also in every worker's RAY_ADDRESS.
+        nodes: Logical CPUs and GPUs of each living node.
+    """
+
+    address: str
+    nodes: tuple[tuple[float, float], ...]
+
+    @property
+    def cpus(self) -> float:
+        """Logical CPUs of all nodes."""
+        return sum(cpus for cpus, _ in self.nodes)
+
+    @property
+    def gpus(self) -> float:
+        """GPUs of all nodes."""
+        return sum(gpus for _, gpus in self.nodes)
+
+
+@contextlib.contextmanager
+def ray_head(
+    folder: str | Path, num_cpus: int | None = None, num_gpus: int | None = None, address: str | None = None
+) -> Iterator[Cluster]:
+    """Connect this process to a Ray cluster of our own, or to the running one at `address`.
+
+    Args:
+        folder: The study's folder; `ray/head.json` and `ray/token` (0600) are kept there while the head lives.
+        num_cpus: Logical CPUs of our own head; None counts the machine's.
+        num_gpus: GPUs of our own head; None detects them.
+        address: `host:port` of a running head; it is used as it is and left running.
+
+    Raises:
+        UserError: The head at `address` can't be reached, or our own doesn't start.
+    """
+    import ray
+
+    record = Path(folder).resolve() / "ray" / "head.json"
+    end_orphan(folder)
+    own = address is None
+    environment = dict(os.environ)
+    if address is None:
+        _use_token(record.parent)
+        address = _start(record, num_cpus, num_gpus)
+    variables = {name: os.environ.get(name, value) for name, value in _QUIET.items()} | {"RAY_ADDRESS": address}
+    os.environ.update(variables)
+    try:
+        _connect(address, variables)
+        resources = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        yield Cluster(address, tuple((each.get("CPU", 0.0), each.get("GPU", 0.0)) for each in resources))
+    finally:
+        ray.shutdown()
+        if own:
+            end_orphan(folder)
+        for name in {*variables, "RAY_AUTH_MODE", "RAY_AUTH_TOKEN_PATH"}:
+            os.environ.pop(name, None)
+            if name in environment:
+                os.environ[name] = environment[name]
+
+
+def end_orphan(folder: str | Path) -> int:
+    """End the head that `folder` records, and wait until all its processes, workers included, are gone.
+
+    Returns:
+        The number of processes that had to be ended.
+    """
+    record = Path(folder).resolve() / "ray" / "head.json"
+    try:
+        head = json.loads(record.read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return 0
+    processes = _recorded(head["processes"]) | _marked(head["marker"])
+    for process in processes:  # daemons first would let the workers start writing their last words
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    psutil.wait_procs(processes, timeout=30)
+    shutil.rmtree(head["temp"], ignore_errors=True)
+    record.unlink()
+    return len(processes)
+
+
+def _start(record: Path, num_cpus: int | None, num_gpus: int | None) -> str:
+    temp = Path(tempfile.mkdtemp(prefix="nemo-", dir=_short_folder()))
+    marker = secrets.token_hex(8)
+    head: dict[str, Any] = {"marker": marker, "temp": str(temp), "driver": os.getpid(), "processes": []}
+    _write(record, head)  # before the start: a driver killed in its middle leaves no orphan that can't be found
+    # Without explicit ports the dashboard's agents of two heads on one host fight for the same one.
+    ports = dict(zip(_PORTS, _free_ports(len(_PORTS)), strict=True))
+    command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", f"--temp-dir={temp}"]
+    command += [f"--{name}={port}" for name, port in ports.items()]
+    command += ["--include-dashboard=true", "--dashboard-host=127.0.0.1", "--disable-usage-stats"]
+    command += [f"--num-cpus={num_cpus}"] if num_cpus is not None else []
+    command += [f"--num-gpus={num_gpus}"] if num_gpus is not None else []
+    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"} | _QUIET
+    started = subprocess.run(command, env=environment | {MARKER: marker}, capture_output=True, text=True, check=False)
+    head["processes"] = sorted([p.pid, p.create_time()] for p in _marked(marker))
+    if started.returncode != 0:
+        _write(record, head)
+        end_orphan(record.parent.parent)
+        reason = (started.stderr.strip() or started.stdout.strip() or "no output").splitlines()[-1]
+        raise UserError(f"Ray's head did not start ({reason}); free memory or ports, or name a running one: --address")
+    head["address"] = (temp / "ray_current_cluster").read_text().strip()
+    _write(record, head)
+    return str(head["address"])
+
+
+_PORTS = (
+    "port",
+    "dashboard-port",
+    "dashboard-agent-listen-port",
+    "dashboard-agent-grpc-port",
+    "runtime-env-agent-port",
+    "metrics-export-port",
+    "ray-client-server-port",
+)
+
+
+def _connect(address: str, variables: dict[str, str]) -> None:
+    import ray
+
+    try:
+        ray.init(
+            address=address,
+            runtime_env={"env_vars": variables},
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            configure_logging=True,
+        )
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(f"--address {address}: no Ray head answers ({reason}); start one or leave it out") from error
+
+
+def _use_token(folder: Path) -> None:
+    """Switch this process and its children to token authentication, unless the user chose a mode."""
+    if os.environ.setdefault("RAY_AUTH_MODE", "token") != "token" or "RAY_AUTH_TOKEN" in os.environ:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "token"
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(_token)
+    os.environ["RAY_AUTH_TOKEN_PATH"] = str(path)
+    from ray._raylet import Config  # type: ignore[attr-defined]
+
+    Config.initialize("")  # Ray read its mode when it was imported
+
+
+def _recorded(processes: list[list[float]]) -> set[psutil.Process]:
+    found = set()
+    for pid, started in processes:
+        with contextlib.suppress(psutil.Error):
+            process = psutil.Process(int(pid))
+            if process.create_time() == started:  # else the number was given to somebody else's process
+                found |= {process, *process.children(recursive=True)}
+    return found
+
+
+def _marked(marker: str) -> set[psutil.Process]:
+    found = set()
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get(MARKER) == marker:
+                found.add(process)
+    return found
+
+
+def _write(path: Path, value: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(value))
+    temporary.replace(path)
+
+
+def _short_folder() -> str:
+    """A folder under which Ray's unix sockets stay below the limit of 104 characters on macOS (107 on Linux)."""
+    folder = tempfile.gettempdir()
+    return folder if len(folder) <= 20 else "/tmp"
+
+
+def _free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("", 0))
+        return [each.getsockname()[1] for each in sockets]

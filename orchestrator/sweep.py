@@ -1,0 +1,271 @@
+"""Ray Tune as the scheduler of trainings: known ones first, then those that adaptive searches suggest."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+from ray import tune
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
+
+from orchestrator.adaptive import Adaptive
+from orchestrator.context import Context, Event, OnEvent, Slots, concurrent_trainings
+from orchestrator.fanout import Shared
+from orchestrator.head import Cluster
+from orchestrator.plan import Search
+from orchestrator.step import Step
+from orchestrator.training import MAX_FAILURES, train
+
+GRACE = 0.1
+"""Share of the epochs before which no trial is stopped early."""
+
+
+def run_trainings(
+    steps: Sequence[Step],
+    searches: Sequence[Search],
+    context: Context,
+    cluster: Cluster,
+    slots: Slots,
+    shared: Shared,
+    on_event: OnEvent,
+) -> None:
+    """Runs trainings, as many at a time as the cluster holds, and returns when none is left.
+
+    A failed training is told and recorded, and the others go on. A trial of a search runs its modularize and measure
+    steps too, where its objectives need them, and tells of them.
+
+    Args:
+        steps: Trainings to run; those that a search has suggested are left to it.
+        searches: Adaptive searches to carry on to their number of trials.
+        context: The study's.
+        cluster: Where it runs.
+        slots: Told how much the trainings take.
+        shared: Data sets in the object store.
+        on_event: Called in this thread with what happens.
+
+    Raises:
+        UserError: The cluster has no room for even one training.
+    """
+    concurrent = concurrent_trainings(cluster, context.resources)
+    ledger = context.ledger
+    adaptives = {search.key: Adaptive(search, ledger) for search in searches}
+    suggested = {
+        adaptive.steps(dict(trial.settings))[0].key
+        for adaptive in adaptives.values()
+        for trial in ledger.suggestions(adaptive.search.key)
+    }
+    known = [step for step in steps if step.key not in suggested]
+    total = len(known) + sum(adaptive.remaining for adaptive in adaptives.values())
+    if total == 0:
+        return
+    examples = [*known, *(search.family.train({}) for search in searches)]
+    datasets = shared.datasets(examples)
+    queue = Queue(known, adaptives)
+    watcher = Watcher(context, adaptives, queue, slots, min(concurrent, total), total, on_event)
+    folder = context.folder / "ray" / "tune"
+    shutil.rmtree(folder, ignore_errors=True)
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are told as events, with their reason
+    wanted = context.resources.training
+    alone = wanted.workers == 1
+    # A trial of several workers only waits for them; a byte of memory is what every node can give it without a CPU.
+    resources: dict[str, float] = {"CPU": wanted.cpus, "GPU": wanted.gpus} if alone else {"memory": 1}
+    try:
+        tune.Tuner(
+            tune.with_resources(tune.with_parameters(train, context=context, datasets=datasets), resources),
+            tune_config=tune.TuneConfig(
+                search_alg=queue,
+                scheduler=PerSearch(searches),
+                num_samples=total,
+                max_concurrent_trials=concurrent,
+                reuse_actors=alone,  # the next trial finds torch imported; a trial of many workers is safer anew
+                trial_name_creator=_name,
+                trial_dirname_creator=_name,
+            ),
+            run_config=tune.RunConfig(
+                name=folder.name,
+                storage_path=str(folder.parent),
+                callbacks=[watcher],
+                failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),
+                verbose=0,
+            ),
+        ).fit()
+    finally:
+        slots.trainings(0, 0, 0.0, 0.0)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _name(trial: Trial) -> str:
+    return str(trial.config["steps"][0].key)
+
+
+class _Live:
+    """Something that stays in this process: Tune keeps copies of what it is given to restore it, and we never do."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
+
+class Queue(_Live, Searcher):
+    """What Tune asks for the next trial; two trials of the same key never run at the same time."""
+
+    def __init__(self, steps: Sequence[Step], adaptives: Mapping[str, Adaptive]) -> None:
+        super().__init__()
+        self._steps = list(steps)
+        self._adaptives = list(adaptives.values())
+        self.active: set[str] = set()
+
+    def set_search_properties(self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any) -> bool:
+        return True
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | None:
+        if self._steps:
+            step = self._steps.pop(0)
+            self.active.add(step.key)
+            return {"steps": [step], "every_epoch": False, "search": None, "number": None}
+        for adaptive in list(self._adaptives):
+            self._adaptives.append(self._adaptives.pop(0))  # the searches take turns
+            suggestion = adaptive.next()
+            if suggestion is None:
+                self._adaptives.remove(adaptive)
+                continue
+            number, steps = suggestion
+            if steps[0].key in self.active:
+                adaptive.hold(number)
+                continue
+            self.active.add(steps[0].key)
+            search = adaptive.search
+            every = search.sweep.early_stopping is not None
+            return {"steps": steps, "every_epoch": every, "search": search.key, "number": number}
+        return None if self._adaptives else Searcher.FINISHED  # type: ignore[return-value]
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """The `Watcher` does it: it knows the trial."""
+
+    def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
+        """Nothing to save: the ledger has it all."""
+
+
+class PerSearch(FIFOScheduler):
+    """Early stopping within each search that asks for it: trials of different searches can't be compared."""
+
+    def __init__(self, searches: Sequence[Search]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._by_search = {search.key: _asha(search) for search in searches if search.sweep.early_stopping == "asha"}
+
+    def _scheduler(self, trial: Trial) -> TrialScheduler:
+        return self._by_search.get(trial.config["search"], _FIFO)
+
+    def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
+        self._scheduler(trial).on_trial_add(tune_controller, trial)
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        decision: str = self._scheduler(trial).on_trial_result(tune_controller, trial, result)
+        return decision
+
+    def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
+        self._scheduler(trial).on_trial_complete(tune_controller, trial, result)
+
+    def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
+        self._scheduler(trial).on_trial_error(tune_controller, trial)
+
+    def on_trial_remove(self, tune_controller: Any, trial: Trial) -> None:
+        self._scheduler(trial).on_trial_remove(tune_controller, trial)
+
+
+_FIFO = FIFOScheduler()
+
+
+def _asha(search: Search) -> ASHAScheduler:
+    epochs = search.family.train({}).params["recipe"]["epochs"]
+    return ASHAScheduler(
+        time_attr="epoch",  # Tune's own counter starts again when a trial is resumed
+        metric="validation/accuracy",
+        mode="max",
+        max_t=epochs,
+        grace_period=max(1, round(GRACE * epochs)),
+        reduction_factor=3,
+        stop_last_trials=False,  # a trial that reaches the last epoch still has its result to write
+    )
+
+
+class Watcher(_Live, tune.Callback):
+    """Turns what Tune tells of trials into events, the ledger's failures and the searches' values."""
+
+    def __init__(
+        self,
+        context: Context,
+        adaptives: Mapping[str, Adaptive],
+        queue: Queue,
+        slots: Slots,
+        concurrent: int,
+        total: int,
+        on_event: OnEvent,
+    ) -> None:
+        self._context, self._ledger = context, context.ledger
+        self._adaptives, self._queue = adaptives, queue
+        self._slots, self._concurrent, self._left = slots, concurrent, total
+        self._running: set[str] = set()
+        self._on_event = on_event
+        self._share()
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        step = trial.config["steps"][0]
+        rows = result.get("rows")
+        if rows:
+            self._on_event(Event("epochs", step, rows=rows))
+        elif rows is not None:
+            self._running.add(step.key)
+            self._share()
+            self._on_event(Event("started", step))
+
+    def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        self._running.discard(trial.config["steps"][0].key)
+        self._share()
+
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        config = trial.config
+        for step in config["steps"]:
+            document = self._ledger.get(step.key)
+            if document is not None:
+                self._on_event(Event("finished", step, document=document))
+                continue
+            failure = self._ledger.failure(step.key)
+            if failure is not None:
+                self._on_event(Event("failed", step, reason=failure["reason"]))
+            else:
+                epoch = trial.last_result["epoch"]
+                reason = f"stopped early, after epoch {epoch}, by ASHA"
+                self._ledger.conclude(config["search"], config["number"], {"epoch": epoch, "reason": reason})
+                shutil.rmtree(self._context.checkpoints(step), ignore_errors=True)
+                self._on_event(Event("stopped", step, reason=reason))
+            break
+        self._end(trial)
+
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        step = next(step for step in trial.config["steps"] if self._ledger.get(step.key) is None)
+        error = trial.get_error() or RuntimeError("Tune gave no reason")
+        self._on_event(Event("failed", step, reason=self._context.fail(step, error)))
+        self._end(trial)
+
+    def _end(self, trial: Trial) -> None:
+        key = trial.config["steps"][0].key
+        self._queue.active.discard(key)
+        self._running.discard(key)
+        self._left -= 1
+        self._share()
+        if trial.config["search"] is not None:
+            self._adaptives[trial.config["search"]].tell(trial.config["number"])
+
+    def _share(self) -> None:
+        training = self._context.resources.training
+        each = training.workers * training.cpus, training.workers * training.gpus
+        self._slots.trainings(min(self._concurrent, self._left), len(self._running), *each)
