@@ -15,7 +15,7 @@ BATCH = 128  # the published size; sample-level cohesion and coupling are means 
 
 
 def forward(network: nn.Module, images: Tensor, precision: str) -> tuple[Tensor, list[Tensor]]:
-    """Runs a standard or a modular network, under bf16 autocast where asked: `([B, N], masks)`, no masks if standard."""
+    """Runs any network, under bf16 autocast where asked: logits `[B, N]` and masks, none of a standard network."""
     with torch.autocast(images.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
         output = network(images)
     return output if isinstance(output, tuple) else (output, [])
@@ -68,7 +68,12 @@ def evaluate(
 
 @torch.no_grad()
 def predict(
-    network: nn.Module, split: Split, dataset: Dataset, *, device: torch.device | str = "cpu", precision: str = "float32"
+    network: nn.Module,
+    split: Split,
+    dataset: Dataset,
+    *,
+    device: torch.device | str = "cpu",
+    precision: str = "float32",
 ) -> Tensor:
     """The logits of every image of a split, in order: float32 `[n, N]` on the CPU."""
     training = network.training

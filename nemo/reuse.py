@@ -114,4 +114,3 @@ def _test_accuracy(module: Backbone, subtask: Dataset, finetune: Finetune, devic
         channels_last=finetune.channels_last,
     )
     return figures["accuracy"]
-

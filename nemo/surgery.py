@@ -176,7 +176,9 @@ def _cuts(
 ) -> Cuts:
     widths = [mask.shape[1] for mask in module_masks]
     if widths != modular.widths:
-        raise UserError(f"module_masks: layer widths {widths} are not the network's {modular.widths}, use its own masks.")
+        raise UserError(
+            f"module_masks: layer widths {widths} are not the network's {modular.widths}, use its own masks."
+        )
     if mask_values not in ("drop", "keep_generator", "fold_mean"):
         raise UserError(f"mask_values: {mask_values!r} is unknown, choose drop, keep_generator or fold_mean.")
     if mask_values == "fold_mean" and mean_masks is None:

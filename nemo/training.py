@@ -203,13 +203,14 @@ class Trainer:
                 sums[name] = sums[name] + weighted if name in sums else weighted
         for name in ("loss_ce", "correct"):  # the other terms are the whole batch's on every worker already
             self.workers.sum(sums[name])
-        names = list(sums)
-        means = dict(zip(names, (torch.stack([sums[n] for n in names]) / images).tolist(), strict=True))
+        means = dict(zip(sums, (torch.stack(list(sums.values())) / images).tolist(), strict=True))
         accuracy = means.pop("correct")
         means["loss"] = means["loss_ce"] + means.pop("objective", 0.0)
         bad = [name for name, value in means.items() if not math.isfinite(value)]
         if bad:
-            raise TrainingDiverged(f"{', '.join(bad)} became {means[bad[0]]} in epoch {self.epoch}: lower lr or the weights.")
+            raise TrainingDiverged(
+                f"{', '.join(bad)} became {means[bad[0]]} in epoch {self.epoch}: lower lr or the weights."
+            )
         return {"train/accuracy": accuracy, **{f"train/{name}": value for name, value in means.items()}}
 
     def _evaluate(self) -> dict[str, float]:
@@ -242,6 +243,4 @@ def _optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
         groups.append({"params": generators, "lr": recipe.lr if recipe.lr_mask is None else recipe.lr_mask})
     if recipe.optimizer == "adamw":
         return torch.optim.AdamW(groups, weight_decay=recipe.weight_decay)
-    return torch.optim.SGD(
-        groups, momentum=recipe.momentum, nesterov=recipe.nesterov, weight_decay=recipe.weight_decay
-    )
+    return torch.optim.SGD(groups, momentum=recipe.momentum, nesterov=recipe.nesterov, weight_decay=recipe.weight_decay)

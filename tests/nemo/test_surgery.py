@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -77,9 +78,13 @@ def test_fold_mean_is_exact_when_the_mask_is_constant() -> None:
     generator = torch.Generator().manual_seed(3)
     masks = random_masks(modular, generator)
     constants = [torch.rand(1, k, generator=generator, dtype=torch.float64).expand(10, k) for k in modular.widths]
+
+    def fixed(values: torch.Tensor) -> Callable[..., torch.Tensor]:
+        return lambda module, args, out: values.expand_as(out)
+
     handles = [
-        unit.mask_generator.register_forward_hook(lambda m, a, out, u=mask[CLASSES].any(0), c=c: (u * c[0]).expand_as(out))
-        for unit, mask, c in zip(modular.units, masks, constants, strict=True)
+        unit.mask_generator.register_forward_hook(fixed(mask[CLASSES].any(0) * constant[0]))  # type: ignore[union-attr]
+        for unit, mask, constant in zip(modular.units, masks, constants, strict=True)
     ]
     expected = modular(x)[0]
     for handle in handles:

@@ -105,7 +105,9 @@ def test_generators_learn_at_their_own_rate(digits: Dataset) -> None:
     one = trainer(digits, lr_mask=1e-12, epochs=1, warmup=0)
     before = {name: value.clone() for name, value in one.network.named_parameters()}
     one.run_epoch()
-    moved = {name for name, value in one.network.named_parameters() if not torch.allclose(value, before[name], atol=1e-7)}
+    moved = {
+        name for name, value in one.network.named_parameters() if not torch.allclose(value, before[name], atol=1e-7)
+    }
     assert moved
     assert not any("mask_generator" in name for name in moved)
 
