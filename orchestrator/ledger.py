@@ -58,6 +58,7 @@ class Ledger:
         self.folder = Path(folder)
         self.readonly = readonly
         self._known: dict[str, dict[str, Any]] = {}
+        self._ignored: set[Path] = set()
 
     # results
 
@@ -67,14 +68,13 @@ class Ledger:
         `key, kind, label, params, parents, result, artifacts (name -> {sha256, bytes}), environment, seconds,
         finished` and whatever `put` was told about the run.
         """
-        if key not in self._known:
-            paths = (self._path(kind, key) for kind in KINDS)
-            path = next((path for path in paths if path.exists()), None)
-            document = None if path is None else self._read(path)
-            if path is None or document is None or not self._whole(path, document):
-                return None
-            self._known[key] = document
-        return self._known[key]
+        for kind in () if key in self._known else reversed(KINDS):  # most results are of the last kind
+            path = self._path(kind, key)
+            document = self._read(path)
+            if document is not None and self._whole(path, document):
+                self._known[key] = document
+                break
+        return self._known.get(key)
 
     def finished(self, kind: Kind | None = None) -> set[str]:
         """The keys of the finished steps."""
@@ -140,8 +140,7 @@ class Ledger:
 
     def failure(self, key: str) -> dict[str, Any] | None:
         """Why a step failed (`key, kind, label, reason, failed`), or None."""
-        path = self._failure_path(key)
-        return self._read(path) if path.exists() else None
+        return self._read(self._failure_path(key))
 
     def failures(self) -> dict[str, dict[str, Any]]:
         """Key -> failure of every failed step."""
@@ -207,10 +206,10 @@ class Ledger:
     # inside
 
     def _path(self, kind: str, key: str) -> Path:
-        return self.folder / "ledger" / kind / f"{key}.json"
+        return Path(f"{self.folder}/ledger/{kind}/{key}.json")
 
     def _failure_path(self, key: str) -> Path:
-        return self.folder / "ledger" / "failures" / f"{key}.json"
+        return Path(f"{self.folder}/ledger/failures/{key}.json")
 
     def _trial_path(self, search: str, number: int) -> Path:
         return self.folder / "ledger" / "searches" / search / f"{number:05d}.json"
@@ -223,7 +222,7 @@ class Ledger:
     def _write(self, path: Path, document: Mapping[str, Any]) -> dict[str, Any]:
         plain: dict[str, Any] = _finite({name: value for name, value in document.items() if name != "sha256"})
         plain["sha256"] = _checksum(plain)
-        write_bytes(path, json.dumps(plain, indent=1, allow_nan=False).encode())
+        write_bytes(path, json.dumps(plain, allow_nan=False).encode())
         return plain
 
     def _read(self, path: Path) -> dict[str, Any] | None:
@@ -253,7 +252,9 @@ class Ledger:
     def _quarantine(self, path: Path, reason: str) -> None:
         self._known.pop(path.stem, None)
         if self.readonly:
-            _log.warning("%s: ignored, %s.", path, reason)
+            if path not in self._ignored:
+                _log.warning("%s: ignored, %s.", path, reason)
+            self._ignored.add(path)
             return
         folder = self.folder / "quarantine"
         target = folder / f"{path.parent.name}-{path.stem}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}.json"
