@@ -148,6 +148,11 @@ class Ledger:
         read = {path.stem: self._read(path) for path in paths}
         return {key: failure for key, failure in read.items() if failure is not None}
 
+    def forget_failures(self) -> None:
+        """Lets every failed step be tried again."""
+        for key in self.failures():
+            self._failure_path(key).unlink(missing_ok=True)
+
     # artifacts
 
     def artifact(self, key: str, name: str) -> Path:

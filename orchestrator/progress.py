@@ -116,6 +116,11 @@ class Progress(AbstractContextManager["Progress"]):
         self._close(step)
         self._console.print(f"[red]{escape(step.label)}: failed: {escape(reason)}", highlight=False, soft_wrap=True)
 
+    def stopped(self, step: Step, reason: str) -> None:
+        """A search stopped a training early."""
+        self._close(step)
+        self._line(f"{step.label}: {reason}")
+
     def note(self, text: str) -> None:
         """A line worth keeping, above the bars."""
         self._line(text)
