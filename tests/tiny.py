@@ -42,9 +42,10 @@ STUDY: dict[str, Any] = {
 
 
 def write_study(folder: Path, **changes: Any) -> Path:
-    """Writes the tiny study with some of its fields replaced."""
+    """Writes the tiny study with some of its fields replaced, or left out where the change is None."""
     path = folder / "tiny.yaml"
-    path.write_text(yaml.safe_dump({**deepcopy(STUDY), **changes}, sort_keys=False))
+    fields = {name: value for name, value in {**deepcopy(STUDY), **changes}.items() if value is not None}
+    path.write_text(yaml.safe_dump(fields, sort_keys=False))
     return path
 
 

@@ -84,7 +84,7 @@ def test_two_workers_train_the_same_study(tmp_path: Path) -> None:
     study = tiny.write_study(
         tmp_path,
         methods={"mwt": {}},
-        sweep={},
+        sweep=None,
         recipe={"epochs": 2, "batch_size": 32, "lr": 0.03},
         subtasks=None,
         resources={"training": {"workers": 2, "cpus": 1}, "subtask": {"cpus": 1}},
