@@ -129,11 +129,15 @@ def ui(
     ] = None,
 ) -> None:
     """Open the MLflow page on this store, for this machine only, until Ctrl-C."""
-    from orchestrator.ui import serving
+    from orchestrator.mlflow_views import view_url
+    from orchestrator.ui import experiments, serving
 
     signal.signal(signal.SIGTERM, _as_interrupt)
     with serving(storage_root(storage), uri, port) as (url, server):
         typer.echo(f"MLflow is at {url}   (Ctrl-C ends it)")
+        for name, number in experiments(url).items():
+            typer.echo(f"{name}: sub-tasks {view_url(url, number, 'subtasks')}")
+            typer.echo(f"{name}: trainings {view_url(url, number, 'trainings')}")
         sys.stdout.flush()
         code = server.wait()
     raise UserError(f"the MLflow server ended by itself with exit code {code}; start it again")
@@ -150,7 +154,9 @@ def main() -> None:
         sys.exit(130)
     except SystemExit as end:
         # Typer turns a Ctrl-C into its Abort and exit code 1.
-        raise SystemExit(130) from None if isinstance(end.__context__, typer.Abort) else end
+        if isinstance(end.__context__, typer.Abort):
+            sys.exit(130)
+        raise
 
 
 def _as_interrupt(number: int, frame: FrameType | None) -> Any:

@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -99,9 +100,9 @@ def study_overview(folder: Path) -> Overview:
 
 def print_overview(shown: Overview, console: Console) -> None:
     """A table of the counts, the time that is left, and the failures."""
-    table = Table(title=shown.study, title_justify="left")
+    table = Table(title=shown.study, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for column in ("Steps", "Planned", "Up to", "Finished", "Failed", "Seconds each", "Time left"):
-        table.add_column(column, justify="left" if column == "Steps" else "right")
+        table.add_column(column, justify="left" if column == "Steps" else "right", no_wrap=column == "Steps")
     for each in shown.counts:
         if each.known or each.up_to:
             numbers = (each.known, each.known + each.up_to if each.up_to else "", each.finished, each.failed or "")

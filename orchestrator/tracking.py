@@ -47,6 +47,7 @@ from orchestrator.mlflow_entries import (  # noqa: E402
     threshold_points,
     threshold_text,
 )
+from orchestrator.mlflow_views import view_tags  # noqa: E402
 from orchestrator.step import Step  # noqa: E402
 
 log = logging.getLogger(__name__)
@@ -137,6 +138,8 @@ class Tracking:
             commit = (environment.get("git") or {}).get("commit")
             if commit:
                 self._client.set_tag(run.id, "mlflow.source.git.commit", commit)
+            for name, value in view_tags().items():
+                self._client.set_experiment_tag(self._experiment, name, value)
             self._client.log_text(run.id, study_file, "study.yaml")
             self._client.log_text(run.id, json.dumps(environment, indent=2), "environment.json")
 
@@ -267,12 +270,8 @@ class Tracking:
         if step.key in self._known():
             return self._known()[step.key]
         training = self._training_of(step)
-        parent = self._training_run(training)
         tags = {**identity_tags(training.params), "threshold": threshold_text(step.params["threshold"])}
-        run = self._run(step.key, step.label, "subtask", parent, started, tags)
-        own = {name: flat_params(training.params)[name] for name in ("backbone", "dataset", "method", "seed")}
-        self._write(run, params={**own, **flat_params(step.params), "class_count": str(len(step.params["classes"]))})
-        return run
+        return self._run(step.key, step.label, "subtask", self._training_run(training), started, tags)
 
     def _training_of(self, step: Step) -> Step:
         """The training that a step of another kind descends from; finished, so its record is there."""
@@ -304,7 +303,8 @@ class Tracking:
         elif step.kind == "reuse":
             run = self._subtask_run(step, start)
             counts = {"class_count": len(result["classes"]), "seconds": record.get("seconds")}
-            self._write(run, metrics=result_points({**counts, **result}, end))
+            params = {**identity_tags(self._training_of(step).params), **flat_params(step.params)}
+            self._write(run, metrics=result_points({**counts, **result}, end), params=params)
             self._excuse(run)
             self._terminate(run, "FINISHED", end)
         else:

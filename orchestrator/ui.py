@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from nemo.errors import UserError
+from orchestrator.mlflow_views import view_tags
 from orchestrator.storage import artifact_root, tracking_uri
 
 HOST = "127.0.0.1"
@@ -66,6 +68,18 @@ def serving(
             yield url, server
         finally:
             _end(server)
+
+
+def experiments(url: str) -> dict[str, str]:
+    """Name -> id of the experiments that hold studies, newest first, as the running page knows them."""
+    question = json.dumps({"max_results": 100, "order_by": ["last_update_time DESC"]}).encode()
+    request = urllib.request.Request(
+        f"{url}/api/2.0/mlflow/experiments/search", question, {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        found = json.load(answer).get("experiments", [])
+    ours = [each for each in found if any(tag["key"] in view_tags() for tag in each.get("tags", []))]
+    return {each["name"]: each["experiment_id"] for each in ours}
 
 
 def _usable_port(port: int | None) -> int:

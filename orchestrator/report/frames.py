@@ -106,11 +106,13 @@ def _changed_recipe_fields(records: list[Record]) -> dict[tuple[Any, ...], list[
     """(backbone, dataset, width, method) -> the recipe's fields in which its trainings differ: swept learning rates."""
     recipes = defaultdict(list)
     for record in records:
-        recipes[_group(record["params"])].append(record["params"].get("recipe", {}))
-    return {
-        group: [name for name in given[0] if any(recipe.get(name) != given[0][name] for recipe in given)]
-        for group, given in recipes.items()
-    }
+        recipes[_group(record["params"])].append(record["params"]["recipe"])
+    changed = {}
+    for group, given in recipes.items():
+        changed[group] = [name for name in given[0] if any(recipe[name] != given[0][name] for recipe in given)]
+        if all(recipe["lr_mask"] == recipe["lr"] for recipe in given) and "lr_mask" in changed[group]:
+            changed[group].remove("lr_mask")
+    return changed
 
 
 def _training(record: Record, changed: Mapping[tuple[Any, ...], list[str]]) -> Row:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, TextIO
 
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
@@ -37,8 +38,8 @@ def as_markdown(frames: Frames) -> str:
     """The tables as GitHub's Markdown."""
     parts = [f"# {frames.study}"]
     for table in report_tables(frames):
-        rules = [":--" if index < table.left else "--:" for index in range(len(table.columns))]
-        lines = [table.columns, tuple(rules), *table.rows]
+        rules = [":--", *["--:"] * (len(table.columns) - 1)]
+        lines = [table.columns, rules, *table.rows]
         body = "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
         parts.append(f"## {table.title}\n\n{table.note}\n\n{body}")
     return "\n\n".join(parts) + "\n"
@@ -47,20 +48,23 @@ def as_markdown(frames: Frames) -> str:
 def print_report(frames: Frames, file: TextIO) -> None:
     """The tables for a terminal, as wide as it is; in a file, as wide as they need."""
     console = Console(file=file, highlight=False)
-    tables = [_rich(table) for table in report_tables(frames)]
-    if not console.is_terminal:
-        console.width = max((console.measure(table).maximum for table in tables), default=80)
+    tables = report_tables(frames)
     if not tables:
         console.print(f"{frames.study}: nothing has finished yet")
     for table in tables:
-        console.print(table)
+        shown = _rich(table)
+        if not console.is_terminal:
+            console.width = max(Console(width=10_000).measure(shown).maximum, len(table.note))
+        for part in (f"[bold]{escape(table.title)}[/bold]", shown, f"[dim]{escape(table.note)}[/dim]"):
+            console.print(part)
         console.print()
 
 
 def _rich(table: Table) -> RichTable:
-    shown = RichTable(title=table.title, caption=table.note, title_justify="left", caption_justify="left")
+    # Two spaces between columns and no lines: a table of ten columns fits a terminal of eighty.
+    shown = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for index, column in enumerate(table.columns):
-        shown.add_column(column, justify="left" if index < table.left else "right", overflow="fold")
+        shown.add_column(column, justify="right" if index else "left", min_width=0 if index else 14)
     for row in table.rows:
         shown.add_row(*(escape(cell) for cell in row))
     return shown

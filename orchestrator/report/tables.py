@@ -4,143 +4,146 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 
 from orchestrator.report.frames import Frames
 
-NETWORK = ["backbone", "dataset", "width", "method", "settings"]
+PAIR = ["backbone", "dataset", "width"]
+METHOD = ["method", "settings"]
 
 
 @dataclass(frozen=True)
 class Table:
-    """Text in rows and columns, ready for any format.
+    """Text in rows and columns, ready for any format; the first column holds words, the others numbers.
 
     Attributes:
-        note: What a reader must know to read the numbers; may be empty.
-        left: How many columns hold words; the others hold numbers.
+        note: What a reader must know to read the numbers.
     """
 
     title: str
     columns: tuple[str, ...]
     rows: Sequence[tuple[str, ...]]
     note: str
-    left: int
 
 
 def report_tables(frames: Frames) -> list[Table]:
-    """Every table that the study has results for."""
-    tables = [accuracy_table(frames), threshold_table(frames), subtask_table(frames)]
-    return [table for table in tables if table.rows]
+    """Every table that the study has results for, each for one pair of backbone and data set."""
+    tables = [accuracy_table(part) for part in _parts(frames.trainings, PAIR)]
+    tables += [threshold_table(part) for part in _parts(frames.modularizations, PAIR)]
+    tables += [subtask_table(part) for part in _parts(frames.subtasks, [*PAIR, "threshold"])]
+    return tables
 
 
-def accuracy_table(frames: Frames) -> Table:
-    """Standard against modular networks: test accuracy of the whole network, mean and spread over the seeds."""
-    by_setting = frames.trainings.group_by(NETWORK, maintain_order=True).agg(
-        pl.len().alias("seeds"),
-        *_mean_and_spread("accuracy"),
-        *_mean_and_spread("validation_accuracy"),
-        pl.col("parameters", "flops").mean(),
-    )
-    standard = (
-        frames.trainings.filter(pl.col("method") == "standard")
-        .group_by("backbone", "dataset", "width")
-        .agg(pl.col("accuracy").mean().alias("standard"))
-    )
-    joined = by_setting.join(standard, on=["backbone", "dataset", "width"], how="left", maintain_order="left")
+def accuracy_table(trainings: pl.DataFrame) -> Table:
+    """Standard against modular networks of one pair: accuracy of the whole network."""
+    standard = trainings.filter(pl.col("method") == "standard")["accuracy"].mean()
     rows = [
         (
-            *_network(row),
+            _method(row),
             str(row["seeds"]),
-            _percent(row["accuracy"], row["accuracy_spread"]),
-            "" if row["method"] == "standard" else _points(row["accuracy"], row["standard"]),
-            _percent(row["validation_accuracy"], row["validation_accuracy_spread"]),
+            _percent(row, "accuracy"),
+            "" if row["method"] == "standard" else _difference(row["accuracy"], standard),
+            _percent(row, "validation_accuracy"),
             _millions(row["parameters"]),
             _millions(row["flops"]),
         )
-        for row in joined.iter_rows(named=True)
+        for row in _means(trainings, METHOD, ["accuracy", "validation_accuracy", "parameters", "flops"])
     ]
-    numbers = ("Seeds", "Test accuracy", "Against standard", "Validation accuracy", "Parameters", "FLOPs")
-    note = "Whole networks on all classes; mean ± standard deviation over the seeds, difference in percentage points."
-    return Table("Accuracy", (*_NETWORK_COLUMNS, *numbers), rows, note, len(_NETWORK_COLUMNS))
-
-
-def threshold_table(frames: Frames) -> Table:
-    """KRR, cohesion and coupling of the modules at each threshold."""
-    grouped = frames.modularizations.group_by([*NETWORK, "threshold"], maintain_order=True).agg(
-        *(each for name in ("accuracy", "krr", "cohesion", "coupling") for each in _mean_and_spread(name)),
+    columns = ("Method", "Seeds", "Test accuracy %", "Against standard", "Validation accuracy %")
+    return Table(
+        f"Accuracy: {_pair(trainings)}",
+        (*columns, "Parameters M", "FLOPs M"),
+        rows,
+        "Whole networks, all classes; mean ± standard deviation over the seeds; differences in percentage points.",
     )
+
+
+def threshold_table(modularizations: pl.DataFrame) -> Table:
+    """KRR, cohesion and coupling of one pair's modules at each threshold."""
     rows = [
         (
-            *_network(row),
+            _method(row),
             f"{row['threshold']:g}",
-            *(_percent(row[name], row[f"{name}_spread"]) for name in ("accuracy", "krr")),
-            *(_number(row[name], row[f"{name}_spread"]) for name in ("cohesion", "coupling")),
+            _percent(row, "accuracy"),
+            _percent(row, "krr"),
+            _fraction(row, "cohesion"),
+            _fraction(row, "coupling"),
         )
-        for row in grouped.sort([*NETWORK, "threshold"]).iter_rows(named=True)
+        for row in _means(modularizations, [*METHOD, "threshold"], ["accuracy", "krr", "cohesion", "coupling"])
     ]
-    numbers = ("Threshold", "Modular accuracy", "KRR", "Cohesion", "Coupling")
-    note = (
-        "KRR: the share of kernels that a class's module keeps. Modular accuracy: of the whole network, before any cut."
+    return Table(
+        f"Modules at each threshold: {_pair(modularizations)}",
+        ("Method", "Threshold", "Modular accuracy %", "KRR %", "Cohesion", "Coupling"),
+        rows,
+        "KRR: the share of kernels that a class's module keeps; modular accuracy: the whole network's, before any cut.",
     )
-    return Table("Modules at each threshold", (*_NETWORK_COLUMNS, *numbers), rows, note, len(_NETWORK_COLUMNS))
 
 
-def subtask_table(frames: Frames) -> Table:
-    """Sub-tasks by number of classes: accuracy before and after fine-tuning, KRR and FLOPs."""
-    measured = ["standard_accuracy", "accuracy_before_finetuning", "accuracy", "krr", "flops", "flops_reduction"]
-    grouped = (
-        frames.subtasks.with_columns(pl.col("classes").list.len().alias("size"))
-        .group_by([*NETWORK, "threshold", "size"], maintain_order=True)
-        .agg(pl.len().alias("subtasks"), *(each for name in measured for each in _mean_and_spread(name)))
-        .sort([*NETWORK, "threshold", "size"])
-    )
+def subtask_table(subtasks: pl.DataFrame) -> Table:
+    """One pair's sub-tasks at one threshold by number of classes: accuracy around fine-tuning, KRR and FLOPs."""
+    accuracies = ["standard_accuracy", "accuracy_before_finetuning", "accuracy"]
+    sized = subtasks.with_columns(pl.col("classes").list.len().alias("size"))
     rows = [
         (
-            *_network(row),
-            f"{row['threshold']:g}",
+            _method(row),
             str(row["size"]),
-            str(row["subtasks"]),
-            *(_percent(row[name], row[f"{name}_spread"]) for name in measured[:4]),
+            str(row["seeds"]),
+            *(_percent(row, name) for name in (*accuracies, "krr")),
             _millions(row["flops"]),
-            _percent(row["flops_reduction"], row["flops_reduction_spread"]),
+            _percent(row, "flops_reduction"),
         )
-        for row in grouped.iter_rows(named=True)
+        for row in _means(sized, [*METHOD, "size"], [*accuracies, "krr", "flops", "flops_reduction"])
     ]
-    numbers = ("Threshold", "Classes", "Sub-tasks", "Standard", "Before fine-tuning", "After fine-tuning", "KRR")
-    columns = (*_NETWORK_COLUMNS, *numbers, "FLOPs", "FLOPs reduction")
-    note = "Test accuracy on the sub-task's classes: of the standard network, of the module as cut, and fine-tuned."
-    return Table("Sub-tasks by number of classes", columns, rows, note, len(_NETWORK_COLUMNS))
+    columns = ("Method", "Classes", "Tasks", "Standard %", "Before tuning %", "After tuning %", "KRR %", "FLOPs M")
+    return Table(
+        f"Sub-tasks at threshold {subtasks['threshold'][0]:g}: {_pair(subtasks)}",
+        (*columns, "FLOPs reduction %"),
+        rows,
+        "Test accuracy on the sub-task's classes: of the standard network, and of the module before and after "
+        "fine-tuning; mean ± standard deviation over the sub-tasks.",
+    )
 
 
-_NETWORK_COLUMNS = ("Backbone", "Data set", "Method", "Settings")
+def _parts(frame: pl.DataFrame, by: list[str]) -> list[pl.DataFrame]:
+    return [] if frame.is_empty() else frame.partition_by(by, maintain_order=True)
 
 
-def _network(row: dict[str, object]) -> tuple[str, str, str, str]:
-    width = row["width"]
-    narrow = f" x{width:g}" if isinstance(width, float) and width != 1 else ""
-    return f"{row['backbone']}{narrow}", str(row["dataset"]), str(row["method"]), str(row["settings"])
+def _means(frame: pl.DataFrame, by: list[str], measured: list[str]) -> list[dict[str, Any]]:
+    """Rows of the means by group, in order, with `<name>_spread` beside each and the count as `seeds`."""
+    spreads = [pl.col(name).std().alias(f"{name}_spread") for name in measured]
+    grouped = frame.group_by(by).agg(pl.len().alias("seeds"), pl.col(measured).mean(), *spreads)
+    return grouped.sort(by).to_dicts()
 
 
-def _mean_and_spread(name: str) -> tuple[pl.Expr, pl.Expr]:
-    return pl.col(name).mean(), pl.col(name).std().alias(f"{name}_spread")
+def _pair(frame: pl.DataFrame) -> str:
+    backbone, dataset, width = frame.select(PAIR).row(0)
+    return f"{backbone} on {dataset}" if width == 1 else f"{backbone} x{width:g} on {dataset}"
 
 
-def _percent(mean: float | None, spread: float | None) -> str:
+def _method(row: dict[str, Any]) -> str:
+    return f"{row['method']} {row['settings']}".strip()
+
+
+def _percent(row: dict[str, Any], name: str) -> str:
+    return _with_spread(row, name, 100.0, 2)
+
+
+def _fraction(row: dict[str, Any], name: str) -> str:
+    return _with_spread(row, name, 1.0, 4)
+
+
+def _with_spread(row: dict[str, Any], name: str, scale: float, digits: int) -> str:
+    mean, spread = row[name], row[f"{name}_spread"]
     if mean is None:
         return ""
-    return f"{100 * mean:.2f} %" if spread is None else f"{100 * mean:.2f} ± {100 * spread:.2f} %"
+    return f"{scale * mean:.{digits}f}" + ("" if spread is None else f" ±{scale * spread:.{digits}f}")
 
 
-def _number(mean: float | None, spread: float | None) -> str:
-    if mean is None:
-        return ""
-    return f"{mean:.4f}" if spread is None else f"{mean:.4f} ± {spread:.4f}"
-
-
-def _points(value: float | None, reference: float | None) -> str:
+def _difference(value: Any, reference: Any) -> str:
     return "" if value is None or reference is None else f"{100 * (value - reference):+.2f}"
 
 
 def _millions(value: float | None) -> str:
-    return "" if value is None else f"{value / 1e6:.3f} M"
+    return "" if value is None else f"{value / 1e6:.3f}"

@@ -1,0 +1,113 @@
+"""What a person sees: the MLflow page that `nemo ui` opens, in real headless Chromium."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.support.ui import WebDriverWait
+
+from orchestrator.ledger import Ledger
+from orchestrator.storage import artifact_root, tracking_uri
+from orchestrator.study import Study
+from orchestrator.tracking import Tracking
+from tests.orchestrator.invented import invented_study, plan_of
+
+FLAGS = (
+    "--headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync --window-size=2400,1400"
+)
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def chromium(program: Callable[[str], Path], tmp_path: Path) -> Iterator[webdriver.Chrome]:
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(program("chromium"))
+    for flag in [*FLAGS.split(), f"--user-data-dir={tmp_path / 'profile'}"]:
+        options.add_argument(flag)
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(str(program("chromedriver"))))
+    try:
+        yield driver
+    finally:
+        driver.quit()
+
+
+@pytest.fixture
+def study(storage: Path) -> tuple[Study, Ledger]:
+    study, ledger = invented_study(storage)
+    tracking = Tracking(tracking_uri(storage), artifact_root(storage), study.name)
+    tracking.study_run(study.name, ledger, study.text, {})
+    tracking.close()
+    return study, ledger
+
+
+@pytest.fixture
+def addresses(storage: Path, study: tuple[Study, Ledger]) -> Iterator[dict[str, str]]:
+    """`page`, `sub-tasks` and `trainings`, as `nemo ui` prints them."""
+    command = [sys.executable, "-m", "orchestrator.cli", "ui", "--storage", str(storage)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"}
+    ) as ui:
+        try:
+            lines = [ui.stdout.readline() for _ in range(3)]
+            found = [re.search(r"(\S+) (http://127\.0\.0\.1:\S+)", line) for line in lines]
+            assert all(found), lines
+            yield {"page" if match[1] == "at" else match[1]: match[2] for match in found}
+        finally:
+            ui.send_signal(signal.SIGTERM)
+
+
+def rows(driver: webdriver.Chrome, url: str, count: int) -> dict[str, dict[str, str]]:
+    """Run name -> column -> text of the runs page, once it shows so many runs."""
+    driver.get("about:blank")
+    driver.get(url)
+    script = """
+        const rows = {};
+        for (const cell of document.querySelectorAll('[role=row] [role=gridcell][col-id]')) {
+            const row = cell.closest('[row-index]').getAttribute('row-index');
+            (rows[row] ??= {})[cell.getAttribute('col-id')] = cell.innerText.trim();
+        }
+        return Object.values(rows);
+    """
+    WebDriverWait(driver, 90).until(lambda driver: f"{count} matching runs" in body(driver))
+    WebDriverWait(driver, 30).until(lambda driver: len(driver.execute_script(script)) == count)
+    # A name's cell begins with the colour of the run.
+    return {row["attributes.`Run Name`"].splitlines()[-1]: row for row in driver.execute_script(script)}
+
+
+def body(driver: webdriver.Chrome) -> str:
+    return str(driver.execute_script("return document.body.innerText"))
+
+
+def test_the_page_shows_every_run_with_its_krr_accuracy_and_flops(
+    chromium: webdriver.Chrome, addresses: dict[str, str], study: tuple[Study, Ledger], tmp_path: Path
+) -> None:
+    wanted, ledger = study
+    steps = plan_of(wanted, ledger).steps
+    subtasks = [step for step in steps if step.kind == "reuse"]
+    shown = rows(chromium, addresses["sub-tasks"], len(subtasks))
+    chromium.save_screenshot(str(tmp_path / "subtasks.png"))
+    for step in subtasks:
+        result = ledger.get(step.key)["result"]
+        for metric in ("krr", "accuracy", "accuracy_before_finetuning", "flops", "flops_reduction"):
+            assert float(shown[step.label][f"metrics.`{metric}`"]) == pytest.approx(result[metric])
+    trainings = [step for step in steps if step.kind == "train"]
+    shown = rows(chromium, addresses["trainings"], len(trainings))
+    for step in trainings:
+        result = ledger.get(step.key)["result"]
+        for metric in ("accuracy", "flops"):
+            assert float(shown[step.label][f"metrics.`{metric}`"]) == pytest.approx(result[metric])
+        assert step.params["method"] == "standard" or float(shown[step.label]["metrics.`krr`"]) > 0
+
+
+def test_the_page_opens_on_the_study_and_names_its_experiment(
+    chromium: webdriver.Chrome, addresses: dict[str, str], study: tuple[Study, Ledger]
+) -> None:
+    chromium.get(f"{addresses['page']}/#/experiments")
+    WebDriverWait(chromium, 90).until(lambda driver: study[0].name in body(driver))

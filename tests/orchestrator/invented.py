@@ -1,0 +1,95 @@
+"""A finished study with invented numbers: a real plan and a real ledger, and nothing trained."""
+
+import itertools
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from safetensors.numpy import save_file
+
+from orchestrator.describing import describe
+from orchestrator.ledger import Ledger, open_ledger
+from orchestrator.plan import Plan, plan
+from orchestrator.step import Step
+from orchestrator.study import Study
+
+STUDY = """
+name: invented
+pairs: [{backbone: simcnn, dataset: digits, width: 0.125}]
+methods: {standard: {}, mwt: {}, nemo: {alpha: 1.0}}
+recipe: {epochs: 3, batch_size: 32, validation: 0.1}
+sweep: {mwt: {grid: {lambda_coup: [2.0, 3.0]}}}
+thresholds: [0.7, 0.9]
+subtasks: {from: best, sizes: [2, 3], samples: 2}
+"""
+
+
+def plan_of(study: Study, ledger: Ledger) -> Plan:
+    return plan(study, ledger, describe(study))
+
+
+def invented_study(storage: Path, text: str = STUDY, until: int | None = None) -> tuple[Study, Ledger]:
+    """Finishes the first `until` steps of a study, or all of them, the sub-tasks of the best point among them."""
+    study = Study.model_validate(yaml.safe_load(text))
+    ledger = open_ledger(storage, study)
+    for _ in itertools.count() if until is None else range(until):
+        pending = plan_of(study, ledger).pending(ledger)
+        if not pending:
+            break
+        finish(ledger, pending[0])
+    return study, ledger
+
+
+def finish(ledger: Ledger, step: Step) -> dict[str, Any]:
+    name, result = RESULTS[step.kind](step, random.Random(step.key))
+    if name:
+        path = ledger.artifact(step.key, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file({"weight": np.zeros(8, np.float32)}, path)
+    return ledger.put(step, result, seconds=2.0, environment={"git": {"commit": "abc"}}, device="cpu", workers=1)
+
+
+def epochs(step: Step, draw: random.Random) -> list[dict[str, float]]:
+    return [
+        {
+            "epoch": epoch,
+            "time": 1_790_000_000_000 + 1000 * epoch,
+            "seconds": 1.0,
+            "train/loss": 1 / (1 + epoch),
+            "test/accuracy": 0.9 + 0.02 * epoch + 0.01 * draw.random(),
+        }
+        for epoch in range(step.params["recipe"]["epochs"])
+    ]
+
+
+def _train(step: Step, draw: random.Random) -> tuple[str, dict[str, Any]]:
+    history = epochs(step, draw)
+    accuracy = history[-1]["test/accuracy"]
+    sizes = {"flops": 1_000_000, "parameters": 50_000, "epochs": len(history)}
+    return "network.safetensors", {
+        "accuracy": accuracy,
+        "validation_accuracy": accuracy - 0.01,
+        "history": history,
+        **sizes,
+    }
+
+
+def _modularize(step: Step, draw: random.Random) -> tuple[str, dict[str, Any]]:
+    return "relevance.safetensors", {"widths": [8, 16], "samples": 1437}
+
+
+def _measure(step: Step, draw: random.Random) -> tuple[str, dict[str, Any]]:
+    threshold = step.params["threshold"]
+    krr = 1.2 - threshold + 0.05 * draw.random()
+    return "", {"threshold": threshold, "krr": krr, "cohesion": 0.9, "coupling": 0.3, "class_krr": [krr] * 10}
+
+
+def _reuse(step: Step, draw: random.Random) -> tuple[str, dict[str, Any]]:
+    accuracy = {"accuracy": 0.99, "accuracy_before_finetuning": 0.9 + 0.05 * draw.random(), "standard_accuracy": 0.985}
+    cost = {"krr": 0.5, "flops": 625_000, "flops_reduction": 0.375, "parameters": 20_000}
+    return "", {"threshold": step.params["threshold"], "classes": step.params["classes"], **accuracy, **cost}
+
+
+RESULTS = {"train": _train, "modularize": _modularize, "measure": _measure, "reuse": _reuse}

@@ -1,0 +1,163 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import psutil
+import pytest
+
+from orchestrator.cli import main
+from orchestrator.storage import artifact_root, tracking_uri
+from orchestrator.tracking import Tracking
+from tests.orchestrator.invented import STUDY, invented_study, plan_of
+
+
+def nemo(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "orchestrator.cli", *arguments]
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=120, check=False, env={**os.environ, **environment}
+    )
+
+
+def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[int, str, str]:
+    """The command line in this process: its exit code, standard output and standard error."""
+    monkeypatch.setattr(sys, "argv", ["nemo", *arguments])
+    with pytest.raises(SystemExit) as end:
+        main()
+    shown = capsys.readouterr()
+    return int(end.value.code or 0), shown.out, shown.err
+
+
+@pytest.fixture
+def study_file(storage: Path) -> str:
+    path = storage / "study.yaml"
+    path.write_text(STUDY)
+    return str(path)
+
+
+@pytest.mark.parametrize("verb", [["--help"], ["plan"], ["status"], ["report", "invented", "--format", "json"]])
+def test_looking_on_needs_neither_torch_nor_ray_nor_mlflow(verb: list[str], storage: Path, study_file: str) -> None:
+    invented_study(storage, until=2)
+    arguments = [*verb, study_file] if verb == ["plan"] else verb
+    script = (
+        "import sys; from orchestrator.cli import main; sys.argv = ['nemo', *sys.argv[1:]]\n"
+        "try: main()\n"
+        "except SystemExit as end: assert not end.code, end.code\n"
+        "heavy = {'torch', 'ray', 'mlflow'} & set(sys.modules); assert not heavy, heavy"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "NEMO_STORAGE": str(storage)},
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_plan_counts_and_touches_nothing(capsys, monkeypatch, storage: Path, study_file: str) -> None:
+    before = sorted(storage.rglob("*"))
+    code, out, _ = call(capsys, monkeypatch, "plan", study_file, "--storage", str(storage))
+    lines = {line.split()[0]: line.split()[1:] for line in out.splitlines() if line.strip()}
+    assert code == 0
+    assert lines["trainings"][:2] == ["4", "0"]
+    assert lines["modularizations"][:2] == ["3", "0"]
+    assert lines["measurements"][:2] == ["6", "0"]
+    assert lines["sub-tasks"][:3] == ["0", "8", "0"]
+    assert "No estimate yet" in out
+    assert sorted(storage.rglob("*")) == before
+
+
+def test_plan_estimates_from_what_has_finished(capsys, monkeypatch, storage: Path, study_file: str) -> None:
+    invented_study(storage)
+    more = ["--set", "subtasks.samples=3"]
+    _, out, _ = call(capsys, monkeypatch, "plan", study_file, "--storage", str(storage), *more)
+    # Four more sub-tasks of 2 seconds each.
+    assert "About 8 s are left" in out
+    _, out, _ = call(capsys, monkeypatch, "plan", study_file, "--storage", str(storage))
+    assert "Everything is finished." in out
+
+
+def test_status_comes_from_the_ledger_and_names_failures(capsys, monkeypatch, storage: Path) -> None:
+    study, ledger = invented_study(storage, until=1)
+    failing = plan_of(study, ledger).pending(ledger)[0]
+    ledger.fail(failing, "the loss is NaN [in epoch 3]")
+    code, out, _ = call(capsys, monkeypatch, "status", "invented", "--storage", str(storage))
+    assert code == 0
+    assert f"failed: {failing.label}: the loss is NaN [in epoch 3]" in out.replace("\n", "")
+    _, everything, _ = call(capsys, monkeypatch, "status", "--storage", str(storage))
+    assert everything == out
+
+
+def test_report_json_is_all_that_is_on_standard_output(storage: Path) -> None:
+    invented_study(storage)
+    done = nemo("report", "invented", "--format", "json", NEMO_STORAGE=str(storage))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert set(json.loads(done.stdout)) == {"study", "trainings", "modularizations", "subtasks"}
+
+
+def test_report_of_an_unknown_study_names_the_known_ones(capsys, monkeypatch, storage: Path) -> None:
+    invented_study(storage, until=1)
+    code, out, err = call(capsys, monkeypatch, "report", "other", "--storage", str(storage))
+    assert (code, out) == (2, "")
+    assert "no study 'other'" in err and "known studies: invented" in err
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["plan", "no-such-file.yaml"], "no-such-file.yaml"),
+        (["plan", "STUDY", "--set", "recipe.epoch=3"], "epoch"),
+        (["plan", "STUDY", "--set", "thresholds=[1.5]"], "thresholds"),
+        (["plan", "STUDY", "--set", "subtasks.sizes=[11]"], "sizes"),
+        (["report", "invented", "--format", "xml"], "xml"),
+        (["ui", "--storage", "nowhere"], "run a study first"),
+        (["no-such-verb"], "no-such-verb"),
+    ],
+)
+def test_what_the_user_can_mend_is_a_sentence_and_exit_code_2(
+    capsys, monkeypatch, study_file: str, arguments: list[str], words: str
+) -> None:
+    given = [study_file if argument == "STUDY" else argument for argument in arguments]
+    code, out, err = call(capsys, monkeypatch, *given)
+    assert (code, out) == (2, "")
+    assert words in err
+    assert "Traceback" not in err
+
+
+def test_an_interrupt_is_130(capsys, monkeypatch, storage: Path) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("orchestrator.cli.storage_root", interrupted)
+    code, _, err = call(capsys, monkeypatch, "status")
+    assert code == 130
+    assert "Traceback" not in err
+
+
+def test_ui_serves_the_store_and_ends_with_its_children(storage: Path) -> None:
+    Tracking(tracking_uri(storage), artifact_root(storage), "any")
+    command = [sys.executable, "-m", "orchestrator.cli", "ui", "--storage", str(storage)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as ui:
+        try:
+            line = ui.stdout.readline()
+            url = next(word for word in line.split() if word.startswith("http://127.0.0.1:"))
+            assert urllib.request.urlopen(url, timeout=30).status == 200
+            group = _children(ui.pid)
+            assert group
+        finally:
+            ui.send_signal(signal.SIGTERM)
+        assert ui.wait(30) == 130
+    assert not [pid for pid in group if Path(f"/proc/{pid}").exists() and "Z" not in _state(pid)]
+
+
+def _children(pid: int) -> list[int]:
+    return [child.pid for child in psutil.Process(pid).children(recursive=True)]
+
+
+def _state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
