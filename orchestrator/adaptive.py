@@ -41,6 +41,8 @@ class Adaptive:
                 self._add(trial.number, settings, TrialState.PRUNED)
             elif values is not None:
                 self._add(trial.number, settings, TrialState.COMPLETE, values)
+            elif any(ledger.failure(step.key) for step in self.steps(settings)):
+                self._add(trial.number, settings, TrialState.FAIL)
             elif len(self._trials) < self._wanted:
                 self._add(trial.number, settings, TrialState.RUNNING)
                 self._waiting.append((trial.number, settings))

@@ -137,6 +137,7 @@ def _start(record: Path, num_cpus: int | None, num_gpus: int | None) -> str:
     _write(record, head)  # before the start: a driver killed in its middle leaves no orphan that can't be found
     # Without explicit ports the dashboard's agents of two heads on one host fight for the same one.
     ports = dict(zip(_PORTS, _free_ports(len(_PORTS)), strict=True))
+    head["dashboard_port"] = ports["dashboard-port"]
     command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", f"--temp-dir={temp}"]
     command += [f"--{name}={port}" for name, port in ports.items()]
     command += ["--include-dashboard=true", "--dashboard-host=127.0.0.1", "--disable-usage-stats"]
@@ -169,7 +170,10 @@ _PORTS = (
 def _connect(address: str, variables: dict[str, str]) -> None:
     import ray
 
+    host, _, port = address.rpartition(":")
     try:
+        # Ray itself would try for minutes.
+        socket.create_connection((host, int(port)), timeout=10).close()
         ray.init(
             address=address,
             runtime_env={"env_vars": variables},
@@ -177,7 +181,7 @@ def _connect(address: str, variables: dict[str, str]) -> None:
             logging_level=logging.ERROR,
             configure_logging=True,
         )
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(f"--address {address}: no Ray head answers ({reason}); start one or leave it out") from error
 

@@ -35,8 +35,8 @@ def run_trainings(
 ) -> None:
     """Runs trainings, as many at a time as the cluster holds, and returns when none is left.
 
-    A failed training is told and recorded, and the others go on. A trial of a search runs its modularize and measure
-    steps too, where its objectives need them, and tells of them.
+    A failed training is told and recorded, and the others go on. A trial of a search also runs the modularize and
+    measure steps that its objectives need; they are not told of.
 
     Args:
         steps: Trainings to run; those that a search has suggested are left to it.
@@ -232,29 +232,25 @@ class Watcher(_Live, tune.Callback):
         self._share()
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        config = trial.config
-        for step in config["steps"]:
-            document = self._ledger.get(step.key)
-            if document is not None:
-                self._on_event(Event("finished", step, document=document))
-                continue
-            failure = self._ledger.failure(step.key)
-            if failure is not None:
-                self._on_event(Event("failed", step, reason=failure["reason"]))
-            else:
-                epoch = trial.last_result["epoch"]
-                reason = f"stopped early, after epoch {epoch}, by ASHA"
-                self._ledger.conclude(config["search"], config["number"], {"epoch": epoch, "reason": reason})
-                shutil.rmtree(self._context.checkpoints(step), ignore_errors=True)
-                self._on_event(Event("stopped", step, reason=reason))
-            break
+        config, step = trial.config, trial.config["steps"][0]
+        document, failure = self._ledger.get(step.key), self._ledger.failure(step.key)
+        if document is not None:
+            event = Event("finished", step, document=document)
+        elif failure is not None:
+            event = Event("failed", step, reason=failure["reason"])
+        else:
+            epoch = trial.last_result["epoch"]
+            event = Event("stopped", step, reason=f"stopped early, after epoch {epoch}, by ASHA")
+            self._ledger.conclude(config["search"], config["number"], {"epoch": epoch, "reason": event.reason})
+            shutil.rmtree(self._context.checkpoints(step), ignore_errors=True)
         self._end(trial)
+        self._on_event(event)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        step = next(step for step in trial.config["steps"] if self._ledger.get(step.key) is None)
-        error = trial.get_error() or RuntimeError("Tune gave no reason")
-        self._on_event(Event("failed", step, reason=self._context.fail(step, error)))
+        step = trial.config["steps"][0]
+        reason = self._context.fail(step, trial.get_error() or RuntimeError("Tune gave no reason"))
         self._end(trial)
+        self._on_event(Event("failed", step, reason=reason))
 
     def _end(self, trial: Trial) -> None:
         key = trial.config["steps"][0].key

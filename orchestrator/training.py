@@ -75,9 +75,12 @@ def train(config: Mapping[str, Any], *, context: Context, datasets: Mapping[str,
             ledger.fail(step, reason)
             return
     shutil.rmtree(context.checkpoints(step), ignore_errors=True)
-    for other in others:
-        if ledger.get(other.key) is None:
-            compute(other, context, arguments["dataset"])
+    try:
+        for other in others:
+            if ledger.get(other.key) is None:
+                compute(other, context, arguments["dataset"])
+    except Exception as error:  # the training is finished all the same
+        context.fail(other, error)
 
 
 def data_key(step: Step) -> str:

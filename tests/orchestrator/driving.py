@@ -1,0 +1,82 @@
+"""Drives the tiny study's steps through Ray without the driver around them, and collects the events."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from orchestrator.context import Context, Event, Slots
+from orchestrator.describing import describe
+from orchestrator.fanout import FanOut, Shared
+from orchestrator.head import MARKER, Cluster
+from orchestrator.ledger import Ledger
+from orchestrator.plan import Plan, plan
+from orchestrator.step import Step
+from orchestrator.study_file import load_study_file
+from orchestrator.sweep import run_trainings
+from tests import tiny
+
+
+@dataclass
+class Drive:
+    """One study in its own folder, on a cluster that may serve several."""
+
+    folder: Path
+    cluster: Cluster
+    changes: dict[str, Any] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.study = load_study_file(tiny.write_study(self.folder, **self.changes), [])
+        self.descriptions = describe(self.study)
+        self.ledger = Ledger(self.folder)
+        self.context = Context(self.folder, self.study.resources)
+        self.slots = Slots(self.cluster)
+        self.shared = Shared(self.context)
+
+    @property
+    def plan(self) -> Plan:
+        return plan(self.study, self.ledger, self.descriptions)
+
+    def steps(self, kind: str) -> list[Step]:
+        return [step for step in self.plan.steps if step.kind == kind]
+
+    def train(self, steps: list[Step] | None = None, on_event: Callable[[Event], None] = lambda event: None) -> None:
+        def tell(event: Event) -> None:
+            self.events.append(event)
+            on_event(event)
+
+        wanted = self.steps("train") if steps is None else steps
+        searches = self.plan.searches
+        run_trainings(wanted, searches, self.context, self.cluster, self.slots, self.shared, tell)
+
+    def fan_out(
+        self, steps: list[Step], on_event: Callable[[FanOut, Event], None] = lambda fanout, event: None
+    ) -> None:
+        def tell(event: Event) -> None:
+            self.events.append(event)
+            on_event(fanout, event)
+
+        with FanOut(self.context, self.slots, self.shared, tell) as fanout:
+            fanout.submit(steps)
+
+    def told(self, kind: str, step: Step | None = None) -> list[Event]:
+        return [event for event in self.events if event.kind == kind and step in (None, event.step)]
+
+
+def kill_one(head: Path, title: str) -> None:
+    """Kills one worker of the head that `head` records, by what `ps` shows that it runs."""
+    marker = json.loads((head / "ray" / "head.json").read_text())["marker"]
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.environ().get(MARKER) == marker and process.cmdline()[0].startswith(f"ray::{title}"):
+                process.kill()
+                return
+    raise AssertionError(f"no process runs {title}")

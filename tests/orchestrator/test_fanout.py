@@ -1,0 +1,99 @@
+"""The fan-out on real Ray: the numbers of a plain call, whatever dies on the way."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from orchestrator import steps as work
+from orchestrator.context import Event
+from orchestrator.fanout import FanOut
+from orchestrator.head import ray_head
+from orchestrator.step import make_step
+from tests.orchestrator.driving import Drive, kill_one
+
+pytestmark = pytest.mark.ray
+
+
+@pytest.fixture(scope="module")
+def drive() -> Iterator[Drive]:
+    """A study whose trainings, relevance passes and measures are finished, on a running head."""
+    with tempfile.TemporaryDirectory(prefix="nemo-") as folder, ray_head(folder, num_cpus=2, num_gpus=0) as cluster:
+        changes = {
+            "sweep": {"mwt": {"grid": {"lambda_coup": [1.0]}}},
+            "subtasks": {"from": "every", "sizes": [2], "samples": 6, "finetune": {"epochs": 1}},
+        }
+        found = Drive(Path(folder), cluster, changes)
+        found.train()
+
+        def follow(fanout: FanOut, event: Event) -> None:
+            if event.step.kind == "modularize":
+                fanout.submit(found.steps("measure"))
+
+        found.fan_out(found.steps("modularize"), follow)
+        yield found
+
+
+@pytest.fixture(autouse=True)
+def forget(drive: Drive) -> None:
+    drive.events.clear()
+
+
+def test_steps_submitted_by_an_event_are_waited_for(drive: Drive) -> None:
+    for step in drive.steps("modularize") + drive.steps("measure"):
+        document = drive.ledger.get(step.key)
+        assert document is not None, step.label
+        assert document["seconds"] > 0
+    measured = [drive.ledger.get(step.key)["result"]["krr"] for step in drive.steps("measure")]  # type: ignore[index]
+    assert measured[0] >= measured[1]  # thresholds 0.5 and 0.9
+
+
+def test_subtasks_give_the_numbers_of_a_plain_call(drive: Drive) -> None:
+    wanted = drive.steps("reuse")[:3]
+    drive.fan_out(wanted)
+    assert {event.step.key for event in drive.told("finished")} == {step.key for step in wanted}
+    torch.set_num_threads(1)
+    dataset = work.as_dataset(work.dataset_arrays(wanted[0].where))
+    model = work.model_arrays(wanted[0].parents, drive.ledger)
+    for event in drive.events:
+        assert event.document is not None
+        plain = work.reuse(event.step, dataset, model, torch.device("cpu"))
+        result = dict(event.document["result"])
+        for timed in (plain, result):
+            del timed["history"]
+        assert result == plain
+    assert not drive.shared._models  # nobody needs the network any more
+
+
+def test_a_killed_worker_is_tried_again(drive: Drive) -> None:
+    (step,) = drive.steps("reuse")[3:4]
+    params = {**step.params, "finetune": {**step.params["finetune"], "epochs": 200}}
+    long = make_step("reuse", params, step.parents, step.where, "long")
+    kills = []
+
+    def kill(fanout: FanOut, event: Event) -> None:
+        if event.step is step:
+            kill_one(drive.folder, "long")
+            kills.append(1)
+
+    drive.fan_out([long, step], kill)
+    assert kills
+    assert {event.kind for event in drive.events} == {"finished"}
+    assert drive.ledger.get(long.key) is not None
+
+
+def test_a_failure_is_recorded_and_the_others_go_on(drive: Drive) -> None:
+    good = drive.steps("reuse")[4]
+    bad = make_step("reuse", {**good.params, "classes": [3, 99]}, good.parents, good.where, "bad")
+    broken = make_step("measure", {"threshold": 0.5}, {"train": "0" * 20, "modularize": "0" * 20}, good.where, "broken")
+    drive.fan_out([bad, broken, good])
+    assert [event.step for event in drive.told("finished")] == [good]
+    reasons = {event.step.label: event.reason for event in drive.told("failed")}
+    assert reasons.keys() == {"bad", "broken"}
+    assert "damaged or missing" in reasons["broken"]
+    assert drive.ledger.failure(bad.key)["reason"] == reasons["bad"]  # type: ignore[index]
+    assert "\n" not in "".join(reasons.values())

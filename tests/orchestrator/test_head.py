@@ -1,0 +1,102 @@
+"""Our own Ray head: recorded, private, and gone when it should be."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+import ray
+
+from nemo.errors import UserError
+from orchestrator.head import end_orphan, ray_head
+
+pytestmark = pytest.mark.ray
+
+DRIVER = """
+import os, pathlib, sys, time, ray
+from orchestrator.head import ray_head
+
+@ray.remote
+def work(folder):
+    pathlib.Path(folder, "worker").write_text(str(os.getpid()))
+    time.sleep(600)
+
+with ray_head(sys.argv[1], num_cpus=1, num_gpus=0):
+    ray.get(work.remote(sys.argv[1]))
+"""
+
+
+def _ray_variables() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name.startswith(("RAY_", "TUNE_"))}
+
+
+@ray.remote
+def seen() -> dict[str, str | None]:
+    return {name: os.environ.get(name) for name in ("RAY_ADDRESS", "RAY_AUTH_MODE")}
+
+
+def test_a_head_lives_as_long_as_its_block(storage: Path) -> None:
+    before = _ray_variables()
+    with ray_head(storage, num_cpus=2, num_gpus=0) as cluster:
+        record = json.loads((storage / "ray" / "head.json").read_text())
+        token = storage / "ray" / "token"
+        assert cluster.nodes == ((2.0, 0.0),)
+        assert ray.get(seen.remote()) == {"RAY_ADDRESS": cluster.address, "RAY_AUTH_MODE": "token"}
+        assert token.stat().st_mode & 0o777 == 0o600
+        assert all(psutil.Process(pid).create_time() == started for pid, started in record["processes"])
+        listening = {
+            connection.laddr.ip
+            for pid, _ in record["processes"]
+            for connection in psutil.Process(pid).net_connections("tcp")
+            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == record["dashboard_port"]
+        }
+        assert listening == {"127.0.0.1"}
+    assert not any(psutil.pid_exists(pid) for pid, _ in record["processes"])
+    assert not Path(record["temp"]).exists()
+    assert not (storage / "ray" / "head.json").exists()
+    assert _ray_variables() == before
+
+
+def test_the_head_of_a_killed_driver_is_ended_with_its_workers(storage: Path) -> None:
+    driver = subprocess.Popen([sys.executable, "-c", DRIVER, str(storage)])
+    deadline = time.monotonic() + 120
+    while not (storage / "worker").exists() or not (storage / "worker").read_text():
+        assert driver.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    os.kill(driver.pid, signal.SIGKILL)
+    driver.wait()
+    head = [pid for pid, _ in json.loads((storage / "ray" / "head.json").read_text())["processes"]]
+    assert any(psutil.pid_exists(pid) for pid in head)
+    assert end_orphan(storage) >= len(head)
+    assert not any(psutil.pid_exists(pid) for pid in [*head, int((storage / "worker").read_text())])
+    assert end_orphan(storage) == 0
+
+
+def test_a_process_that_got_a_recorded_number_later_is_left_alone(storage: Path) -> None:
+    bystander = subprocess.Popen(["sleep", "600"])
+    try:
+        record = {"marker": "none", "temp": str(storage / "t"), "processes": [[bystander.pid, 1.0]]}
+        (storage / "ray").mkdir()
+        (storage / "ray" / "head.json").write_text(json.dumps(record))
+        assert end_orphan(storage) == 0
+        assert bystander.poll() is None
+    finally:
+        bystander.kill()
+        bystander.wait()
+
+
+def test_an_address_without_a_head_is_one_sentence(storage: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    with pytest.raises(UserError, match=f"--address {address}: "), ray_head(storage, address=address):
+        pass

@@ -1,0 +1,73 @@
+"""Trainings on real Ray: interrupted ones end where uninterrupted ones do, with one worker and with two."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.context import Event
+from orchestrator.head import Cluster, ray_head
+from tests.orchestrator.driving import Drive, kill_one
+
+pytestmark = pytest.mark.ray
+
+ONE = {
+    "methods": {"mwt": {}},
+    "sweep": {"mwt": {"grid": {"lambda_coup": [1.0]}}},
+    "recipe": {"epochs": 6, "batch_size": 32, "lr": 0.03, "validation": 0.2},
+}
+
+
+@pytest.fixture(scope="module")
+def head() -> Iterator[tuple[Path, Cluster]]:
+    with tempfile.TemporaryDirectory(prefix="nemo-") as folder, ray_head(folder, num_cpus=2, num_gpus=0) as cluster:
+        yield Path(folder), cluster
+
+
+def run(folder: Path, head: tuple[Path, Cluster], workers: int, title: str | None) -> Drive:
+    """Trains the one step; a worker that runs `title` is killed once, after the first checkpoint."""
+    resources = {"training": {"workers": workers, "cpus": 1}}
+    drive = Drive(folder, head[1], {**ONE, "resources": resources})
+    left = [title] if title else []
+
+    def kill(event: Event) -> None:
+        if event.kind == "epochs" and left:
+            kill_one(head[0], left.pop())
+
+    drive.train(on_event=kill)
+    assert not left
+    return drive
+
+
+@pytest.mark.parametrize(("workers", "title"), [(1, "ImplicitFunc"), (2, "RayTrainWorker")])
+def test_a_killed_worker_changes_nothing(head: tuple[Path, Cluster], tmp_path: Path, workers: int, title: str) -> None:
+    whole = run(tmp_path / "whole", head, workers, None)
+    broken = run(tmp_path / "broken", head, workers, title)
+    (step,) = whole.steps("train")
+    results: list[Any] = []
+    for drive, starts in ((whole, 1), (broken, 2)):
+        document = drive.ledger.get(step.key)
+        assert document is not None
+        assert len(drive.told("started")) == starts
+        told = [row for event in drive.told("epochs") for row in event.rows]
+        assert told == document["result"]["history"]  # every epoch once, in order, with its own time stamp
+        assert [row["epoch"] for row in told] == list(range(6))
+        assert drive.told("finished")[0].document == document
+        assert not drive.context.checkpoints(step).exists()
+        assert document["workers"] == workers
+        results.append(document)
+    assert results[0]["artifacts"] == results[1]["artifacts"]  # the same checksums of weights and logits
+
+
+def test_a_finished_training_is_not_run_again(head: tuple[Path, Cluster], tmp_path: Path) -> None:
+    drive = run(tmp_path, head, 1, None)
+    (step,) = drive.steps("train")
+    before = drive.ledger.get(step.key)
+    drive.events.clear()
+    drive.train()
+    assert [event.kind for event in drive.events] == ["finished"]
+    assert drive.events[0].document == before
