@@ -54,14 +54,17 @@ def run(
         str | None,
         typer.Option(help="A running Ray head; without it, nemo starts and ends its own."),
     ] = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try again what failed for good in an earlier run.")
+    ] = False,
 ) -> None:
     """Run a study here, or on the cluster at --address; a study that was started before carries on."""
     from orchestrator.report.rendering import print_report
     from orchestrator.run import run_study
 
-    folder = run_study(study, overrides or [], storage, address)
+    folder = run_study(study, overrides or [], storage, address, retry_failed)
     print_report(_frames(folder), sys.stdout)
-    option = "" if storage is None else f" --storage {storage}"
+    option = "" if storage_root() == folder.parent else f" --storage {folder.parent}"
     typer.echo(f"Next: nemo ui{option}   (every run in MLflow)   or   nemo report {folder.name}{option} --format md")
     _exit_on_failures(folder)
 
@@ -177,6 +180,7 @@ def _exit_on_failures(folder: Path) -> None:
     for failure in failures:
         print(f"failed: {failure['label']}: {failure['reason']}", file=sys.stderr)
     if failures:
+        print("nemo run with --retry-failed tries them again", file=sys.stderr)
         raise typer.Exit(1)
 
 

@@ -26,6 +26,8 @@ class Count:
     Attributes:
         known: How many the study has as far as is known, finished ones included.
         up_to: How many more there may be, depending on results that are still missing.
+        failed: How many failed for good; they run again only when asked for.
+        lost: How many cannot run because a step they build on failed.
         seconds: Mean seconds of a finished step of this kind; None before the first.
     """
 
@@ -34,13 +36,18 @@ class Count:
     up_to: int
     finished: int
     failed: int
+    lost: int
     seconds: float | None
+
+    @property
+    def left(self) -> int:
+        """How many may still run."""
+        return self.known + self.up_to - self.finished - self.failed - self.lost
 
     @property
     def seconds_left(self) -> float | None:
         """For everything that may still run, one step after the other; None where nothing tells how long one takes."""
-        left = self.known + self.up_to - self.finished
-        return 0.0 if not left else None if self.seconds is None else left * self.seconds
+        return 0.0 if not self.left else None if self.seconds is None else self.left * self.seconds
 
 
 @dataclass(frozen=True)
@@ -54,7 +61,7 @@ class Overview:
     @property
     def done(self) -> bool:
         """Whether nothing is left to run."""
-        return all(count.finished == count.known and not count.up_to for count in self.counts)
+        return not any(count.left for count in self.counts)
 
 
 def overview(study: Study, ledger: Ledger) -> Overview:
@@ -72,16 +79,20 @@ def overview(study: Study, ledger: Ledger) -> Overview:
 
 def count(name: str, planned: Plan, ledger: Ledger) -> Overview:
     """The plan's steps by kind against the ledger."""
-    failed = ledger.failures()
+    finished = {step.key for step in planned.steps if ledger.get(step.key) is not None}
+    failed = {key: failure for key, failure in ledger.failures().items() if key not in finished}
+    lost: set[str] = set()
+    for step in planned.steps:  # parents come first
+        if step.key not in finished | failed.keys() and not (lost | failed.keys()).isdisjoint(step.parents.values()):
+            lost.add(step.key)
     counts = []
     for kind, known in planned.counts().items():
         keys = {step.key for step in planned.steps if step.kind == kind}
         seconds = [document["seconds"] for _, document in ledger.results() if document["kind"] == kind]
-        finished = sum(ledger.get(key) is not None for key in keys)
         mean = fmean(seconds) if seconds else None
-        counts.append(Count(kind, known, planned.up_to[kind], finished, len(keys & failed.keys()), mean))
-    failures = [failed[step.key] for step in planned.steps if step.key in failed]
-    return Overview(name, counts, failures)
+        there = {"finished": len(keys & finished), "failed": len(keys & failed.keys()), "lost": len(keys & lost)}
+        counts.append(Count(kind, known, planned.up_to[kind], **there, seconds=mean))
+    return Overview(name, counts, [failed[step.key] for step in planned.steps if step.key in failed])
 
 
 def study_overview(folder: Path) -> Overview:
@@ -112,7 +123,7 @@ def print_overview(shown: Overview, console: Console) -> None:
     left = [each.seconds_left for each in shown.counts]
     known = [seconds for seconds in left if seconds is not None]
     if shown.done:
-        console.print("Everything is finished.")
+        console.print("Nothing is left but what failed." if shown.failures else "Everything is finished.")
     elif len(known) == len(left):
         console.print(f"About {duration(sum(known))} are left, one step after the other.")
     else:

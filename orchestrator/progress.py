@@ -121,10 +121,6 @@ class Progress(AbstractContextManager["Progress"]):
         self._close(step)
         self._line(f"{step.label}: {reason}")
 
-    def note(self, text: str) -> None:
-        """A line worth keeping, above the bars."""
-        self._line(text)
-
     def _close(self, step: Step) -> None:
         task = self._running.pop(step.key, None)
         if self._bars and task is not None:

@@ -88,6 +88,7 @@ def test_status_comes_from_the_ledger_and_names_failures(capsys, monkeypatch, st
     code, out, _ = call(capsys, monkeypatch, "status", "invented", "--storage", str(storage))
     assert code == 0
     assert f"failed: {failing.label}: the loss is NaN [in epoch 3]" in out.replace("\n", "")
+    assert "Nothing is left" not in out
     _, everything, _ = call(capsys, monkeypatch, "status", "--storage", str(storage))
     assert everything == out
 
@@ -139,6 +140,7 @@ def test_an_interrupt_is_130(capsys, monkeypatch, storage: Path) -> None:
     assert "Traceback" not in err
 
 
+@pytest.mark.browser
 def test_ui_serves_the_store_and_ends_with_its_children(storage: Path) -> None:
     Tracking(tracking_uri(storage), artifact_root(storage), "any")
     command = [sys.executable, "-m", "orchestrator.cli", "ui", "--storage", str(storage)]

@@ -177,6 +177,7 @@ def _create(storage: str) -> None:
     Tracking(tracking_uri(Path(storage)), artifact_root(Path(storage)), "race")
 
 
+@pytest.mark.faults
 def test_two_drivers_may_create_the_store_at_once(storage: Path) -> None:
     (storage / "mlflow.db").unlink()
     drivers = [multiprocessing.get_context("spawn").Process(target=_create, args=(str(storage),)) for _ in range(2)]
