@@ -132,13 +132,15 @@ def cluster() -> Iterator[Cluster]:
 
 
 def assert_nothing_is_held(cluster: Cluster) -> None:
-    """No placement group and no actor is left, and every CPU is free again."""
+    """No placement group and no actor of ours is left, and every CPU is free again."""
     from ray.util.state import list_actors
 
     deadline = time.monotonic() + 60
     while True:
         groups = [group for group in ray.util.placement_group_table().values() if group["state"] != "REMOVED"]
-        alive = list_actors(address=cluster.address, filters=[("state", "!=", "DEAD")])
+        actors = list_actors(address=cluster.address, filters=[("state", "!=", "DEAD")])
+        # Ray Train starts one of these per cluster, for good; it holds no CPU.
+        alive = [actor for actor in actors if actor.class_name != "_AutoscalingCoordinatorActor"]
         free = ray.available_resources().get("CPU") == cluster.cpus
         if not groups and not alive and free:
             return
@@ -161,19 +163,21 @@ def test_a_diverged_training_fails_alone_and_once(cluster: Cluster, tmp_path: Pa
 
 
 @pytest.mark.ray
-@pytest.mark.parametrize("workers", [1, 2])
-def test_asha_stops_some_trials_hangs_none_and_leaves_nothing(cluster: Cluster, tmp_path: Path, workers: int) -> None:
+@pytest.mark.parametrize(("workers", "count"), [(1, 6), (2, 4)])
+def test_asha_stops_some_trials_hangs_none_and_leaves_nothing(
+    cluster: Cluster, tmp_path: Path, workers: int, count: int
+) -> None:
     recipe = {"epochs": 6, "batch_size": 32, "lr": 0.03, "validation": 0.2}
-    changes = {**searching(search="random", early_stopping="asha"), "recipe": recipe}
+    changes = {**searching(search="random", early_stopping="asha", trials=count), "recipe": recipe}
     drive = Drive(tmp_path, cluster, {**changes, "resources": {"training": {"workers": workers, "cpus": 1}}})
     (search,) = drive.plan.searches
     drive.train()
     trials = drive.ledger.suggestions(search.key)
     stopped = [trial for trial in trials if trial.outcome]
-    assert len(trials) == 6
+    assert len(trials) == count
     assert stopped
     assert len(drive.told("stopped")) == len(stopped)
-    assert len(drive.told("finished")) == 6 - len(stopped)
+    assert len(drive.told("finished")) == count - len(stopped)
     for trial in stopped:
         assert 1 <= trial.outcome["epoch"] < 6  # type: ignore[index]
         assert drive.ledger.get(search.steps(dict(trial.settings))[0].key) is None
