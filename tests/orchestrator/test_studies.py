@@ -14,6 +14,9 @@ STUDIES = Path(__file__).parents[2] / "studies"
 # file: (train, modularize, measure, reuse) known beforehand, and reuse steps that depend on results
 COUNTS = {
     "quickstart.yaml": ((6, 5, 15, 0), 24),
+    "digits-optuna.yaml": ((1, 0, 0, 0), 0),
+    "digits-asha.yaml": ((0, 0, 0, 0), 0),
+    "digits-subtasks.yaml": ((2, 1, 2, 330), 0),
     "mwt-table2.yaml": ((8, 4, 4, 0), 0),
     "mwt-table3.yaml": ((8, 4, 4, 0), 0),
     "mwt-tables5-7.yaml": ((8, 4, 4, 324), 0),
@@ -42,7 +45,7 @@ def test_counts(name, tmp_path, monkeypatch):
     assert (tuple(planned.counts().values()), planned.up_to["reuse"]) == COUNTS[name]
 
 
-@pytest.mark.parametrize("name", sorted(set(COUNTS) - {"quickstart.yaml"}))
+@pytest.mark.parametrize("name", sorted(name for name in COUNTS if name.startswith(("mwt-", "nemo-"))))
 def test_the_papers_studies_follow_the_published_recipe(name, tmp_path, monkeypatch):
     study, _ = load(name, tmp_path, monkeypatch)
     for pair in study.pairs:
