@@ -76,6 +76,16 @@ class Adaptive:
         else:
             self._study.tell(self._trials[number], state=TrialState.PRUNED if stopped else TrialState.FAIL)
 
+    def front(self) -> list[tuple[int, dict[str, float], list[float]]]:
+        """The finished trials that no other one beats in every objective: number, settings and values of each."""
+        numbers = {place: number for number, place in self._trials.items()}
+        return [(numbers[trial.number], dict(trial.params), list(trial.values)) for trial in self._study.best_trials]
+
+    def counts(self) -> tuple[int, int]:
+        """How many trials are finished, and how many were stopped early."""
+        states = [trial.state for trial in self._study.get_trials(deepcopy=False)]
+        return states.count(TrialState.COMPLETE), states.count(TrialState.PRUNED)
+
     def steps(self, settings: dict[str, float]) -> list[Step]:
         """The training at these settings, and what the objectives need measured of it."""
         family = self.search.family

@@ -7,15 +7,12 @@ import sys
 from enum import StrEnum
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from nemo.errors import UserError
 from orchestrator.storage import find_study, known_studies, storage_root
-
-if TYPE_CHECKING:
-    from orchestrator.report.frames import Frames
 
 app = typer.Typer(
     name="nemo",
@@ -60,10 +57,12 @@ def run(
 ) -> None:
     """Run a study here, or on the cluster at --address; a study that was started before carries on."""
     from orchestrator.report.rendering import print_report
+    from orchestrator.report.study_report import read_report
     from orchestrator.run import run_study
 
     folder = run_study(study, overrides or [], storage, address, retry_failed)
-    print_report(_frames(folder), sys.stdout)
+    frames, tables = read_report(folder)
+    print_report(frames.study, tables, sys.stdout)
     option = "" if storage_root() == folder.parent else f" --storage {folder.parent}"
     typer.echo(f"Next: nemo ui{option}   (every run in MLflow)   or   nemo report {folder.name}{option} --format md")
     _exit_on_failures(folder)
@@ -111,12 +110,13 @@ def report(
 ) -> None:
     """Show what a study found so far."""
     from orchestrator.report.rendering import as_json, as_markdown, print_report
+    from orchestrator.report.study_report import read_report
 
-    frames = _frames(find_study(storage_root(storage), name))
+    frames, tables = read_report(find_study(storage_root(storage), name))
     if format is Format.terminal:
-        print_report(frames, sys.stdout)
+        print_report(name, tables, sys.stdout)
     else:
-        sys.stdout.write(as_json(frames) + "\n" if format is Format.json else as_markdown(frames))
+        sys.stdout.write(as_json(frames) + "\n" if format is Format.json else as_markdown(name, tables))
 
 
 @app.command()
@@ -164,13 +164,6 @@ def main() -> None:
 
 def _as_interrupt(number: int, frame: FrameType | None) -> Any:
     raise KeyboardInterrupt
-
-
-def _frames(folder: Path) -> Frames:
-    from orchestrator.ledger import Ledger
-    from orchestrator.report.frames import read_frames
-
-    return read_frames(Ledger(folder, readonly=True), folder.name)
 
 
 def _exit_on_failures(folder: Path) -> None:

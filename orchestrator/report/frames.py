@@ -70,16 +70,22 @@ class Frames:
     subtasks: pl.DataFrame
 
 
-def read_frames(ledger: Ledger, study: str) -> Frames:
-    """Read every finished result of a study once; a result whose training has been lost is left out."""
-    records = dict(ledger.results("train"))
+def read_frames(ledger: Ledger, study: str, wanted: set[str] | None = None) -> Frames:
+    """Read the finished results of a study once; a result whose training has been lost is left out.
+
+    Args:
+        ledger: Holds them.
+        study: The study's name.
+        wanted: Keys of the steps to show; None shows everything.
+    """
+    records = {key: record for key, record in ledger.results("train") if wanted is None or key in wanted}
     changed = _changed_recipe_fields(list(records.values()))
     trainings = {key: _training(record, changed) for key, record in records.items()}
     modularizations, subtasks = (
         [
             _below(record, trainings[record["parents"]["train"]], schema)
-            for _, record in ledger.results(kind)
-            if record["parents"]["train"] in trainings
+            for key, record in ledger.results(kind)
+            if record["parents"]["train"] in trainings and (wanted is None or key in wanted)
         ]
         for kind, schema in _BELOW
     )

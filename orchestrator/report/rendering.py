@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any, TextIO
 
 from rich import box
@@ -11,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table as RichTable
 
 from orchestrator.report.frames import Frames
-from orchestrator.report.tables import Table, report_tables
+from orchestrator.report.tables import Table
 
 SHARED = ("key", "method", "backbone", "dataset", "width", "settings", "seed", "accuracy")
 TRAINING = (*SHARED, "validation_accuracy")
@@ -34,10 +35,10 @@ def as_json(frames: Frames) -> str:
     return json.dumps(document, indent=1, allow_nan=False)
 
 
-def as_markdown(frames: Frames) -> str:
+def as_markdown(study: str, tables: Sequence[Table]) -> str:
     """The tables as GitHub's Markdown."""
-    parts = [f"# {frames.study}"]
-    for table in report_tables(frames):
+    parts = [f"# {study}"]
+    for table in tables:
         rules = [":--", *["--:"] * (len(table.columns) - 1)]
         lines = [table.columns, rules, *table.rows]
         body = "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
@@ -45,12 +46,11 @@ def as_markdown(frames: Frames) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def print_report(frames: Frames, file: TextIO) -> None:
+def print_report(study: str, tables: Sequence[Table], file: TextIO) -> None:
     """The tables for a terminal, as wide as it is; in a file, as wide as they need."""
     console = Console(file=file, highlight=False)
-    tables = report_tables(frames)
     if not tables:
-        console.print(f"{frames.study}: nothing has finished yet")
+        console.print(f"{study}: nothing has finished yet")
     for table in tables:
         shown = _rich(table)
         if not console.is_terminal:

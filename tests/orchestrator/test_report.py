@@ -5,11 +5,15 @@ from pathlib import Path
 from statistics import stdev
 
 import polars as pl
+import yaml
 
+from orchestrator.ledger import open_ledger
 from orchestrator.report.frames import read_frames
 from orchestrator.report.rendering import as_json, as_markdown, print_report
+from orchestrator.report.study_report import read_report
 from orchestrator.report.tables import report_tables
-from tests.orchestrator.invented import STUDY, invented_study, plan_of
+from orchestrator.study import Study
+from tests.orchestrator.invented import STUDY, finish, invented_study, plan_of
 
 SHARED = {"key", "method", "backbone", "dataset", "seed", "accuracy"}
 THREE_SEEDS = STUDY + "seeds: [0, 1, 2]\n"
@@ -84,10 +88,11 @@ def test_a_swept_learning_rate_tells_rows_apart(storage: Path) -> None:
 
 def test_markdown_and_terminal_show_the_same_tables(storage: Path) -> None:
     study, ledger = invented_study(storage)
-    frames = read_frames(ledger, study.name)
+    frames, tables = read_report(ledger.folder)
+    assert len(tables) == 3
     terminal = StringIO()
-    print_report(frames, terminal)
-    markdown = as_markdown(frames)
+    print_report(study.name, tables, terminal)
+    markdown = as_markdown(study.name, tables)
     for table in report_tables(frames):
         assert table.title in markdown and table.title in terminal.getvalue()
         for row in table.rows:
@@ -98,5 +103,36 @@ def test_markdown_and_terminal_show_the_same_tables(storage: Path) -> None:
 def test_an_empty_study_is_said_to_be_empty(storage: Path) -> None:
     study, ledger = invented_study(storage, until=0)
     shown = StringIO()
-    print_report(read_frames(ledger, study.name), shown)
+    print_report(study.name, read_report(ledger.folder)[1], shown)
     assert shown.getvalue() == "invented: nothing has finished yet\n"
+
+
+def test_results_of_an_earlier_version_of_the_study_are_left_out(storage: Path) -> None:
+    invented_study(storage)
+    study, ledger = invented_study(storage, STUDY.replace("lambda_coup: [2.0, 3.0]", "lambda_coup: [4.0]"))
+    frames, _ = read_report(ledger.folder)
+    assert set(frames.trainings.filter(pl.col("method") == "mwt")["settings"]) == {"lambda_coh=0.5 lambda_coup=4"}
+    assert len(read_frames(ledger, study.name).trainings) == len(frames.trainings) + 2
+
+
+def test_the_front_of_a_search_holds_what_no_other_trial_beats(storage: Path) -> None:
+    search = {"search": "optuna", "trials": 4, "space": {"lambda_coup": [1, 4]}, "objectives": ["accuracy", "krr"]}
+    text = yaml.safe_dump({**yaml.safe_load(STUDY), "sweep": {"mwt": search}, "subtasks": None})
+    study = Study.model_validate(yaml.safe_load(text))
+    ledger = open_ledger(storage, study)
+    (planned,) = plan_of(study, ledger).searches
+    points = {}
+    for number in range(4):
+        ledger.suggest(planned.key, number, {"lambda_coup": 1.0 + number})
+        train, modularize, *measures = planned.steps({"lambda_coup": 1.0 + number})
+        results = [finish(ledger, step)["result"] for step in (train, modularize, *measures)]
+        points[f"trial {number}"] = (results[0]["validation_accuracy"], results[-1]["krr"])
+    front = {
+        name
+        for name, (accuracy, krr) in points.items()
+        if not any(a >= accuracy and k <= krr and (a, k) != (accuracy, krr) for a, k in points.values())
+    }
+    table = next(table for table in read_report(ledger.folder)[1] if table.title.startswith("Pareto front"))
+    assert {row[0] for row in table.rows} == front
+    assert table.columns == ("Trial", "lambda_coup", "Validation accuracy %", "KRR %")
+    assert table.note.startswith("Of 4 finished trials")

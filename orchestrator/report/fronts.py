@@ -1,0 +1,42 @@
+"""What the adaptive searches of a study found: the trials that no other one beats."""
+
+from __future__ import annotations
+
+from orchestrator.ledger import Ledger
+from orchestrator.plan import Search
+from orchestrator.report.tables import Table
+
+PERCENT = {"accuracy": "Validation accuracy %", "krr": "KRR %", "flops_reduction": "FLOPs reduction %"}
+
+
+def front_table(search: Search, ledger: Ledger) -> Table | None:
+    """The Pareto front of a search, or its best trial where it has one objective; None before its first trial."""
+    from orchestrator.adaptive import Adaptive
+
+    adaptive = Adaptive(search, ledger)
+    finished, stopped = adaptive.counts()
+    front = sorted(adaptive.front(), key=lambda trial: trial[2])
+    if not front:
+        return None
+    names = list(front[0][1])
+    objectives = list(search.directions)
+    rows = [
+        (
+            f"trial {number}",
+            *(f"{settings[name]:.4g}" for name in names),
+            *(_shown(name, value) for name, value in zip(objectives, values, strict=True)),
+        )
+        for number, settings, values in front
+    ]
+    title = "Pareto front" if len(objectives) > 1 else "Best trial"
+    measured = "" if objectives == ["accuracy"] else f" Modules at threshold {search.threshold:g}."
+    return Table(
+        f"{title}: {search.label}",
+        ("Trial", *names, *(PERCENT.get(name, name.capitalize()) for name in objectives)),
+        rows,
+        f"Of {finished} finished trials and {stopped} that were stopped early.{measured}",
+    )
+
+
+def _shown(objective: str, value: float) -> str:
+    return f"{100 * value:.2f}" if objective in PERCENT else f"{value:.4f}"
