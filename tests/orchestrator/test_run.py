@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import ray
 
+from orchestrator.head import ray_head
 from tests import tiny
 
 pytestmark = pytest.mark.ray
@@ -92,3 +94,13 @@ def test_two_workers_train_the_same_study(tmp_path: Path) -> None:
     ended = tiny.nemo("run", study, "--storage", tmp_path / "runs")
     assert ended.returncode == 0, ended.stderr
     tiny.assert_complete(study, tmp_path / "runs")
+
+
+def test_a_running_head_is_used_and_left_running(storage: Path) -> None:
+    study = tiny.write_study(storage, sweep=None, thresholds=[0.9])
+    with ray_head(storage / "elsewhere", num_cpus=2) as cluster:
+        ended = tiny.nemo("run", study, "--storage", storage / "runs", "--address", cluster.address)
+        assert ended.returncode == 0, ended.stderr
+        assert ray.nodes()[0]["Alive"]
+    assert not (storage / "runs" / "tiny" / "ray" / "head.json").exists()
+    tiny.assert_complete(study, storage / "runs")
