@@ -15,7 +15,7 @@ from orchestrator.context import Context, Event, Slots, check_subtasks, concurre
 from orchestrator.describing import check_study, describe
 from orchestrator.environment import environment
 from orchestrator.fanout import FanOut, Shared
-from orchestrator.head import Cluster, ray_head
+from orchestrator.head import Cluster, end_orphan, ray_head
 from orchestrator.ledger import Ledger, open_ledger
 from orchestrator.plan import Plan, plan
 from orchestrator.progress import Progress
@@ -59,6 +59,7 @@ def run_study(
     root = storage_root(storage or study.storage)
     ledger = open_ledger(root, study)
     with ledger.lease():
+        end_orphan(ledger.folder)  # of a driver that was killed; its workers may still write checkpoints
         if retry_failed:
             ledger.forget_failures()
         driver = Driver(study, ledger, lambda: plan(study, ledger, descriptions))
