@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -31,11 +33,23 @@ def evaluate(
     precision: str = "float32",
     channels_last: bool = False,
     workers: Workers | None = None,
+    terms: Callable[[list[Tensor], Tensor], dict[str, Tensor]] | None = None,
 ) -> dict[str, float]:
     """Evaluates in eval mode, without augmentation; the network's mode is restored.
 
+    Args:
+        network: Standard or modular, on `device`.
+        split: What to evaluate on.
+        dataset: Tells how images are normalised.
+        device: Where to evaluate.
+        precision: See `Recipe`.
+        channels_last: See `Recipe`.
+        workers: This worker's place among those that share the evaluation; all get the same figures.
+        terms: Of a modular network, `(masks, labels) -> name -> value` of a whole batch, to be averaged; among them
+            `objective`, what the method adds to the cross-entropy.
+
     Returns:
-        `accuracy` (0..1) and `loss_ce`; of a modular network also what `sample_metrics` tells.
+        `accuracy` (0..1), `loss_ce` and `loss`; of a modular network also the terms, and what `sample_metrics` tells.
     """
     workers = workers or Workers()
     training = network.training
@@ -52,6 +66,7 @@ def evaluate(
     )
     totals = torch.zeros(2, dtype=torch.float64, device=device)
     sums: dict[str, Tensor] = {}
+    weighted: dict[str, Tensor] = {}
     for batch in loader.epoch():
         logits, masks = forward(network, batch.images, precision)
         own = batch.counts[workers.rank]
@@ -59,11 +74,25 @@ def evaluate(
         totals[0] += F.cross_entropy(logits, labels, reduction="sum")
         totals[1] += (logits.argmax(1) == labels).sum()
         if masks:
-            for name, value in batch_metrics(*workers.gather(masks, batch.labels, batch.counts)).items():
-                sums[name] = sums[name] + value if name in sums else value
+            whole = workers.gather(masks, batch.labels, batch.counts)
+            add_up(sums, batch_metrics(*whole))
+            if terms is not None:
+                add_up(weighted, {name: value * batch.size for name, value in terms(*whole).items()})
     network.train(training)
     loss, correct = (workers.sum(totals) / len(split.labels)).tolist()
-    return {"accuracy": correct, "loss_ce": loss, **(sample_metrics(sums) if sums else {})}
+    means = {name: float(value) / len(split) for name, value in weighted.items()}
+    whole_loss = loss + means.pop("objective", 0.0)
+    return {
+        **{"accuracy": correct, "loss_ce": loss, "loss": whole_loss},
+        **means,
+        **(sample_metrics(sums) if sums else {}),
+    }
+
+
+def add_up(sums: dict[str, Tensor], values: dict[str, Tensor]) -> None:
+    """Adds values to sums of the same names, on their device: reading them here would wait for it."""
+    for name, value in values.items():
+        sums[name] = sums[name] + value if name in sums else value
 
 
 @torch.no_grad()

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from nemo.backbones import build_backbone
 from nemo.datasets.dataset import Dataset, Split, split_validation
 from nemo.distributed import Workers
-from nemo.evaluation import evaluate, forward
+from nemo.evaluation import add_up, evaluate, forward
 from nemo.loader import Batch, Loader
 from nemo.masking import make_modular
 from nemo.methods import METHODS
@@ -171,22 +171,25 @@ class Trainer:
         parts = {"loss_ce": cross_entropy.detach(), "correct": (logits.detach().argmax(1) == labels).sum()}
         total = cross_entropy
         if masks:
-            masks, labels = self.workers.gather(masks, batch.labels, batch.counts)
-            first = self._first_masked_layer()
-            ramp = min(1.0, progress / self.recipe.warmup) if self.recipe.warmup else 1.0
-            # Dividing by all layers keeps the gradient of the published form, which counts the first as a constant.
-            share = (len(masks) - first) / len(masks)
-            objective = torch.zeros_like(cross_entropy)
-            for name, (weight, value) in self.method.terms(masks[first:], labels, self.settings, self.recipe).items():
-                objective = objective + ramp * share * weight * value
-                parts[name] = value.detach()
-            parts["objective"] = objective.detach()
+            objective, terms = self._objective(*self.workers.gather(masks, batch.labels, batch.counts), progress)
+            parts |= {**terms, "objective": objective.detach()}
             total = total + objective
         return total * self.workers.world, parts
 
-    def _first_masked_layer(self) -> int:
+    def _objective(self, masks: list[Tensor], labels: Tensor, progress: float) -> tuple[Tensor, dict[str, Tensor]]:
+        """What the method adds to the cross-entropy of a whole batch, and its terms without their weights."""
         excluded = self.recipe.exclude_first_masked_layer
-        return int(self.method.excludes_first if excluded is None else excluded)
+        first = int(self.method.excludes_first if excluded is None else excluded)
+        terms = self.method.terms(masks[first:], labels, self.settings, self.recipe)
+        ramp = min(1.0, progress / self.recipe.warmup) if self.recipe.warmup else 1.0
+        # Dividing by all layers keeps the gradient of the published form, which counts the first as a constant.
+        share = ramp * (len(masks) - first) / len(masks)
+        objective = torch.stack([weight * value for weight, value in terms.values()]).sum() * share
+        return objective, {name: value.detach() for name, (_, value) in terms.items()}
+
+    def _test_terms(self, masks: list[Tensor], labels: Tensor) -> dict[str, Tensor]:
+        objective, terms = self._objective(masks, labels, self.epoch + 1)
+        return {**terms, "objective": objective}
 
     def _train(self) -> dict[str, float]:
         self.model.train()
@@ -198,9 +201,8 @@ class Trainer:
             loss.backward()
             self.optimizer.step()
             images += batch.size
-            for name, value in parts.items():  # added up on the device: reading them here would wait for it
-                weighted = value.double() if name == "correct" else value.double() * batch.size
-                sums[name] = sums[name] + weighted if name in sums else weighted
+            weights = {name: 1 if name == "correct" else batch.size for name in parts}
+            add_up(sums, {name: value.double() * weights[name] for name, value in parts.items()})
         for name in ("loss_ce", "correct"):  # the other terms are the whole batch's on every worker already
             self.workers.sum(sums[name])
         means = dict(zip(sums, (torch.stack(list(sums.values())) / images).tolist(), strict=True))
@@ -225,6 +227,7 @@ class Trainer:
                     precision=self.recipe.precision,
                     channels_last=self.recipe.channels_last,
                     workers=self.workers,
+                    terms=self._test_terms,
                 )
                 metrics |= {f"{name}/{key}": value for key, value in values.items()}
         return metrics

@@ -51,7 +51,8 @@ def test_history_of_every_method(digits: Dataset, method: str) -> None:
     for split in ("validation", "test"):
         assert 0 <= history[-1][f"{split}/accuracy"] <= 1
         assert (f"{split}/sample_krr" in history[-1]) == (method != "standard")
-    assert {f"train/{term}" for term in terms} <= history[-1].keys()
+    for split in ("train", "validation", "test"):
+        assert {f"{split}/{name}" for name in terms | {"loss", "loss_ce", "accuracy"}} <= history[-1].keys()
     assert history[-1]["train/loss"] >= history[-1]["train/loss_ce"]
 
 
