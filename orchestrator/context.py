@@ -118,12 +118,17 @@ def concurrent_trainings(cluster: Cluster, resources: Resources) -> int:
     return min(places // training.workers, resources.max_concurrent or places)
 
 
-def check_subtasks(cluster: Cluster, resources: Resources) -> None:
-    """Refuses sub-tasks that no node can ever run.
+def check_room(cluster: Cluster, resources: Resources) -> None:
+    """Refuses trainings and sub-tasks that the cluster can never run.
 
     Raises:
-        UserError: No node has as many CPUs or GPUs as one sub-task needs.
+        UserError: One of them needs more than there is; the sentence starts with the field and holds the arithmetic.
     """
+    concurrent_trainings(cluster, resources)
+    _check_subtasks(cluster, resources)
+
+
+def _check_subtasks(cluster: Cluster, resources: Resources) -> None:
     subtask = resources.subtask
     if not any(_fitting(node, (subtask.cpus, subtask.gpus)) for node in cluster.nodes):
         raise UserError(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from nemo.backbones import check_backbone
 from nemo.datasets import describe_dataset
 from nemo.errors import UserError
-from orchestrator.study import Study
+from orchestrator.study import Pair, Study
 
 if TYPE_CHECKING:
     from nemo.datasets.description import Description
@@ -34,6 +35,21 @@ def describe(study: Study) -> dict[str, Description]:
     if wrong:
         raise UserError("\n".join(wrong.values()))
     return descriptions
+
+
+def location(study: Study, pair: Pair) -> dict[str, Any]:
+    """Where a pair's data lies, for workers that run in other folders than this process: paths are absolute."""
+    kind, _, path = pair.dataset.partition(":")
+    return {
+        "dataset": f"{kind}:{_absolute(path)}" if path else kind,
+        "image_size": pair.image_size,
+        "dataset_options": pair.dataset_options,
+        "data_root": _absolute(study.data_root) if study.data_root else None,
+    }
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).expanduser().absolute())
 
 
 def check_study(study: Study, descriptions: Mapping[str, Description]) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from nemo.methods import METHODS
 from nemo.recipe import Finetune, Recipe
 from nemo.subtasks import subtasks
-from orchestrator.describing import class_number
+from orchestrator.describing import class_number, location
 from orchestrator.space import LEARNING_RATES, Point
 from orchestrator.step import Step, make_step
 from orchestrator.study import Pair, Study
@@ -153,10 +153,4 @@ class Family:
         return list(dict.fromkeys(drawn))
 
     def _where(self, resources: Mapping[str, Any]) -> dict[str, Any]:
-        return {
-            "dataset": self.pair.dataset,
-            "image_size": self.pair.image_size,
-            "dataset_options": self.pair.dataset_options,
-            "data_root": self.study.data_root,
-            "resources": dict(resources),
-        }
+        return {**location(self.study, self.pair), "resources": dict(resources)}

@@ -69,6 +69,15 @@ class Cluster:
         return sum(gpus for _, gpus in self.nodes)
 
 
+def this_machine() -> Cluster:
+    """What our own head will offer, known before it starts; it has no address yet."""
+    import torch
+    from ray._private.utils import get_num_cpus
+
+    cpus = get_num_cpus(override_docker_cpu_warning=True)
+    return Cluster("", ((float(cpus), float(torch.cuda.device_count())),))
+
+
 @contextlib.contextmanager
 def ray_head(
     folder: str | Path, num_cpus: int | None = None, num_gpus: int | None = None, address: str | None = None
@@ -171,6 +180,8 @@ def _connect(address: str, variables: dict[str, str]) -> None:
     import ray
 
     host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal():
+        raise UserError(f"--address {address}: is no host and port, give them as in 127.0.0.1:6379, or leave it out")
     try:
         # Ray itself would try for minutes.
         socket.create_connection((host, int(port)), timeout=10).close()

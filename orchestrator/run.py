@@ -11,11 +11,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from orchestrator.context import Context, Event, Slots, check_subtasks, concurrent_trainings
-from orchestrator.describing import check_study, describe
+from nemo.errors import UserError
+from orchestrator.context import Context, Event, Slots, check_room
+from orchestrator.describing import check_study, describe, location
 from orchestrator.environment import environment
 from orchestrator.fanout import FanOut, Shared
-from orchestrator.head import Cluster, end_orphan, ray_head
+from orchestrator.head import Cluster, end_orphan, ray_head, this_machine
+from orchestrator.keys import canonical
 from orchestrator.ledger import Ledger, open_ledger
 from orchestrator.plan import Plan, plan
 from orchestrator.progress import Progress
@@ -63,15 +65,18 @@ def run_study(
         if retry_failed:
             ledger.forget_failures()
         driver = Driver(study, ledger, lambda: plan(study, ledger, descriptions))
-        if driver.pending and address is None:
-            _load_once(driver.pending)
+        if driver.unfinished and address is None:
+            with study.naming_lines():
+                check_room(this_machine(), study.resources)
+            _load_once(study, driver.pending)
         uri = study.tracking.uri or tracking_uri(root)
         files = artifact_root(root) if study.tracking.uri is None else None
-        tracking = Tracking(uri, files, study.tracking.experiment or study.name)
+        with study.naming_lines():
+            tracking = Tracking(uri, files, study.tracking.experiment or study.name)
         tracking.study_run(study.name, ledger, study.text, environment())
         status = "KILLED"
         try:
-            if driver.pending or driver.searching:
+            if driver.unfinished:
                 with ray_head(ledger.folder, address=address) as cluster:
                     driver.run(cluster, tracking)
             status = "FAILED" if ledger.failures() else "FINISHED"
@@ -80,10 +85,19 @@ def run_study(
     return ledger.folder
 
 
-def _load_once(steps: Iterable[Step]) -> None:
-    """Reads every data set here before anything starts, so that a damaged file is told of at once."""
-    for where in {data_key(step): dict(step.where) for step in steps}.values():
-        dataset_arrays(where)
+def _load_once(study: Study, steps: Iterable[Step]) -> None:
+    """Reads every data set here before anything starts, so that damaged files are told of at once."""
+    needed, wrong = {data_key(step) for step in steps}, []
+    for position, pair in enumerate(study.pairs):
+        where = location(study, pair)
+        if canonical(where) in needed:
+            needed.remove(canonical(where))
+            try:
+                dataset_arrays(where)
+            except UserError as error:
+                wrong.append(f"{study.where('pairs', position, 'dataset')}: {error}")
+    if wrong:
+        raise UserError("\n".join(wrong))
 
 
 class Driver:
@@ -115,15 +129,15 @@ class Driver:
         return [step for key, step in self._steps.items() if key not in self._finished and key not in lost]
 
     @property
-    def searching(self) -> bool:
-        """Whether an adaptive search may still suggest trials."""
-        return bool(self._plan.searches) and self._plan.up_to["train"] > 0
+    def unfinished(self) -> bool:
+        """Whether a step is still to run, or an adaptive search may still suggest one."""
+        return bool(self.pending) or (bool(self._plan.searches) and self._plan.up_to["train"] > 0)
 
     def run(self, cluster: Cluster, tracking: Tracking) -> None:
         """Runs everything that can run; failures are recorded and the rest goes on."""
         context = Context(self._ledger.folder.resolve(), self._study.resources)
-        concurrent_trainings(cluster, context.resources)
-        check_subtasks(cluster, context.resources)
+        with self._study.naming_lines():
+            check_room(cluster, context.resources)
         shared, slots = Shared(context), Slots(cluster)
         with Progress(self._totals(), Counter(self._steps[key].kind for key in self._finished)) as progress:
             self._progress, self._tracking = progress, tracking

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any, Literal, Self
 
 import yaml
@@ -267,3 +269,12 @@ class Study(Model):
     def where(self, *place: str | int) -> str:
         """`file:line: field` of a place in the file that the study was read from."""
         return field_name(place) if self._source is None else str(self._source.where(place))
+
+    @contextmanager
+    def naming_lines(self) -> Iterator[None]:
+        """Puts the line of the field in the file before an error whose text starts with the field."""
+        try:
+            yield
+        except UserError as error:
+            field, _, text = str(error).partition(": ")
+            raise UserError(f"{self.where(*field.split('.'))}: {text}") from error

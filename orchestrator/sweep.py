@@ -8,10 +8,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 from ray import tune
+from ray.tune.error import TuneError
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
+from nemo.errors import UserError
 from orchestrator.adaptive import Adaptive
 from orchestrator.context import Context, Event, OnEvent, Slots, concurrent_trainings
 from orchestrator.fanout import Shared
@@ -93,9 +95,19 @@ def run_trainings(
                 verbose=0,
             ),
         ).fit()
+    except TuneError as error:
+        raise _own(error) from None
     finally:
         slots.trainings(0, 0, 0.0, 0.0)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _own(error: BaseException) -> BaseException:
+    """What our own callbacks refused to go on with, such as a full folder, which Tune wraps; else the error itself."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, UserError):
+        cause = cause.__context__
+    return cause or error
 
 
 def _name(trial: Trial) -> str:

@@ -104,11 +104,11 @@ class Tracking:
             with _only_one_creates(uri):
                 self._client = MlflowClient(tracking_uri=uri)
                 self._experiment = self._open_experiment(experiment, artifact_root)
-        except (MlflowException, SQLAlchemyError, OSError) as error:
-            raise UserError(
-                f"tracking.uri: MLflow cannot use {uri!r} ({_first_line(error)}); "
-                "start the server, mend the URI, or leave it out to use a file in the storage folder"
-            ) from error
+        except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
+            remedy = "start the server, mend the URI, or leave it out to use a file in the storage folder"
+            if artifact_root is not None:
+                remedy = "make the storage folder writable with room to spare"
+            raise UserError(f"tracking.uri: MLflow cannot use {uri!r} ({_first_line(error)}); {remedy}") from error
 
     def _open_experiment(self, name: str, artifact_root: str | None) -> str:
         experiment = self._client.get_experiment_by_name(name)

@@ -38,8 +38,9 @@ def parse_yaml(path: Path) -> tuple[yaml.Node, Any, str]:
         UserError: The file cannot be read, is no YAML, or gives a name twice.
     """
     text = _read(path)
-    loader = _Loader(text)
+    loader = None
     try:
+        loader = _Loader(text)
         root = loader.get_single_node()
         if root is None:
             raise UserError(f"{path}:1: study: the file is empty, see studies/quickstart.yaml for a study.")
@@ -55,7 +56,8 @@ def parse_yaml(path: Path) -> tuple[yaml.Node, Any, str]:
     except (RecursionError, ValueError) as error:
         raise UserError(f"{path}:1: study: is no usable YAML, {type(error).__name__}: {error}.") from None
     finally:
-        loader.dispose()
+        if loader is not None:
+            loader.dispose()
 
 
 def _read(path: Path) -> str:

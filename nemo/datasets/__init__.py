@@ -6,6 +6,8 @@ Names: `digits`, `cifar10`, `cifar100` (option `coarse`), `svhn` (option `extra`
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +38,8 @@ def describe_dataset(
     Raises:
         UserError: An unknown name or option, files that are missing or damaged, a class without images.
     """
-    return _source(name, root, image_size, options).describe()
+    with _readable(name):
+        return _source(name, root, image_size, options).describe()
 
 
 def load_dataset(name: str, *, root: str | None = None, image_size: int | None = None, **options: Any) -> Dataset:
@@ -51,9 +54,10 @@ def load_dataset(name: str, *, root: str | None = None, image_size: int | None =
 
     from nemo.datasets.dataset import Dataset, Split
 
-    source = _source(name, root, image_size, options)
-    description = source.describe()
-    train, test = source.read()
+    with _readable(name):
+        source = _source(name, root, image_size, options)
+        description = source.describe()
+        train, test = source.read()
     mean, std = _channels(source, train[0])
     return Dataset(
         name=description.name,
@@ -66,6 +70,17 @@ def load_dataset(name: str, *, root: str | None = None, image_size: int | None =
         flip=source.flip,
         fingerprint=description.fingerprint,
     )
+
+
+@contextmanager
+def _readable(name: str) -> Iterator[None]:
+    """Says which of a data set's files or folders the system refuses to open."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"dataset {name}: {error.filename} cannot be read ({error.strerror}); check the path and its permissions."
+        ) from error
 
 
 def _source(name: str, root: str | None, image_size: int | None, options: dict[str, Any]) -> Source:

@@ -86,7 +86,8 @@ def _folders(root: Path) -> list[Path]:
 def _list(root: Path, classes: tuple[str, ...]) -> tuple[list[Path], Labels]:
     files, labels = [], []
     for label, name in enumerate(classes):
-        found = sorted(root.joinpath(name).glob("*"))
+        folder = root / name
+        found = sorted(folder.iterdir()) if folder.is_dir() else []
         images = [file for file in found if file.suffix.lower() in _SUFFIXES and not file.name.startswith(".")]
         files += images
         labels += [label] * len(images)

@@ -151,7 +151,7 @@ class TorchvisionSource(Source):
         except (OSError, RuntimeError, EOFError) as error:  # urllib's errors are OSErrors
             raise UserError(
                 f"{self.name} could not be downloaded to {self.root} ({error}); put {files[-1]} there yourself, or "
-                "name the folder that has it with --root, data_root in the study file, or $NEMO_DATA."
+                "name the folder that has it as data_root in the study file or as $NEMO_DATA."
             ) from error
 
 

@@ -14,7 +14,7 @@ import ray
 
 from nemo.errors import UserError
 from orchestrator.adaptive import Adaptive
-from orchestrator.context import Slots, check_subtasks, concurrent_trainings
+from orchestrator.context import Slots, check_room, concurrent_trainings
 from orchestrator.head import Cluster, ray_head
 from orchestrator.ledger import Ledger
 from orchestrator.plan import Search
@@ -53,7 +53,7 @@ def test_what_no_node_can_hold_is_refused_with_the_arithmetic() -> None:
     with pytest.raises(UserError, match=r"3 workers x 1 CPUs.*2 CPUs and 0 GPUs has room for 2 such workers"):
         concurrent_trainings(MACHINE, resources(workers=3, cpus=1))
     with pytest.raises(UserError, match=r"resources.subtask: .* 1 GPUs on one node"):
-        check_subtasks(MACHINE, Resources.model_validate({"subtask": {"gpus": 1}}))
+        check_room(MACHINE, Resources.model_validate({"subtask": {"gpus": 1}}))
 
 
 def test_trainings_come_before_the_fan_out() -> None:
