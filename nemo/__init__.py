@@ -45,7 +45,10 @@ _HOMES = {
     "training": ("Trainer", "TrainingDiverged", "build_network"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
-_MODULES = ("flops", "masking", "metrics", "modularizing", "objectives", "subtasks", "surgery")
+_MODULES = (
+    *("backbones", "datasets", "distributed", "errors", "evaluation", "flops", "layers", "loader", "masking"),
+    *("methods", "metrics", "modularizing", "objectives", "recipe", "reuse", "subtasks", "surgery", "training"),
+)
 
 __all__ = [
     "METHODS",
@@ -86,3 +89,7 @@ def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return import_module(f"nemo.{name}")
     raise AttributeError(f"module 'nemo' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_MODULES})

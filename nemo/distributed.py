@@ -28,7 +28,9 @@ class Workers:
         if self.world == 1:
             return network
         device = next(network.parameters()).device
-        return nn.parallel.DistributedDataParallel(network, device_ids=[device] if device.type == "cuda" else None)
+        # Training mode does not read the running statistics; `share_buffers` hands them round once an epoch.
+        ids = [device] if device.type == "cuda" else None
+        return nn.parallel.DistributedDataParallel(network, device_ids=ids, broadcast_buffers=False)
 
     def gather(self, masks: list[Tensor], labels: Tensor, counts: tuple[int, ...]) -> tuple[list[Tensor], Tensor]:
         """Puts the shares of a batch together, in the order of the workers.

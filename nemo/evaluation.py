@@ -12,6 +12,7 @@ from nemo.datasets.dataset import Dataset, Split
 from nemo.distributed import Workers
 from nemo.loader import Loader
 from nemo.metrics import batch_metrics, sample_metrics
+from nemo.modes import eval_mode
 
 BATCH = 128  # the published size; sample-level cohesion and coupling are means over pairs *within* a batch
 
@@ -52,8 +53,6 @@ def evaluate(
         `accuracy` (0..1), `loss_ce` and `loss`; of a modular network also the terms, and what `sample_metrics` tells.
     """
     workers = workers or Workers()
-    training = network.training
-    network.eval()
     loader = Loader(
         split,
         dataset=dataset,
@@ -67,18 +66,18 @@ def evaluate(
     totals = torch.zeros(2, dtype=torch.float64, device=device)
     sums: dict[str, Tensor] = {}
     weighted: dict[str, Tensor] = {}
-    for batch in loader.epoch():
-        logits, masks = forward(network, batch.images, precision)
-        own = batch.counts[workers.rank]
-        logits, labels = logits[:own].float(), batch.labels[:own]
-        totals[0] += F.cross_entropy(logits, labels, reduction="sum")
-        totals[1] += (logits.argmax(1) == labels).sum()
-        if masks:
-            whole = workers.gather(masks, batch.labels, batch.counts)
-            add_up(sums, batch_metrics(*whole))
-            if terms is not None:
-                add_up(weighted, {name: value * batch.size for name, value in terms(*whole).items()})
-    network.train(training)
+    with eval_mode(network):
+        for batch in loader.epoch():
+            logits, masks = forward(network, batch.images, precision)
+            own = batch.counts[workers.rank]
+            logits, labels = logits[:own].float(), batch.labels[:own]
+            totals[0] += F.cross_entropy(logits, labels, reduction="sum")
+            totals[1] += (logits.argmax(1) == labels).sum()
+            if masks:
+                whole = workers.gather(masks, batch.labels, batch.counts)
+                add_up(sums, batch_metrics(*whole))
+                if terms is not None:
+                    add_up(weighted, {name: value * batch.size for name, value in terms(*whole).items()})
     loss, correct = (workers.sum(totals) / len(split.labels)).tolist()
     means = {name: float(value) / len(split) for name, value in weighted.items()}
     whole_loss = loss + means.pop("objective", 0.0)
@@ -105,9 +104,6 @@ def predict(
     precision: str = "float32",
 ) -> Tensor:
     """The logits of every image of a split, in order: float32 `[n, N]` on the CPU."""
-    training = network.training
-    network.eval()
     loader = Loader(split, dataset=dataset, batch_size=BATCH, train=False, device=device)
-    logits = [forward(network, batch.images, precision)[0].float().cpu() for batch in loader.epoch()]
-    network.train(training)
-    return torch.cat(logits)
+    with eval_mode(network):
+        return torch.cat([forward(network, batch.images, precision)[0].float().cpu() for batch in loader.epoch()])

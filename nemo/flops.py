@@ -10,6 +10,8 @@ from typing import Literal
 import torch
 from torch import nn
 
+from nemo.errors import UserError
+
 
 def count_flops(
     module: nn.Module, input_shape: tuple[int, int, int] = (3, 32, 32), mode: Literal["eval", "train"] = "eval"
@@ -24,14 +26,19 @@ def count_flops(
 
     Returns:
         FLOPs per image (1 multiply-add = 1 FLOP).
+
+    Raises:
+        UserError: The mode is unknown.
     """
     from fvcore.nn import FlopCountAnalysis
 
+    if mode not in ("eval", "train"):
+        raise UserError(f"mode: {mode!r} is unknown, choose eval or train.")
     logging.getLogger("fvcore").setLevel(logging.ERROR)
     copy = deepcopy(module).train(mode == "train")
     weight = next(copy.parameters())
     pair = torch.zeros(2, *input_shape, device=weight.device, dtype=weight.dtype)  # 2: BatchNorm on 1x1 maps needs two
-    with torch.no_grad(), warnings.catch_warnings():
+    with torch.no_grad(), torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         analysis = FlopCountAnalysis(copy, pair).unsupported_ops_warnings(False).uncalled_modules_warnings(False)
         return float(analysis.total()) / len(pair)

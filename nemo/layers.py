@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -57,8 +59,16 @@ class ConvUnit(nn.Module):
             mask: Tensor = self.mask_generator(x)
             if self.record_mask:
                 self._mask = mask
-            y = y * mask[:, :, None, None]
+            y = y * mask.to(y.dtype)[:, :, None, None]
         return F.relu(y) if self.relu else y
+
+    def __deepcopy__(self, memo: dict[int, object]) -> ConvUnit:
+        """A copy without the mask that a forward pass may have left: torch can't copy a tensor with a history."""
+        self._mask = None
+        copied = self.__class__.__new__(self.__class__)
+        memo[id(self)] = copied
+        copied.__dict__.update(deepcopy(self.__dict__, memo))
+        return copied
 
     def take_mask(self) -> Tensor:
         """Hands over the last sample mask `[B, K_l]` and forgets it, so that no graph outlives its step."""
@@ -102,8 +112,10 @@ class Residual(nn.Module):
         if self.body_index is None or self.shortcut_index is None:
             y = y + identity
         else:
-            shape = (y.shape[0], self.width, *y.shape[2:])
             dtype = torch.result_type(y, identity)
-            y = y.new_zeros(shape, dtype=dtype).index_add(1, self.body_index, y.to(dtype))
-            y = y.index_add(1, self.shortcut_index, identity.to(dtype))
+            channels_last = y.is_contiguous(memory_format=torch.channels_last)
+            memory_format = torch.channels_last if channels_last else torch.contiguous_format
+            shape = (y.shape[0], self.width, *y.shape[2:])
+            both = torch.zeros(shape, dtype=dtype, device=y.device).contiguous(memory_format=memory_format)
+            y = both.index_add(1, self.body_index, y.to(dtype)).index_add(1, self.shortcut_index, identity.to(dtype))
         return F.relu(y) if self.relu else y

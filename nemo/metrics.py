@@ -135,11 +135,6 @@ def sample_metrics(totals: Mapping[str, Tensor]) -> dict[str, float]:
     return {**result, "dead_layers": float((totals["live"] == 0).sum())}
 
 
-def accuracy(logits: Tensor, labels: Tensor) -> float:
-    """Share of the samples whose highest logit is their class's."""
-    return int((logits.argmax(dim=1) == labels).sum()) / len(labels)
-
-
 def subtask_accuracy(logits: Tensor, labels: Tensor, classes: Sequence[int]) -> float:
     """Accuracy of an N-class network on a sub-task: its samples, and only its classes' logits (method.md 7)."""
     columns = torch.tensor(classes, device=logits.device)

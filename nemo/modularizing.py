@@ -15,6 +15,7 @@ from torch.nn.functional import one_hot
 from nemo import metrics
 from nemo.bits import pack_bits
 from nemo.errors import UserError
+from nemo.modes import eval_mode
 
 _FORMAT = {"format": "nemo.relevance", "version": "1"}
 _STEP = Fraction(1, 20)  # by which the threshold is lowered for a layer that would keep nothing
@@ -66,28 +67,22 @@ def relevance(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], num_
     Raises:
         UserError: A class has no sample.
     """
-    modes = [(module, module.training) for module in network.modules()]
-    network.eval()
     counts: list[Tensor] = []
     sums: list[Tensor] = []
     packed, all_labels = [], []
-    try:
-        with torch.no_grad():
-            for images, labels in batches:
-                with torch.autocast(images.device.type, enabled=False):
-                    masks = network(images)[1]
-                    if not counts:
-                        counts = [mask.new_zeros(num_classes, mask.shape[1], dtype=torch.int64) for mask in masks]
-                        sums = [mask.new_zeros(num_classes, mask.shape[1], dtype=torch.float64) for mask in masks]
-                    members = one_hot(labels.to(masks[0].device), num_classes).T.float()  # [N, B]
-                    for count, total, mask in zip(counts, sums, masks, strict=True):
-                        count += (members @ (mask > 0).float()).long()
-                        total += members.double() @ mask.double()
-                    packed.append(pack_bits(torch.cat([mask > 0 for mask in masks], dim=1)))
-                    all_labels.append(labels)
-    finally:
-        for module, mode in modes:
-            module.training = mode
+    with eval_mode(network), torch.no_grad():
+        for images, labels in batches:
+            with torch.autocast(images.device.type, enabled=False):
+                masks = network(images)[1]
+                if not counts:
+                    counts = [mask.new_zeros(num_classes, mask.shape[1], dtype=torch.int64) for mask in masks]
+                    sums = [mask.new_zeros(num_classes, mask.shape[1], dtype=torch.float64) for mask in masks]
+                members = one_hot(labels.to(masks[0].device).long(), num_classes).T.float()  # [N, B]
+                for count, total, mask in zip(counts, sums, masks, strict=True):
+                    count += (members @ (mask > 0).float()).long()
+                    total += members.double() @ mask.double()
+                packed.append(pack_bits(torch.cat([mask > 0 for mask in masks], dim=1)))
+                all_labels.append(labels)
     samples = _class_sizes(all_labels, num_classes)
     return Relevance(
         counts=[count.cpu() for count in counts],
@@ -162,7 +157,7 @@ def _schedule(threshold: float) -> list[float]:
     """The thresholds to try, each the float nearest to its decimal: repeated subtraction of 0.05 would drift."""
     try:
         exact = Fraction(str(threshold))
-    except ValueError:
+    except ValueError:  # not a number
         exact = Fraction(0)
     if not 0 < exact <= 1:
         raise UserError(f"threshold: {threshold} lies outside (0, 1], choose a share of a class's samples such as 0.9")

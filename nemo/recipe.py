@@ -1,9 +1,19 @@
 """How a network is trained and how a module is fine-tuned: plain, hashable settings (method.md 4 and 6.5)."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
 Precision = Literal["float32", "bfloat16"]
+
+
+_OPTIMIZERS = ("sgd", "adamw")
+_PRECISIONS = ("float32", "bfloat16")
+
+
+def _require_choices(settings: object, **choices: tuple[str, ...]) -> None:
+    for field, allowed in choices.items():
+        _require(field, getattr(settings, field) in allowed, f"must be one of {', '.join(allowed)}")
 
 
 def _require(field: str, holds: bool, remedy: str) -> None:
@@ -50,10 +60,13 @@ class Recipe:
     variant: Literal["reference", "masked_exp"] = "reference"
 
     def __post_init__(self) -> None:
+        _require_choices(self, optimizer=_OPTIMIZERS, precision=_PRECISIONS, variant=("reference", "masked_exp"))
         _require("epochs", self.epochs >= 1, "must be at least 1")
         _require("batch_size", self.batch_size >= 2, "must be at least 2, BatchNorm needs two images")
-        _require("lr", self.lr > 0, "must be positive")
-        _require("lr_mask", self.lr_mask is None or self.lr_mask > 0, "must be positive, or left out to equal lr")
+        _require("lr", 0 < self.lr < math.inf, "must be positive")
+        _require(
+            "lr_mask", self.lr_mask is None or 0 < self.lr_mask < math.inf, "must be positive, or left out to equal lr"
+        )
         _require("momentum", 0 <= self.momentum < 1, "must be at least 0 and below 1")
         _require("nesterov", not self.nesterov or self.momentum > 0, "needs a momentum above 0")
         _require("weight_decay", self.weight_decay >= 0, "must not be negative")
@@ -86,9 +99,10 @@ class Finetune:
     channels_last: bool = False
 
     def __post_init__(self) -> None:
+        _require_choices(self, optimizer=_OPTIMIZERS, precision=_PRECISIONS)
         _require("epochs", self.epochs >= 0, "must not be negative")
         _require("batch_size", self.batch_size >= 2, "must be at least 2, BatchNorm needs two images")
-        _require("lr", self.lr > 0, "must be positive")
+        _require("lr", 0 < self.lr < math.inf, "must be positive")
         _require("momentum", 0 <= self.momentum < 1, "must be at least 0 and below 1")
         _require("nesterov", not self.nesterov or self.momentum > 0, "needs a momentum above 0")
         _require("weight_decay", self.weight_decay >= 0, "must not be negative")

@@ -15,9 +15,10 @@ from nemo.errors import UserError
 from nemo.evaluation import evaluate
 from nemo.flops import count_flops, count_parameters
 from nemo.masking import ModularNetwork, unmasked_kernels
+from nemo.metrics import union_rate
 from nemo.recipe import Finetune, Recipe
 from nemo.surgery import Head, MaskValues, extract_module
-from nemo.training import Trainer
+from nemo.training import Trainer, require_finite
 
 
 @dataclass(frozen=True)
@@ -67,22 +68,20 @@ def reuse_module(
         TrainingDiverged: Fine-tuning met a loss that is not finite.
     """
     subtask = subtask_dataset(dataset, classes)
-    modular = modular.to(device).eval()
     if head == "none":
         raise UserError("head: none has no output per class of the sub-task to fine-tune, choose paper or slice.")
-    before = extract_module(modular, module_masks, classes, mask_values, "slice", mean_masks)
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)  # the new head's weights
-        module = extract_module(modular, module_masks, classes, mask_values, head, mean_masks)
+    before = extract_module(modular, module_masks, classes, mask_values, "slice", mean_masks).to(device)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)  # the new head's weights
+        module = extract_module(modular, module_masks, classes, mask_values, head, mean_masks).to(device)
     history = fine_tune(module, subtask, finetune, seed=seed, device=device)
-    kept = sum(int(mask[list(classes)].any(0).sum()) for mask in module_masks)
-    maskable = sum(modular.widths)
-    unmasked = unmasked_kernels(modular)
+    krr = union_rate(module_masks, classes)
+    maskable, unmasked = sum(modular.widths), unmasked_kernels(modular)
     figures = {
         "accuracy": _test_accuracy(module, subtask, finetune, device),
         "accuracy_before_finetuning": _test_accuracy(before, subtask, finetune, device),
-        "krr": kept / maskable,
-        "krr_all": (kept + unmasked) / (maskable + unmasked),
+        "krr": krr,
+        "krr_all": (krr * maskable + unmasked) / (maskable + unmasked),
         "flops": count_flops(module, (3, dataset.image_size, dataset.image_size)),
         "parameters": count_parameters(module),
         "history": history,
@@ -113,4 +112,5 @@ def _test_accuracy(module: Backbone, subtask: Dataset, finetune: Finetune, devic
         precision=finetune.precision,
         channels_last=finetune.channels_last,
     )
+    require_finite(figures, "after fine-tuning")
     return figures["accuracy"]

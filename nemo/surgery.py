@@ -119,12 +119,12 @@ def _residual(block: Residual, kept: Kept, cuts: Cuts) -> tuple[nn.Module, Kept]
 
 
 def _like(source: M, smaller: M, **tensors: Tensor | None) -> M:
-    """Fills `smaller` with copies of the given values, on the source's device, in its type and mode."""
+    """Fills `smaller` with copies of the given values, on the source's device and in its type."""
     smaller = smaller.to(next(source.parameters()))
     for name, value in tensors.items():
         if value is not None:
             getattr(smaller, name).copy_(value)
-    return smaller.train(source.training)
+    return smaller
 
 
 def _slice_linear(layer: nn.Linear, rows: Tensor, columns: Tensor) -> nn.Linear:
@@ -160,7 +160,8 @@ def _slice_norm(layer: nn.BatchNorm2d, rows: Tensor, fold: Tensor | None) -> nn.
 
 def _slice_generator(generator: ConvMaskGenerator, rows: Tensor, columns: Tensor) -> ConvMaskGenerator:
     """Inputs that are gone were zero, so leaving out their columns changes nothing (method.md 6.1)."""
-    smaller = ConvMaskGenerator(len(columns), len(rows))
+    smaller = ConvMaskGenerator.__new__(ConvMaskGenerator)  # drawing weights would move the caller's random state
+    nn.Module.__init__(smaller)
     hidden = torch.arange(generator.squeeze.out_features, device=rows.device)
     smaller.squeeze = _slice_linear(generator.squeeze, hidden, columns)
     smaller.expand = _slice_linear(generator.expand, rows, hidden)
@@ -174,7 +175,7 @@ def _cuts(
     mask_values: MaskValues,
     mean_masks: Sequence[Tensor] | None,
 ) -> Cuts:
-    widths = [mask.shape[1] for mask in module_masks]
+    widths = [mask.shape[-1] for mask in module_masks]
     if widths != modular.widths:
         raise UserError(
             f"module_masks: layer widths {widths} are not the network's {modular.widths}, use its own masks."
@@ -183,16 +184,21 @@ def _cuts(
         raise UserError(f"mask_values: {mask_values!r} is unknown, choose drop, keep_generator or fold_mean.")
     if mask_values == "fold_mean" and mean_masks is None:
         raise UserError("mean_masks: fold_mean needs the mean mask values per class, pass those of the relevance pass.")
+    for field, given in (("module_masks", module_masks), ("mean_masks", mean_masks or [])):
+        if any(mask.ndim != 2 or len(mask) <= max(classes) for mask in given):
+            raise UserError(f"{field}: every layer must be [N, K_l] with a row per class, as the relevance pass gives.")
+    if mean_masks is not None and [mean.shape[1] for mean in mean_masks] != modular.widths:
+        raise UserError("mean_masks: the layers are not the network's, pass those of its own relevance pass.")
     chosen = list(classes)
     cuts: Cuts = {}
     for number, unit in enumerate(modular.units):
         device = unit.conv.weight.device
-        rows = module_masks[number][chosen].bool().any(0).nonzero().flatten().to(device)
+        rows = (module_masks[number][chosen] > 0).any(0).nonzero().flatten().to(device)
         if len(rows) == 0:
             raise UserError(f"module_masks: layer {number} keeps no unit for the classes {chosen}, keep at least one.")
         fold = None
         if mask_values == "fold_mean" and mean_masks is not None:
-            fold = mean_masks[number][chosen].mean(0).to(device)[rows]
+            fold = mean_masks[number][chosen].to(unit.conv.weight).mean(0)[rows]
         cuts[unit] = UnitCut(rows, fold, mask_values == "keep_generator")
     return cuts
 
@@ -231,6 +237,7 @@ def extract_module(
     Raises:
         UserError: The masks do not fit the network, a layer keeps nothing, a class or an option does not exist.
     """
+    classes = [int(label) for label in classes]
     backbone = modular.network
     if not isinstance(backbone.head, nn.Linear):
         raise UserError("modular: its head is not a linear layer, cut modules from the whole network.")

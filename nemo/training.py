@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -14,6 +15,7 @@ from torch.nn import functional as F
 from nemo.backbones import build_backbone
 from nemo.datasets.dataset import Dataset, Split, split_validation
 from nemo.distributed import Workers
+from nemo.errors import UserError
 from nemo.evaluation import add_up, evaluate, forward
 from nemo.loader import Batch, Loader
 from nemo.masking import make_modular
@@ -25,12 +27,23 @@ class TrainingDiverged(Exception):
     """A loss was not finite; training on is pointless, and so is trying again with the same settings."""
 
 
+def require_finite(metrics: Mapping[str, float], when: str) -> None:
+    """Refuses a network that is lost.
+
+    Raises:
+        TrainingDiverged: A metric is not a finite number.
+    """
+    bad = [name for name, value in metrics.items() if not math.isfinite(value)]
+    if bad:
+        raise TrainingDiverged(f"{', '.join(bad)} became {metrics[bad[0]]} {when}: lower lr or the weights.")
+
+
 def build_network(
     backbone: str, method: str, num_classes: int, *, width: float = 1.0, image_size: int = 32, seed: int = 0
 ) -> nn.Module:
     """Builds the network that a method trains, initialised from `seed`; the caller's random state is left alone."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with torch.random.fork_rng(devices=[]):  # weights are drawn on the CPU
+        torch.default_generator.manual_seed(seed)
         network = build_backbone(backbone, num_classes, width, image_size)
         return make_modular(network) if METHODS[method].modular else network
 
@@ -78,6 +91,10 @@ class Trainer:
         evaluate: bool = True,
     ) -> None:
         self.method = METHODS[method]
+        unknown = settings.keys() - self.method.settings.keys()
+        if unknown:
+            known = ", ".join(self.method.settings) or "none"
+            raise UserError(f"settings: {', '.join(sorted(unknown))} is no setting of {method}, which has {known}.")
         self.settings = {**self.method.settings, **settings}
         self.recipe = recipe
         self.seed = seed
@@ -125,12 +142,15 @@ class Trainer:
         lr = self.optimizer.param_groups[0]["lr"]
         with torch.random.fork_rng(devices=_cuda_devices(self.device)):
             # Dropout must not depend on what ran before, or an interrupted training would go another way.
-            torch.manual_seed(hash((self.seed, self.epoch, self.workers.rank)) % 2**63)
+            place = (self.seed, self.epoch, self.workers.rank)
+            torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1)[0]))
             metrics = self._train()
         self.schedule.step()
         self.workers.share_buffers(self.network)
+        require_finite(metrics, f"in epoch {self.epoch}")
         if self.evaluates:
             metrics |= self._evaluate()
+            require_finite(metrics, f"in epoch {self.epoch}")  # no training loss sees what the last step did
         entry = {
             "epoch": float(self.epoch),
             "time": float(time.time_ns() // 1_000_000),
@@ -147,7 +167,7 @@ class Trainer:
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
-            "history": self.history,
+            "history": list(self.history),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -184,7 +204,8 @@ class Trainer:
         ramp = min(1.0, progress / self.recipe.warmup) if self.recipe.warmup else 1.0
         # Dividing by all layers keeps the gradient of the published form, which counts the first as a constant.
         share = ramp * (len(masks) - first) / len(masks)
-        objective = torch.stack([weight * value for weight, value in terms.values()]).sum() * share
+        nothing = torch.zeros((), device=labels.device)
+        objective = sum((weight * value for weight, value in terms.values()), start=nothing) * share
         return objective, {name: value.detach() for name, (_, value) in terms.items()}
 
     def _test_terms(self, masks: list[Tensor], labels: Tensor) -> dict[str, Tensor]:
@@ -208,11 +229,6 @@ class Trainer:
         means = dict(zip(sums, (torch.stack(list(sums.values())) / images).tolist(), strict=True))
         accuracy = means.pop("correct")
         means["loss"] = means["loss_ce"] + means.pop("objective", 0.0)
-        bad = [name for name, value in means.items() if not math.isfinite(value)]
-        if bad:
-            raise TrainingDiverged(
-                f"{', '.join(bad)} became {means[bad[0]]} in epoch {self.epoch}: lower lr or the weights."
-            )
         return {"train/accuracy": accuracy, **{f"train/{name}": value for name, value in means.items()}}
 
     def _evaluate(self) -> dict[str, float]:

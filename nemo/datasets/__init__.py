@@ -113,7 +113,10 @@ def _channels(source: Source, images: Images) -> tuple[Triple, Triple]:
     import numpy as np
 
     values = np.arange(256) / 255
-    counts = [np.bincount(images[:, channel].reshape(-1), minlength=256) for channel in range(3)]  # exact, and small
+    counts = np.zeros((3, 256))  # exact, and small
+    for start in range(0, len(images), 256):  # bincount widens its input to 8 bytes a pixel
+        for channel in range(3):
+            counts[channel] += np.bincount(images[start : start + 256, channel].reshape(-1), minlength=256)
     means = [float(n @ values / n.sum()) for n in counts]
     stds = [float(np.sqrt(n @ (values - m) ** 2 / n.sum())) for n, m in zip(counts, means, strict=True)]
     mean: Any = tuple(means)

@@ -61,9 +61,13 @@ def test_unknown_backbone_lists_the_choices() -> None:
         nemo.build_backbone("vgg61", 10)
 
 
-def test_a_batch_order_does_not_matter_to_flops_and_counting_leaves_statistics_alone() -> None:
+def test_counting_leaves_statistics_and_random_state_alone() -> None:
     network = nemo.build_backbone("resnet18", 10, width=0.125).train()
     before = {name: value.clone() for name, value in network.state_dict().items()}
+    torch.manual_seed(1)
     nemo.count_flops(network, mode="train")
+    drawn = torch.rand(1)
+    torch.manual_seed(1)
+    assert torch.equal(drawn, torch.rand(1))
     assert network.training
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())

@@ -14,6 +14,7 @@ from nemo.datasets.dataset import Dataset, Split
 from nemo.distributed import Workers
 
 IMAGES, BATCH = 75, 32  # batches of 32, 32 and 11: uneven over two and over three workers
+TIMES = ("time", "seconds")
 SETTINGS = {"mwt": {"lambda_coh": 0.7, "lambda_coup": 1.3}, "nemo": {"alpha": 1.1}, "standard": {}}
 
 
@@ -40,10 +41,22 @@ def _measure(method: str, workers: Workers) -> dict[str, object]:
     return {"losses": losses, "gradients": gradients, "evaluation": trainer._evaluate()}
 
 
+def _train(workers: Workers) -> dict[str, object]:
+    """The state after an epoch whose last batch of 3 images leaves workers without one; BatchNorm in training mode."""
+    dataset = _dataset()
+    few = Split(dataset.train.images[:19], dataset.train.labels[:19])
+    network = nemo.build_network("resnet18", "mwt", 10, width=0.0625, seed=3)
+    recipe = nemo.Recipe(epochs=1, batch_size=8)
+    trainer = nemo.Trainer(network, dataclasses.replace(dataset, train=few), "mwt", {}, recipe, seed=3, workers=workers)
+    entry = trainer.run_epoch()
+    return {"state": trainer.network.state_dict(), "history": {k: v for k, v in entry.items() if k not in TIMES}}
+
+
 def _worker(rank: int, world: int, method: str, folder: str) -> None:
     torch.set_num_threads(1)
     distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=world)
     result = _measure(method, Workers(rank, world))
+    result["trained"] = _train(Workers(rank, world))
     torch.save(result, f"{folder}/{rank}.pt")
     distributed.destroy_process_group()
 
@@ -59,4 +72,8 @@ def test_workers_agree_with_one(tmp_path: Path, method: str, world: int) -> None
         torch.testing.assert_close(together["losses"], alone["losses"], rtol=1e-5, atol=1e-5)
         for ours, theirs in zip(together["gradients"], alone["gradients"], strict=True):  # type: ignore[call-overload]
             torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
+        if rank == 0:
+            first = together["trained"]
+        assert together["trained"]["history"] == first["history"]
+        assert all(torch.equal(value, first["state"][name]) for name, value in together["trained"]["state"].items())
         assert together["evaluation"] == pytest.approx(alone["evaluation"], abs=1e-6)

@@ -133,3 +133,33 @@ def test_excluding_the_first_layer_divides_by_all_layers(digits: Dataset) -> Non
 def test_bfloat16_and_channels_last_train_too(digits: Dataset) -> None:
     history = run(trainer(digits, precision="bfloat16", channels_last=True, epochs=2))
     assert all(math.isfinite(value) for entry in history for value in entry.values())
+
+
+def test_a_network_that_the_last_step_destroyed_is_no_result(digits: Dataset) -> None:
+    one_step = trainer(digits, lr=1e30, epochs=1, warmup=0, batch_size=500)
+    with pytest.raises(nemo.TrainingDiverged, match=r"became (nan|inf) in epoch 0"):
+        run(one_step)
+    assert not one_step.done
+
+
+def test_a_modular_network_can_be_trained_without_a_modular_term(digits: Dataset) -> None:
+    network = nemo.build_network("vgg16", "mwt", 10, width=0.0625)
+    entry = nemo.Trainer(network, digits, "standard", {}, nemo.Recipe(epochs=1, batch_size=32), seed=0).run_epoch()
+    assert entry["train/loss"] == pytest.approx(entry["train/loss_ce"])
+
+
+def test_misspelt_settings_are_refused(digits: Dataset) -> None:
+    network = nemo.build_network("vgg16", "mwt", 10, width=0.0625)
+    with pytest.raises(nemo.UserError, match="lamda_coup is no setting of mwt, which has lambda_coh, lambda_coup"):
+        nemo.Trainer(network, digits, "mwt", {"lamda_coup": 1.0}, RECIPE, seed=0)
+    for wrong in ({"optimizer": "adam"}, {"precision": "bf16"}, {"lr": math.inf}, {"variant": "clean"}):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            nemo.Recipe(**wrong)  # type: ignore[arg-type]
+
+
+def test_evaluation_gives_every_layer_its_own_mode_back(digits: Dataset) -> None:
+    network = nemo.build_backbone("vgg16", 10, 0.0625).train()
+    frozen = network.body[0].norm.eval()
+    nemo.evaluate(network, digits.test, digits)
+    assert network.training
+    assert not frozen.training
