@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from nemo.errors import UserError
     from nemo.evaluation import evaluate, predict
     from nemo.flops import count_flops, count_parameters
-    from nemo.masking import ModularNetwork, make_modular
+    from nemo.masking import make_modular
     from nemo.methods import METHODS
+    from nemo.modular import ModularNetwork
     from nemo.modularizing import Relevance, measure, module_masks, relevance
     from nemo.recipe import Finetune, Recipe
     from nemo.reuse import reuse_module
@@ -36,8 +37,9 @@ _HOMES = {
     "errors": ("UserError",),
     "evaluation": ("evaluate", "predict"),
     "flops": ("count_flops", "count_parameters"),
-    "masking": ("ModularNetwork", "make_modular"),
+    "masking": ("make_modular",),
     "methods": ("METHODS",),
+    "modular": ("ModularNetwork",),
     "modularizing": ("Relevance", "measure", "module_masks", "relevance"),
     "recipe": ("Finetune", "Recipe"),
     "reuse": ("reuse_module",),

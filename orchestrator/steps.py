@@ -19,8 +19,8 @@ from nemo.errors import UserError
 from nemo.evaluation import BATCH, predict
 from nemo.flops import count_flops, count_parameters
 from nemo.loader import Loader
-from nemo.masking import ModularNetwork, unmasked_kernels
 from nemo.metrics import subtask_accuracy
+from nemo.modular import ModularNetwork, unmasked_kernels
 from nemo.modularizing import load_relevance, measure, module_masks, relevance, save_relevance
 from nemo.recipe import Finetune, Recipe
 from nemo.reuse import reuse_module

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from nemo.backbones import build_backbone
-from nemo.masking import ModularNetwork, make_modular
+from nemo.masking import make_modular
+from nemo.modular import ModularNetwork
 
 
 def calibrated(backbone: str, *, width: float = 0.25, image_size: int = 32, num_classes: int = 10) -> ModularNetwork:
