@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nemo import flops, masking, metrics, modularizing, objectives, subtasks, surgery
+    from nemo.activations import record_activations
     from nemo.backbones import build_backbone
     from nemo.datasets import describe_dataset, load_dataset
     from nemo.errors import UserError
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from nemo.training import Trainer, TrainingDiverged, build_network
 
 _HOMES = {
+    "activations": ("record_activations",),
     "backbones": ("build_backbone",),
     "datasets": ("describe_dataset", "load_dataset"),
     "errors": ("UserError",),
@@ -75,6 +77,7 @@ __all__ = [
     "module_masks",
     "objectives",
     "predict",
+    "record_activations",
     "relevance",
     "reuse_module",
     "subtasks",

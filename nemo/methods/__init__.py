@@ -15,5 +15,6 @@ _FILES = (
     "standard",
     "mwt",
     "nemo",
+    "moda",
 )
 METHODS: dict[str, Method] = {name: import_module(f"nemo.methods.{name}").METHOD for name in _FILES}
