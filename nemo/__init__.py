@@ -17,13 +17,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nemo import flops, masking, metrics, modularizing, objectives, subtasks, surgery
+    from nemo.activations import record_activations
     from nemo.backbones import build_backbone
     from nemo.datasets import describe_dataset, load_dataset
     from nemo.errors import UserError
     from nemo.evaluation import evaluate, predict
     from nemo.flops import count_flops, count_parameters
-    from nemo.masking import ModularNetwork, make_modular
+    from nemo.masking import make_modular
     from nemo.methods import METHODS
+    from nemo.modular import ModularNetwork
     from nemo.modularizing import Relevance, measure, module_masks, relevance
     from nemo.recipe import Finetune, Recipe
     from nemo.reuse import reuse_module
@@ -31,13 +33,15 @@ if TYPE_CHECKING:
     from nemo.training import Trainer, TrainingDiverged, build_network
 
 _HOMES = {
+    "activations": ("record_activations",),
     "backbones": ("build_backbone",),
     "datasets": ("describe_dataset", "load_dataset"),
     "errors": ("UserError",),
     "evaluation": ("evaluate", "predict"),
     "flops": ("count_flops", "count_parameters"),
-    "masking": ("ModularNetwork", "make_modular"),
+    "masking": ("make_modular",),
     "methods": ("METHODS",),
+    "modular": ("ModularNetwork",),
     "modularizing": ("Relevance", "measure", "module_masks", "relevance"),
     "recipe": ("Finetune", "Recipe"),
     "reuse": ("reuse_module",),
@@ -76,6 +80,7 @@ __all__ = [
     "module_masks",
     "objectives",
     "predict",
+    "record_activations",
     "relevance",
     "reuse_module",
     "subtasks",

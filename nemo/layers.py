@@ -1,12 +1,12 @@
-"""The few building blocks that every CNN backbone is made of; masking and surgery know these and nothing else."""
+"""The few building blocks that every CNN backbone is made of; masking, recording and surgery know these alone."""
 
 from __future__ import annotations
-
-from copy import deepcopy
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from nemo.sites import Site
 
 
 class ConvMaskGenerator(nn.Module):
@@ -26,63 +26,70 @@ class ConvMaskGenerator(nn.Module):
         return F.relu(torch.tanh(self.expand(F.relu(self.squeeze(pooled)))))
 
 
-class ConvUnit(nn.Module):
+class ConvUnit(Site):
     """Convolution, normalisation, sample mask, activation, in this order (method.md 2.1).
 
     Attributes:
         norm: A BatchNorm2d or an Identity.
         mask_generator: None in a standard network and in the layers that are never masked.
         maskable: False for the first convolution of a backbone.
-        record_mask: Whether `take_mask` is going to be called after each forward.
     """
 
     def __init__(
         self, conv: nn.Conv2d, *, norm: nn.BatchNorm2d | None = None, relu: bool = True, maskable: bool = True
     ) -> None:
-        super().__init__()
+        super().__init__(relu=relu)
         self.conv = conv
         self.norm: nn.Module = nn.Identity() if norm is None else norm
         self.mask_generator: ConvMaskGenerator | None = None
-        self.relu = relu
         self.maskable = maskable
-        self.record_mask = False
-        self._mask: Tensor | None = None
 
     @property
     def kernels(self) -> int:
-        """Number of outputs, K_l."""
         return self.conv.out_channels
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.norm(self.conv(x))
         if self.mask_generator is not None:
             mask: Tensor = self.mask_generator(x)
-            if self.record_mask:
-                self._mask = mask
+            self.record_mask(mask)
             y = y * mask.to(y.dtype)[:, :, None, None]
-        return F.relu(y) if self.relu else y
-
-    def __deepcopy__(self, memo: dict[int, object]) -> ConvUnit:
-        """A copy without the mask that a forward pass may have left: torch can't copy a tensor with a history."""
-        self._mask = None
-        copied = self.__class__.__new__(self.__class__)
-        memo[id(self)] = copied
-        copied.__dict__.update(deepcopy(self.__dict__, memo))
-        return copied
-
-    def take_mask(self) -> Tensor:
-        """Hands over the last sample mask `[B, K_l]` and forgets it, so that no graph outlives its step."""
-        mask, self._mask = self._mask, None
-        if mask is None:
-            raise RuntimeError("take_mask() needs a forward pass of a recording unit before it")
-        return mask
+        return self.activate(y)
 
 
-class Residual(nn.Module):
+class LinearUnit(Site):
+    """A hidden linear layer and its activation; its outputs are neurons."""
+
+    def __init__(self, linear: nn.Linear, *, relu: bool = True) -> None:
+        super().__init__(relu=relu)
+        self.linear = linear
+
+    @property
+    def kernels(self) -> int:
+        return self.linear.out_features
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.activate(self.linear(x))
+
+
+class Select(nn.Module):
+    """Some of the channels; surgery puts it where a side of an addition carries channels that the sum has lost."""
+
+    index: Tensor
+
+    def __init__(self, index: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("index", index)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.index_select(1, self.index)
+
+
+class Residual(Site):
     """`act(body(x) + shortcut(x))`, whose two sides may carry different subsets of the same channels.
 
     In a whole network both sides are equally wide. After surgery `body_index` and `shortcut_index` tell where each
-    side's channels lie among the `width` channels that either of them kept.
+    side's channels lie among the `width` channels that are left of the sum.
     """
 
     body_index: Tensor | None
@@ -91,20 +98,29 @@ class Residual(nn.Module):
     def __init__(
         self,
         body: nn.Sequential,
-        shortcut: ConvUnit | None = None,
+        shortcut: nn.Module | None = None,
         *,
         relu: bool = True,
         width: int | None = None,
         body_index: Tensor | None = None,
         shortcut_index: Tensor | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(relu=relu)
         self.body = body  # registered before the shortcut: this is the order of the masks (method.md 1.4)
         self.shortcut = shortcut
-        self.relu = relu
         self.width = width
         self.register_buffer("body_index", body_index)
         self.register_buffer("shortcut_index", shortcut_index)
+
+    @property
+    def kernels(self) -> int:
+        return [unit for unit in self.body.modules() if isinstance(unit, ConvUnit)][-1].kernels
+
+    @property
+    def ends(self) -> list[ConvUnit]:
+        """The convolutions that feed the sum as they are: what the sum loses, they need not compute."""
+        last = (self.body[-1], self.shortcut)
+        return [unit for unit in last if isinstance(unit, ConvUnit) and not unit.relu]
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.body(x)
@@ -118,4 +134,4 @@ class Residual(nn.Module):
             shape = (y.shape[0], self.width, *y.shape[2:])
             both = torch.zeros(shape, dtype=dtype, device=y.device).contiguous(memory_format=memory_format)
             y = both.index_add(1, self.body_index, y.to(dtype)).index_add(1, self.shortcut_index, identity.to(dtype))
-        return F.relu(y) if self.relu else y
+        return self.activate(y)

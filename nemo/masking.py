@@ -4,39 +4,11 @@ from __future__ import annotations
 
 from copy import deepcopy
 
-from torch import Tensor, nn
+from torch import nn
 
 from nemo.backbones.backbone import Backbone, init_convolutions
 from nemo.layers import ConvMaskGenerator, ConvUnit
-
-
-class ModularNetwork(nn.Module):
-    """A backbone whose maskable layers are masked per sample; made by `make_modular`."""
-
-    def __init__(self, network: Backbone) -> None:
-        super().__init__()
-        self.network = network
-        self.units: tuple[ConvUnit, ...] = tuple(masked_units(network))
-
-    @property
-    def widths(self) -> list[int]:
-        """K_l of every masked layer, in the order of the masks."""
-        return [unit.kernels for unit in self.units]
-
-    def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Maps images `[B, 3, H, W]` to logits `[B, N]` and the sample masks, a list of `[B, K_l]` in [0, 1)."""
-        logits: Tensor = self.network(x)
-        return logits, [unit.take_mask() for unit in self.units]
-
-
-def masked_units(network: nn.Module) -> list[ConvUnit]:
-    """The layers that carry a generator, in the order of their masks: the network's own module order."""
-    return [unit for unit in network.modules() if isinstance(unit, ConvUnit) and unit.mask_generator is not None]
-
-
-def unmasked_kernels(network: nn.Module) -> int:
-    """Kernels that every module keeps: those of the layers without a generator (method.md B21)."""
-    return sum(u.kernels for u in network.modules() if isinstance(u, ConvUnit) and u.mask_generator is None)
+from nemo.modular import ModularNetwork
 
 
 def make_modular(backbone: Backbone) -> ModularNetwork:
@@ -56,7 +28,7 @@ def make_modular(backbone: Backbone) -> ModularNetwork:
                 adds_norm = True
                 unit.norm = nn.BatchNorm2d(unit.kernels).to(unit.conv.weight)
             unit.mask_generator = ConvMaskGenerator(unit.conv.in_channels, unit.kernels).to(unit.conv.weight)
-            unit.record_mask = True
+            unit.records = "masks"
     if adds_norm:
         init_convolutions(network)
     return ModularNetwork(network)

@@ -1,4 +1,4 @@
-"""What makes kernels specialise: pairwise terms on the sample masks of one batch (method.md 3).
+"""What makes kernels specialise: terms on the sample masks, or the mean activations, of one batch (method.md 3).
 
 All of them are pure functions of `masks`, a list of `[B, K_l]`, and `labels`, `[B]` of any integers; every layer counts
 equally. They run in float32 (float64 masks stay float64) under any autocast, read nothing back to the host, and have
@@ -69,6 +69,15 @@ def contrastive(masks: Sequence[Tensor], labels: Tensor, temperature: float, var
         return torch.stack(layers).mean()
 
 
+def compactness(activations: Sequence[Tensor]) -> Tensor:
+    """The compactness loss of MODA: the mean absolute activation, averaged over layers.
+
+    Args:
+        activations: Mean activations of every layer that counts, each `[B, K_l]`, at least 0.
+    """
+    return torch.stack([_floating(each).mean() for each in activations]).mean()
+
+
 def _reference(cosines: Tensor, same: Tensor, temperature: float) -> Tensor:
     """One exponential: the entries that either sum leaves out add exp(0) = 1 each, which is a count."""
     # Every sum is divided by exp(s_ii / T) (s_ii is 1, or 0 on a dead sample), so that no temperature overflows.
@@ -95,10 +104,15 @@ def _masked_exp(cosines: Tensor, same: Tensor, temperature: float) -> Tensor:
 
 def _unit_rows(mask: Tensor) -> Tensor:
     """`mask / max(|mask|, 1e-12)` row by row, at least in float32; a zero row stays zero."""
-    mask = mask if mask.dtype == torch.float64 else mask.float()
+    mask = _floating(mask)
     square = mask.square().sum(dim=1, keepdim=True)
     # A dead row is divided by 1: the same value, but a gradient of ordinary size, which fp16 can carry back.
     return mask / torch.where(square == 0, 1.0, square).sqrt().clamp_min(1e-12)
+
+
+def _floating(values: Tensor) -> Tensor:
+    """In float32, or as float64 where it is."""
+    return values if values.dtype == torch.float64 else values.float()
 
 
 def _class_sums(rows: Tensor, same: Tensor) -> Tensor:

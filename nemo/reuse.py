@@ -14,8 +14,8 @@ from nemo.datasets.dataset import Dataset, select_classes
 from nemo.errors import UserError
 from nemo.evaluation import evaluate
 from nemo.flops import count_flops, count_parameters
-from nemo.masking import ModularNetwork, unmasked_kernels
 from nemo.metrics import union_rate
+from nemo.modular import ModularNetwork, unmasked_kernels
 from nemo.recipe import Finetune, Recipe
 from nemo.surgery import Head, MaskValues, extract_module
 from nemo.training import Trainer, require_finite

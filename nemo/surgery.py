@@ -1,8 +1,8 @@
 """Cutting a module out of a modular network: one rule per kind of block, for every backbone (method.md 6).
 
-A cut walks through the network with the set of channels that reach each block. A masked layer keeps the outputs its
-module mask names, the next layer loses the inputs that are gone, and a residual addition aligns its two sides by
-index. The given network is only read.
+A cut walks through the network with the set of channels that reach each block. A site keeps the outputs its module
+mask names, the next layer loses the inputs that are gone, and a residual addition aligns its two sides by index. Where
+the sum itself is a site, both sides lose what it loses. The given network is only read.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from nemo.backbones.backbone import Backbone
 from nemo.errors import UserError
-from nemo.layers import ConvMaskGenerator, ConvUnit, Residual
-from nemo.masking import ModularNetwork
+from nemo.layers import ConvMaskGenerator, ConvUnit, LinearUnit, Residual, Select
+from nemo.modular import ModularNetwork
 
 MaskValues = Literal["drop", "keep_generator", "fold_mean"]
 Head = Literal["none", "paper", "slice"]
@@ -46,14 +46,15 @@ class Kept:
 
 @dataclass(frozen=True)
 class UnitCut:
-    """What one masked layer keeps: its rows, and the mean mask values [k] to fold into its norm, if any."""
+    """What one site keeps: its rows, and the mean mask values [k] to fold into its norm, if any."""
 
     rows: Tensor
-    fold: Tensor | None
-    keep_generator: bool
+    fold: Tensor | None = None
+    keep_generator: bool = False
 
 
-Cuts = dict[ConvUnit, UnitCut]
+Cuts = dict[nn.Module, UnitCut]
+"""Site -> what it keeps; a block that is not in it keeps all that its inputs let it compute."""
 
 
 @singledispatch
@@ -87,6 +88,14 @@ def _linear(block: nn.Linear, kept: Kept, cuts: Cuts) -> tuple[nn.Module, Kept]:
 
 
 @cut.register
+def _linear_unit(block: LinearUnit, kept: Kept, cuts: Cuts) -> tuple[nn.Module, Kept]:
+    own = cuts.get(block)
+    layer = block.linear
+    rows = Kept.all(block.kernels, layer.weight.device) if own is None else Kept(own.rows, block.kernels)
+    return LinearUnit(_slice_linear(layer, rows.index, kept.per_feature(layer.in_features)), relu=block.relu), rows
+
+
+@cut.register
 def _unit(block: ConvUnit, kept: Kept, cuts: Cuts) -> tuple[nn.Module, Kept]:
     own = cuts.get(block)
     rows = Kept.all(block.kernels, block.conv.weight.device) if own is None else Kept(own.rows, block.kernels)
@@ -103,19 +112,39 @@ def _unit(block: ConvUnit, kept: Kept, cuts: Cuts) -> tuple[nn.Module, Kept]:
 
 @cut.register
 def _residual(block: Residual, kept: Kept, cuts: Cuts) -> tuple[nn.Module, Kept]:
-    body, ours = _sequential(block.body, kept, cuts)
-    shortcut, theirs = (None, kept) if block.shortcut is None else _unit(block.shortcut, kept, cuts)
-    union = Kept(torch.cat([ours.index, theirs.index]).unique(), ours.width)  # unique() sorts
+    own = cuts.get(block)
+    if own is not None:
+        cuts = {**dict.fromkeys(block.ends, UnitCut(own.rows)), **cuts}
+    body, ours = cut(block.body, kept, cuts)
+    shortcut, theirs = (None, kept) if block.shortcut is None else cut(block.shortcut, kept, cuts)
+    if own is None:
+        union = Kept(torch.cat([ours.index, theirs.index]).unique(), ours.width)  # unique() sorts
+    else:
+        union = Kept(own.rows, ours.width)
+        body, ours = _within(union, body, ours)
+        shortcut, theirs = _within(union, shortcut, theirs)
     same = len(ours.index) == len(union.index) == len(theirs.index)
     smaller = Residual(
         body,  # type: ignore[arg-type]  # the rule for a Sequential returns a Sequential
-        shortcut,  # type: ignore[arg-type]  # and the rule for a unit a unit
+        shortcut,
         relu=block.relu,
         width=len(union.index),
         body_index=None if same else torch.searchsorted(union.index, ours.index),
         shortcut_index=None if same else torch.searchsorted(union.index, theirs.index),
     )
     return smaller, union
+
+
+S = TypeVar("S", nn.Module, "nn.Module | None")
+
+
+def _within(sum_: Kept, side: S, kept: Kept) -> tuple[S | nn.Sequential, Kept]:
+    """One side of an addition without the channels that the sum has lost."""
+    inside = torch.isin(kept.index, sum_.index)
+    if bool(inside.all()):
+        return side, kept
+    blocks = [] if side is None else list(side) if isinstance(side, nn.Sequential) else [side]
+    return nn.Sequential(*blocks, Select(inside.nonzero().flatten())), Kept(kept.index[inside], kept.width)
 
 
 def _like(source: M, smaller: M, **tensors: Tensor | None) -> M:
@@ -182,6 +211,8 @@ def _cuts(
         )
     if mask_values not in ("drop", "keep_generator", "fold_mean"):
         raise UserError(f"mask_values: {mask_values!r} is unknown, choose drop, keep_generator or fold_mean.")
+    if mask_values != "drop" and modular.source != "masks":
+        raise UserError(f"mask_values: {mask_values} needs mask generators, and this network has none: choose drop.")
     if mask_values == "fold_mean" and mean_masks is None:
         raise UserError("mean_masks: fold_mean needs the mean mask values per class, pass those of the relevance pass.")
     for field, given in (("module_masks", module_masks), ("mean_masks", mean_masks or [])):
@@ -192,13 +223,13 @@ def _cuts(
     chosen = list(classes)
     cuts: Cuts = {}
     for number, unit in enumerate(modular.units):
-        device = unit.conv.weight.device
+        device = next(unit.parameters()).device
         rows = (module_masks[number][chosen] > 0).any(0).nonzero().flatten().to(device)
         if len(rows) == 0:
             raise UserError(f"module_masks: layer {number} keeps no unit for the classes {chosen}, keep at least one.")
         fold = None
         if mask_values == "fold_mean" and mean_masks is not None:
-            fold = mean_masks[number][chosen].to(unit.conv.weight).mean(0)[rows]
+            fold = mean_masks[number][chosen].to(device).double().mean(0)[rows]
         cuts[unit] = UnitCut(rows, fold, mask_values == "keep_generator")
     return cuts
 
@@ -220,11 +251,12 @@ def extract_module(
     """Cuts the module of some classes out of a modular network (method.md 6).
 
     With `mask_values="drop"` the result equals, exactly, the modular network whose sample masks are replaced by the
-    constant union of the classes' module masks.
+    constant union of the classes' module masks; where relevance is read from activations, the network whose activations
+    at the sites are multiplied by it.
 
     Args:
         modular: The trained network; not changed.
-        module_masks: Per masked layer a bool `[N, K_l]`.
+        module_masks: Per site a bool `[N, K_l]`.
         classes: The target classes, in the order of the module's outputs (for `paper` and `slice`).
         mask_values: `drop` the sample values (as published), `keep_generator` to go on computing them, or
             `fold_mean` to scale each layer's norm by the classes' mean mask value.

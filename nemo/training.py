@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nemo.activations import record_activations
 from nemo.backbones import build_backbone
+from nemo.backbones.backbone import Backbone
 from nemo.datasets.dataset import Dataset, Split, split_validation
 from nemo.distributed import Workers
 from nemo.errors import UserError
@@ -20,7 +22,14 @@ from nemo.evaluation import add_up, evaluate, forward
 from nemo.loader import Batch, Loader
 from nemo.masking import make_modular
 from nemo.methods import METHODS
+from nemo.modular import ModularNetwork
 from nemo.recipe import Recipe
+from nemo.sites import Source
+
+_MODULAR: dict[Source, Callable[[Backbone], ModularNetwork]] = {
+    "masks": make_modular,
+    "activations": record_activations,
+}
 
 
 class TrainingDiverged(Exception):
@@ -41,11 +50,16 @@ def require_finite(metrics: Mapping[str, float], when: str) -> None:
 def build_network(
     backbone: str, method: str, num_classes: int, *, width: float = 1.0, image_size: int = 32, seed: int = 0
 ) -> nn.Module:
-    """Builds the network that a method trains, initialised from `seed`; the caller's random state is left alone."""
+    """Builds the network that a method trains, initialised from `seed`; the caller's random state is left alone.
+
+    Raises:
+        UserError: The backbone cannot be built, or the method does not apply to it.
+    """
     with torch.random.fork_rng(devices=[]):  # weights are drawn on the CPU
         torch.default_generator.manual_seed(seed)
         network = build_backbone(backbone, num_classes, width, image_size)
-        return make_modular(network) if METHODS[method].modular else network
+        source = METHODS[method].source
+        return network if source is None else _MODULAR[source](network)
 
 
 def training_images(dataset: Dataset, recipe: Recipe, seed: int) -> tuple[Split, Split | None]:

@@ -20,10 +20,6 @@ if TYPE_CHECKING:
 
 # Raised when the same relevance pass, measure or reuse would give other numbers; part of those steps' keys.
 VERSIONS = {"modularize": 1, "measure": 1, "reuse": 1}
-_INDIFFERENT = {  # recipe fields without a meaning for a method: they must not tell its keys apart
-    "standard": ("lr_mask", "warmup", "exclude_first_masked_layer", "variant"),
-    "mwt": ("variant",),
-}
 
 
 @dataclass(frozen=True)
@@ -82,7 +78,7 @@ class Family:
         fields["lr_mask"] = recipe.lr if recipe.lr_mask is None else recipe.lr_mask
         if recipe.exclude_first_masked_layer is None:
             fields["exclude_first_masked_layer"] = METHODS[self.method].excludes_first
-        return fields | {name: getattr(Recipe, name) for name in _INDIFFERENT.get(self.method, ())}
+        return fields | {name: getattr(Recipe, name) for name in METHODS[self.method].ignores}
 
     def modularize(self, train: Step) -> Step:
         """The relevance pass over a training."""
@@ -129,7 +125,7 @@ class Family:
                     "threshold": threshold,
                     "classes": list(classes),
                     "mask_values": self.study.subtasks.mask_values,
-                    "head": self.study.subtasks.head,
+                    "head": self.study.subtasks.head or METHODS[self.method].head,
                     "finetune": finetune,
                     "seed": self.seed,
                 },

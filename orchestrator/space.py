@@ -141,7 +141,8 @@ def read_sweeps(data: Any) -> dict[str, Sweep]:
     for name, entry in known_fields(data, modular, problems, "method with a sweep").items():
         with problems.under(name):
             sweeps[name] = Sweep.model_validate(entry)
-            _check_names(sweeps[name], [*METHODS[name].settings, *LEARNING_RATES])
+            rates = [rate for rate in LEARNING_RATES if rate not in METHODS[name].ignores]
+            _check_names(sweeps[name], [*METHODS[name].settings, *rates])
     problems.raise_any()
     return sweeps
 

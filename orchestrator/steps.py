@@ -19,8 +19,8 @@ from nemo.errors import UserError
 from nemo.evaluation import BATCH, predict
 from nemo.flops import count_flops, count_parameters
 from nemo.loader import Loader
-from nemo.masking import ModularNetwork, unmasked_kernels
 from nemo.metrics import subtask_accuracy
+from nemo.modular import ModularNetwork, unmasked_kernels
 from nemo.modularizing import load_relevance, measure, module_masks, relevance, save_relevance
 from nemo.recipe import Finetune, Recipe
 from nemo.reuse import reuse_module
@@ -95,12 +95,12 @@ def finish_training(step: Step, trainer: Trainer, ledger: Ledger) -> dict[str, A
         "flops_train_mode": count_flops(trainer.network, shape, "train"),
         "standard_flops": count_flops(_network(params, "standard"), shape),
         "parameters": count_parameters(trainer.network),
-        **{f"sample_{name}": last[f"test/{name}"] for name in _SAMPLE_LEVEL if f"test/{name}" in last},
+        **{name: last[f"test/{name}"] for name in _SAMPLE_LEVEL if f"test/{name}" in last},
         "history": trainer.history,
     }
 
 
-_SAMPLE_LEVEL = ("krr", "cohesion", "coupling", "dead_layers")
+_SAMPLE_LEVEL = ("sample_krr", "sample_cohesion", "sample_coupling", "dead_layers")
 
 
 def modularize(step: Step, dataset: Dataset, ledger: Ledger, device: torch.device) -> dict[str, Any]:

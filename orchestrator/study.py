@@ -132,6 +132,7 @@ class Subtasks(Model):
         samples: Sub-tasks drawn per size, `all` of them, or the `nested` ones {0, 1}, {0, 1, 2}, ...
         classes: Sub-tasks given one by one, by class number or name.
         thresholds: Some of the study's thresholds; None takes the highest.
+        head: See `extract_module`; None takes the method's own.
     """
 
     source: Literal["best", "every"] = Field("every", alias="from")
@@ -141,7 +142,7 @@ class Subtasks(Model):
     classes: list[Annotated[list[Whole | str], Field(min_length=2), NoDuplicates]] = []
     thresholds: Annotated[list[Threshold], Field(min_length=1), NoDuplicates] | None = None
     mask_values: Literal["drop", "keep_generator", "fold_mean"] = "drop"
-    head: Literal["paper", "slice"] = "paper"
+    head: Literal["paper", "slice"] | None = None
     finetune: Annotated[dict[str, Any], FieldsOf(Finetune)] = {}
 
     @model_validator(mode="after")

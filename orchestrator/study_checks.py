@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from nemo.backbones import BACKBONES
 from nemo.methods import METHODS
 from nemo.recipe import Recipe
 from orchestrator.validation import Place, Problems, valid_fields
@@ -31,9 +32,22 @@ def check_whole(study: Study) -> None:
             if name not in study.methods:
                 text = f"{name} is none of the study's methods, add it there or remove it."
                 problems.add("pairs", position, "methods", name, text=text)
+    _check_activations(study, problems)
     _check_recipes(study, problems)
     _check_subtasks(study, problems)
     problems.raise_any()
+
+
+def _check_activations(study: Study, problems: Problems) -> None:
+    """Refuses what cannot be had of methods that read relevance from activations."""
+    driven = [name for name in study.methods if METHODS[name].source == "activations"]
+    for position, pair in enumerate(study.pairs):
+        if driven and not BACKBONES[pair.backbone].relu:
+            text = f"{pair.backbone} has no ReLU whose activations {driven[0]} could read, drop one of them."
+            problems.add("pairs", position, "backbone", text=text)
+    if driven and study.subtasks is not None and study.subtasks.mask_values != "drop":
+        text = f"{study.subtasks.mask_values} needs mask generators, {driven[0]} has none: choose drop, or drop it."
+        problems.add("subtasks", "mask_values", text=text)
 
 
 def _check_recipes(study: Study, problems: Problems) -> None:

@@ -6,7 +6,7 @@ from torch import nn
 
 from nemo.backbones.backbone import Backbone, init_convolutions, scaled
 from nemo.backbones.vgg import STAGES
-from nemo.layers import ConvUnit
+from nemo.layers import ConvUnit, LinearUnit
 
 
 def simcnn(num_classes: int, width: float, image_size: int) -> Backbone:
@@ -23,8 +23,8 @@ def simcnn(num_classes: int, width: float, image_size: int) -> Backbone:
     hidden = scaled(512, width)
     layers += [
         *(nn.Flatten(), nn.Dropout(0.5)),
-        *(nn.Linear(features, hidden), nn.ReLU(), nn.Dropout(0.5)),
-        *(nn.Linear(hidden, hidden), nn.ReLU()),
+        *(LinearUnit(nn.Linear(features, hidden)), nn.Dropout(0.5)),
+        LinearUnit(nn.Linear(hidden, hidden)),
     ]
     network = Backbone(nn.Sequential(*layers), nn.Linear(hidden, num_classes))
     init_convolutions(network)  # N(0, sqrt(2 / (9 C_out))) is Kaiming-normal over the fan-out of a 3x3 kernel

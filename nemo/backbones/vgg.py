@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from nemo.backbones.backbone import Backbone, init_convolutions, scaled
-from nemo.layers import ConvUnit
+from nemo.layers import ConvUnit, LinearUnit
 
 STAGES = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 
@@ -25,8 +25,8 @@ def vgg16(num_classes: int, width: float, image_size: int) -> Backbone:
     hidden = scaled(512, width)
     layers += [
         nn.Flatten(),
-        *(nn.Linear(features, hidden), nn.ReLU(), nn.Dropout(0.5)),
-        *(nn.Linear(hidden, hidden), nn.ReLU(), nn.Dropout(0.5)),
+        *(LinearUnit(nn.Linear(features, hidden)), nn.Dropout(0.5)),
+        *(LinearUnit(nn.Linear(hidden, hidden)), nn.Dropout(0.5)),
     ]
     network = Backbone(nn.Sequential(*layers), nn.Linear(hidden, num_classes))
     init_convolutions(network)

@@ -15,7 +15,12 @@ from nemo.distributed import Workers
 
 IMAGES, BATCH = 75, 32  # batches of 32, 32 and 11: uneven over two and over three workers
 TIMES = ("time", "seconds")
-SETTINGS = {"mwt": {"lambda_coh": 0.7, "lambda_coup": 1.3}, "nemo": {"alpha": 1.1}, "standard": {}}
+SETTINGS = {
+    "mwt": {"lambda_coh": 0.7, "lambda_coup": 1.3},
+    "nemo": {"alpha": 1.1},
+    "standard": {},
+    "moda": {"lambda_dispersion": 1.3},
+}
 
 
 def _dataset() -> Dataset:
@@ -62,7 +67,7 @@ def _worker(rank: int, world: int, method: str, folder: str) -> None:
 
 
 @pytest.mark.parametrize("world", [2, 3])
-@pytest.mark.parametrize("method", ["mwt", "nemo", "standard"])
+@pytest.mark.parametrize("method", ["mwt", "nemo", "standard", "moda"])
 def test_workers_agree_with_one(tmp_path: Path, method: str, world: int) -> None:
     multiprocessing.spawn(_worker, (world, method, str(tmp_path)), nprocs=world)
     alone = _measure(method, Workers())

@@ -11,7 +11,7 @@ from torch import nn
 import nemo
 from nemo.backbones import BACKBONE_NAMES
 from nemo.layers import ConvMaskGenerator
-from nemo.masking import unmasked_kernels
+from nemo.modular import unmasked_kernels
 
 
 def generators(network: nn.Module) -> list[nn.Module]:

@@ -100,6 +100,31 @@ def test_reuse_compares_with_the_standard_training_of_its_seed():
     assert all("standard" not in step.parents for step in of_kind(alone, "reuse"))
 
 
+def test_the_head_of_modules_is_the_methods_own_unless_the_study_says():
+    for fields, expected in (({}, {"slice", "paper"}), ({"head": "paper"}, {"paper"}), ({"head": "slice"}, {"slice"})):
+        steps = of_kind(planned(study(methods=["mwt", "moda"], subtasks={"sizes": [2], **fields})), "reuse")
+        assert {step.params["head"] for step in steps} == expected
+        of_moda = {step.params["head"] for step in steps if " of moda " in step.label}
+        assert of_moda == {fields.get("head", "slice")}
+
+
+def test_fields_without_a_meaning_for_a_method_do_not_tell_its_keys_apart():
+    def keys(**recipe):
+        steps = of_kind(planned(study(methods=["standard", "mwt", "nemo", "moda"], recipe=recipe)), "train")
+        return {step.params["method"]: step.key for step in steps}
+
+    plain = keys()
+    changed = {
+        ("variant", "masked_exp"): {"nemo"},
+        ("lr_mask", 0.01): {"mwt", "nemo"},
+        ("warmup", 3): {"mwt", "nemo", "moda"},
+        ("exclude_first_masked_layer", True): {"mwt", "moda"},  # nemo excludes it anyway
+    }
+    for (name, value), methods in changed.items():
+        other = keys(**{name: value})
+        assert {method for method in plain if plain[method] != other[method]} == methods, name
+
+
 @pytest.mark.parametrize(
     "changed",
     [

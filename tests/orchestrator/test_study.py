@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nemo.backbones import BACKBONES
 from nemo.errors import UserError
 from orchestrator.describing import check_study, describe
 from orchestrator.study import Study
@@ -93,6 +94,15 @@ def test_its_text_reads_back_as_the_same_study(tmp_path):
             "space.lr.high: should be above low",
         ),
         (HEAD + "sweep: {mwt: {search: optuna, trials: 4, space: {lr: [0.1, 1]}}}\n", "is 0, but the search for mwt"),
+        (HEAD + "sweep: {mwt: {grid: {lambda_affinity: [1]}}}\n", "'lambda_affinity' is no setting to sweep here"),
+        (
+            HEAD.replace("nemo]", "moda]") + "sweep: {moda: {grid: {lr_mask: [0.1]}}}\n",
+            "FILE:4: sweep.moda.grid.lr_mask: 'lr_mask' is no setting to sweep here",
+        ),
+        (
+            HEAD.replace("nemo]", "moda]") + "subtasks: {sizes: [2], mask_values: keep_generator}\n",
+            "FILE:4: subtasks.mask_values: keep_generator needs mask generators, moda has none: choose drop",
+        ),
         (HEAD + "subtasks: {}\n", "FILE:4: subtasks.sizes: is empty"),
         (HEAD + "subtasks: {sizes: [1]}\n", "FILE:4: subtasks.sizes[0]: should be greater than or equal to 2, not 1."),
         (HEAD + "subtasks: {sizes: [2], thresholds: [0.8]}\n", "subtasks.thresholds[0]: 0.8 is none of the study's"),
@@ -122,6 +132,21 @@ def test_its_text_reads_back_as_the_same_study(tmp_path):
 )
 def test_says_file_line_field_and_remedy(tmp_path, text, told):
     assert told in refusal(tmp_path, text)
+
+
+def test_a_method_that_reads_activations_needs_a_backbone_with_relu(tmp_path, monkeypatch):
+    monkeypatch.setitem(BACKBONES, "vgg16", replace(BACKBONES["vgg16"], relu=False))
+    told = "FILE:2: pairs[0].backbone: vgg16 has no ReLU whose activations moda could read, drop one of them."
+    assert told in refusal(tmp_path, HEAD.replace("nemo]", "moda]"))
+    load_study_file(write(tmp_path, HEAD))  # the others do not read them
+
+
+def test_settings_of_moda(tmp_path):
+    text = HEAD.replace("[standard, mwt, nemo]", "{moda: {lambda_compactness: 0.1}}")
+    loaded = load_study_file(write(tmp_path, text + "sweep: {moda: {grid: {lambda_dispersion: [1, 2]}}}\n"))
+    expected = {"lambda_affinity": 1.0, "lambda_dispersion": 1.0, "lambda_compactness": 0.1}
+    assert loaded.settings_for(loaded.pairs[0], "moda") == expected
+    assert loaded.points("moda") == [{"lambda_dispersion": 1.0}, {"lambda_dispersion": 2.0}]
 
 
 def test_early_stopping_takes_one_objective(tmp_path):

@@ -1,0 +1,23 @@
+"""Modularizing while training (MwT): cohesion and coupling of sample masks (method.md 3.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from nemo.methods.method import Method, Terms
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nemo.recipe import Recipe
+
+
+def _terms(masks: list[Tensor], labels: Tensor, settings: Mapping[str, float], recipe: Recipe) -> Terms:
+    from nemo.objectives import cohesion_coupling
+
+    cohesion, coupling = cohesion_coupling(masks, labels)
+    return {"cohesion": (settings["lambda_coh"], cohesion), "coupling": (settings["lambda_coup"], coupling)}
+
+
+METHOD = Method("mwt", {"lambda_coh": 0.5, "lambda_coup": 1.5}, _terms)

@@ -1,0 +1,23 @@
+"""NeMo: a contrastive term on sample masks (method.md 3.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from nemo.methods.method import Method, Terms
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nemo.recipe import Recipe
+
+
+def _terms(masks: list[Tensor], labels: Tensor, settings: Mapping[str, float], recipe: Recipe) -> Terms:
+    from nemo.objectives import contrastive
+
+    value = contrastive(masks, labels, settings["temperature"], variant=recipe.variant)
+    return {"contrastive": (settings["alpha"], value)}
+
+
+METHOD = Method("nemo", {"alpha": 1.2, "temperature": 0.2}, _terms, excludes_first=True, ignores=())

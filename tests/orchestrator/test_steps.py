@@ -1,0 +1,61 @@
+"""What a worker computes, without Ray: a tiny study from training to sub-task modules, with and without generators."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from nemo.distributed import Workers
+from orchestrator import steps as work
+from orchestrator.describing import describe
+from orchestrator.ledger import Ledger, open_ledger
+from orchestrator.plan import plan
+from orchestrator.step import Step
+from tests.orchestrator.study_examples import study
+
+CPU = torch.device("cpu")
+PAIR = {"backbone": "rescnn", "dataset": "digits", "width": 0.0625}
+
+
+def compute(step: Step, ledger: Ledger) -> dict[str, object]:
+    dataset = work.as_dataset(work.dataset_arrays(step.where))
+    if step.kind == "train":
+        trainer = work.make_trainer(step.params, dataset, CPU, Workers())
+        while not trainer.done:
+            trainer.run_epoch()
+        return work.finish_training(step, trainer, ledger)
+    if step.kind == "modularize":
+        return work.modularize(step, dataset, ledger, CPU)
+    if step.kind == "measure":
+        return work.measure_modules(step, ledger, CPU)
+    return work.reuse(step, dataset, work.model_arrays(step.parents, ledger), CPU)
+
+
+@pytest.mark.parametrize("method", ["mwt", "moda"])
+def test_a_study_from_training_to_modules(tmp_path: Path, method: str) -> None:
+    wanted = study(
+        pairs=[{**PAIR, "dataset_options": {"train_images": 120, "test_images": 60}}],
+        methods=["standard", method],
+        recipe={"epochs": 1, "batch_size": 32},
+        subtasks={"classes": [[3, 5]], "finetune": {"epochs": 1, "batch_size": 32}},
+    )
+    ledger = open_ledger(tmp_path, wanted)
+    results: dict[str, dict[str, object]] = {}
+    while pending := plan(wanted, ledger, describe(wanted)).pending(ledger):
+        step = pending[0]
+        result = compute(step, ledger)
+        ledger.put(step, result, seconds=1.0, environment={}, device="cpu", workers=1)
+        results[f"{step.kind} {step.params.get('method', '')}".strip()] = result
+    assert set(results) == {"train standard", f"train {method}", "modularize", "measure", "reuse"}
+    trained, reused = results[f"train {method}"], results["reuse"]
+    assert trained["sample_krr"] == trained["history"][-1]["test/sample_krr"]  # type: ignore[index]
+    assert 0 <= trained["sample_cohesion"] <= 1  # type: ignore[operator]
+    assert "sample_cohesion" not in results["train standard"]
+    assert 0 < results["measure"]["krr"] <= 1  # type: ignore[operator]
+    assert reused["classes"] == [3, 5]
+    assert {"accuracy", "accuracy_before_finetuning", "standard_accuracy", "flops_reduction"} <= reused.keys()
+    if method == "moda":
+        assert trained["flops"] == trained["standard_flops"]  # recording is no part of the network's work
+        assert results["modularize"]["unmasked"] == 0
