@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nemo.unit import Unit
+
 
 class ConvMaskGenerator(nn.Module):
     """Maps a convolution's input `[B, C_in, H, W]` to its sample mask `[B, K]` in [0, 1) (method.md 2.1)."""
@@ -24,32 +26,31 @@ class ConvMaskGenerator(nn.Module):
         return F.relu(torch.tanh(self.expand(F.relu(self.squeeze(pooled)))))
 
 
-class ConvUnit(nn.Module):
+class ConvUnit(Unit):
     """Convolution, normalisation, sample mask, activation, in this order (method.md 2.1).
 
     Attributes:
         norm: A BatchNorm2d or an Identity.
-        mask_generator: None in a standard network and in the layers that are never masked.
         maskable: False for the first convolution of a backbone.
-        record_mask: Whether `take_mask` is going to be called after each forward.
     """
 
     def __init__(
         self, conv: nn.Conv2d, *, norm: nn.BatchNorm2d | None = None, relu: bool = True, maskable: bool = True
     ) -> None:
-        super().__init__()
+        super().__init__(maskable=maskable)
         self.conv = conv
         self.norm: nn.Module = nn.Identity() if norm is None else norm
         self.mask_generator: ConvMaskGenerator | None = None
         self.relu = relu
-        self.maskable = maskable
-        self.record_mask = False
-        self._mask: Tensor | None = None
 
     @property
     def kernels(self) -> int:
         """Number of outputs, K_l."""
         return self.conv.out_channels
+
+    @property
+    def weight(self) -> Tensor:
+        return self.conv.weight
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.norm(self.conv(x))
@@ -59,13 +60,6 @@ class ConvUnit(nn.Module):
                 self._mask = mask
             y = y * mask[:, :, None, None]
         return F.relu(y) if self.relu else y
-
-    def take_mask(self) -> Tensor:
-        """Hands over the last sample mask `[B, K_l]` and forgets it, so that no graph outlives its step."""
-        mask, self._mask = self._mask, None
-        if mask is None:
-            raise RuntimeError("take_mask() needs a forward pass of a recording unit before it")
-        return mask
 
 
 class Residual(nn.Module):

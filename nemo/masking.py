@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from copy import deepcopy
 
 from torch import Tensor, nn
 
 from nemo.backbones.backbone import Backbone, init_convolutions
+from nemo.errors import UserError
 from nemo.layers import ConvMaskGenerator, ConvUnit
+from nemo.transformer import ROLES, LinearUnit, NeuronMaskGenerator
+from nemo.unit import Unit
 
 
 class ModularNetwork(nn.Module):
@@ -16,7 +20,7 @@ class ModularNetwork(nn.Module):
     def __init__(self, network: Backbone) -> None:
         super().__init__()
         self.network = network
-        self.units: tuple[ConvUnit, ...] = tuple(masked_units(network))
+        self.units: tuple[Unit, ...] = tuple(masked_units(network))
 
     @property
     def widths(self) -> list[int]:
@@ -29,25 +33,35 @@ class ModularNetwork(nn.Module):
         return logits, [unit.take_mask() for unit in self.units]
 
 
-def masked_units(network: nn.Module) -> list[ConvUnit]:
+def masked_units(network: nn.Module) -> list[Unit]:
     """The layers that carry a generator, in the order of their masks: the network's own module order."""
-    return [unit for unit in network.modules() if isinstance(unit, ConvUnit) and unit.mask_generator is not None]
+    return [unit for unit in network.modules() if isinstance(unit, Unit) and unit.mask_generator is not None]
 
 
 def unmasked_kernels(network: nn.Module) -> int:
     """Kernels that every module keeps: those of the layers without a generator (method.md B21)."""
-    return sum(u.kernels for u in network.modules() if isinstance(u, ConvUnit) and u.mask_generator is None)
+    return sum(u.kernels for u in network.modules() if isinstance(u, Unit) and u.mask_generator is None)
 
 
-def make_modular(backbone: Backbone) -> ModularNetwork:
+def make_modular(backbone: Backbone, roles: Collection[str] = ROLES) -> ModularNetwork:
     """Gives every maskable layer of a copy of `backbone` a freshly initialised mask generator.
 
     Weights are kept. Where the backbone has no BatchNorm (SimCNN, ResCNN) the masked layers get one, as published;
     as the weights of such a network mean nothing under it, its convolutions start afresh (method.md 1.5 and 1.6).
 
+    Args:
+        backbone: Not changed.
+        roles: Which linear layers of a Transformer's blocks are masked; says nothing about convolutions.
+
     Returns:
-        A network whose forward returns `(logits, masks)`; the given backbone is not changed.
+        A network whose forward returns `(logits, masks)`.
+
+    Raises:
+        UserError: A role does not exist.
     """
+    unknown = sorted(set(roles) - set(ROLES))
+    if unknown:
+        raise UserError(f"roles: {unknown[0]!r} is unknown, choose among {', '.join(ROLES)}.")
     network = deepcopy(backbone)
     adds_norm = False
     for unit in network.modules():
@@ -56,6 +70,9 @@ def make_modular(backbone: Backbone) -> ModularNetwork:
                 adds_norm = True
                 unit.norm = nn.BatchNorm2d(unit.kernels).to(unit.conv.weight)
             unit.mask_generator = ConvMaskGenerator(unit.conv.in_channels, unit.kernels).to(unit.conv.weight)
+            unit.record_mask = True
+        elif isinstance(unit, LinearUnit) and unit.maskable and unit.role in roles:
+            unit.mask_generator = NeuronMaskGenerator(unit.linear.in_features, unit.kernels).to(unit.weight)
             unit.record_mask = True
     if adds_norm:
         init_convolutions(network)
