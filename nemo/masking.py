@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from nemo.backbones.backbone import Backbone, init_convolutions
 from nemo.errors import UserError
 from nemo.layers import ConvMaskGenerator, ConvUnit
-from nemo.transformer import ROLES, LinearUnit, NeuronMaskGenerator
+from nemo.transformer import ROLES, NeuronMaskGenerator, TokenUnit
 from nemo.unit import Unit
 
 
@@ -71,7 +71,7 @@ def make_modular(backbone: Backbone, roles: Collection[str] = ROLES) -> ModularN
                 unit.norm = nn.BatchNorm2d(unit.kernels).to(unit.conv.weight)
             unit.mask_generator = ConvMaskGenerator(unit.conv.in_channels, unit.kernels).to(unit.conv.weight)
             unit.record_mask = True
-        elif isinstance(unit, LinearUnit) and unit.maskable and unit.role in roles:
+        elif isinstance(unit, TokenUnit) and unit.maskable and unit.role in roles:
             unit.mask_generator = NeuronMaskGenerator(unit.linear.in_features, unit.kernels).to(unit.weight)
             unit.record_mask = True
     if adds_norm:

@@ -31,7 +31,7 @@ class NeuronMaskGenerator(nn.Module):
         return F.relu(torch.tanh(self.expand(F.relu(self.squeeze(x.mean(1))))))
 
 
-class LinearUnit(Unit):
+class TokenUnit(Unit):
     """A linear layer on tokens, times its sample mask: one mask for all tokens, on the bias too (method.md 2.2).
 
     Attributes:
@@ -111,10 +111,10 @@ class Attention(nn.Module):
 
     def __init__(
         self,
-        query: LinearUnit | None,
-        key: LinearUnit | None,
-        value: LinearUnit | None,
-        output: LinearUnit,
+        query: TokenUnit | None,
+        key: TokenUnit | None,
+        value: TokenUnit | None,
+        output: TokenUnit,
         *,
         key_sizes: Sequence[int],
         value_sizes: Sequence[int],
@@ -157,7 +157,7 @@ class Attention(nn.Module):
 class Mlp(nn.Module):
     """Two linear layers; without a hidden neuron left (`fc1` is None) the output is the second one's bias."""
 
-    def __init__(self, fc1: LinearUnit | None, activation: nn.Module, fc2: LinearUnit) -> None:
+    def __init__(self, fc1: TokenUnit | None, activation: nn.Module, fc2: TokenUnit) -> None:
         super().__init__()
         self.fc1 = fc1
         self.activation = activation

@@ -15,10 +15,10 @@ from nemo.transformer import (
     Attention,
     Branch,
     DistilledHead,
-    LinearUnit,
     Mlp,
     Readout,
     TokenEmbedding,
+    TokenUnit,
     TransformerBlock,
 )
 
@@ -88,8 +88,8 @@ def _embedding(embeddings: Any) -> TokenEmbedding:
 
 
 def _block(layer: Any, maskable: bool) -> TransformerBlock:
-    def unit(linear: nn.Linear, role: str) -> LinearUnit:
-        return LinearUnit(linear, role, maskable=maskable)
+    def unit(linear: nn.Linear, role: str) -> TokenUnit:
+        return TokenUnit(linear, role, maskable=maskable)
 
     theirs, mlp = layer.attention, layer.mlp
     sizes = [theirs.head_dim] * theirs.num_attention_heads
@@ -108,5 +108,7 @@ def _block(layer: Any, maskable: bool) -> TransformerBlock:
             raise UserError(f"backbone: hidden_act {theirs.config.hidden_act!r} is not 0 at 0, choose gelu or relu.")
     return TransformerBlock(
         Branch(layer.layernorm_before, attention, layer.dropout.p),
-        Branch(layer.layernorm_after, Mlp(unit(mlp.fc1, "fc1"), mlp.activation_fn, unit(mlp.fc2, "fc2")), layer.dropout.p),
+        Branch(
+            layer.layernorm_after, Mlp(unit(mlp.fc1, "fc1"), mlp.activation_fn, unit(mlp.fc2, "fc2")), layer.dropout.p
+        ),
     )
