@@ -131,27 +131,31 @@ class Attention(nn.Module):
         self.dropout = dropout
 
     def forward(self, x: Tensor) -> Tensor:
-        context = x[..., :0] if self.value is None else self._mix(x, self.value(x))
-        y: Tensor = self.output(context)
+        y: Tensor = self.output(self._context(x))
         return y
 
-    def _mix(self, x: Tensor, values: Tensor) -> Tensor:
-        """The values `[B, T, F]` as the tokens attend to each other."""
-        mixed, uniform = values.split([values.shape[-1] - self.uniform, self.uniform], dim=-1)
-        if self.key_heads is not None and self.value_heads is not None:
-            assert self.query is not None and self.key is not None
-            mixed = self.value_heads.merge(
-                F.scaled_dot_product_attention(
-                    self.key_heads.split(self.query(x)),
-                    self.key_heads.split(self.key(x)),
-                    self.value_heads.split(mixed),
-                    dropout_p=self.dropout if self.training else 0.0,
-                    scale=self.scale,
-                )
-            )
-        if not self.uniform:
-            return mixed
-        return torch.cat([mixed, uniform.mean(1, keepdim=True).expand_as(uniform)], dim=-1)
+    def _context(self, x: Tensor) -> Tensor:
+        """The values `[B, T, F]` as the tokens attend to each other; the layers run in the order of their masks."""
+        if self.value is None:
+            return x[..., :0]
+        if self.query is None or self.key is None or self.key_heads is None or self.value_heads is None:
+            return _over_tokens(self.value(x))
+        query, key = self.query(x), self.key(x)
+        attending, uniform = self.value(x).tensor_split([self.value.kernels - self.uniform], dim=-1)
+        mixed = F.scaled_dot_product_attention(
+            self.key_heads.split(query),
+            self.key_heads.split(key),
+            self.value_heads.split(attending),
+            dropout_p=self.dropout if self.training else 0.0,
+            scale=self.scale,
+        )
+        merged = self.value_heads.merge(mixed)
+        return torch.cat([merged, _over_tokens(uniform)], dim=-1) if self.uniform else merged
+
+
+def _over_tokens(values: Tensor) -> Tensor:
+    """What every token gets of `[B, T, F]` where all attend to all alike."""
+    return values.mean(1, keepdim=True).expand_as(values)
 
 
 class Mlp(nn.Module):

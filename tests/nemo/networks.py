@@ -5,8 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from nemo.backbones import build_backbone
+from nemo.backbones import BACKBONE_NAMES, build_backbone
+from nemo.backbones.vit_config import is_transformer
 from nemo.masking import ModularNetwork, make_modular
+
+CNNS = tuple(name for name in BACKBONE_NAMES if not is_transformer(name))
 
 
 def calibrated(backbone: str, *, width: float = 0.25, image_size: int = 32, num_classes: int = 10) -> ModularNetwork:
