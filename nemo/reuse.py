@@ -16,7 +16,7 @@ from nemo.evaluation import evaluate
 from nemo.flops import count_flops, count_parameters
 from nemo.masking import ModularNetwork, unmasked_kernels
 from nemo.recipe import Finetune, Recipe
-from nemo.surgery import Head, MaskValues, extract_module
+from nemo.surgery import Head, MaskValues, Surgery, extract_module
 from nemo.training import Trainer
 
 
@@ -56,6 +56,7 @@ def reuse_module(
     mask_values: MaskValues = "drop",
     head: Head = "paper",
     mean_masks: Sequence[Tensor] | None = None,
+    surgery: Surgery = "exact",
     device: torch.device | str = "cpu",
 ) -> Reuse:
     """Cuts the module of `classes`, fine-tunes it for the given number of epochs and takes the last one.
@@ -70,10 +71,10 @@ def reuse_module(
     modular = modular.to(device).eval()
     if head == "none":
         raise UserError("head: none has no output per class of the sub-task to fine-tune, choose paper or slice.")
-    before = extract_module(modular, module_masks, classes, mask_values, "slice", mean_masks)
+    before = extract_module(modular, module_masks, classes, mask_values, "slice", mean_masks, surgery)
     with torch.random.fork_rng():
         torch.manual_seed(seed)  # the new head's weights
-        module = extract_module(modular, module_masks, classes, mask_values, head, mean_masks)
+        module = extract_module(modular, module_masks, classes, mask_values, head, mean_masks, surgery)
     history = fine_tune(module, subtask, finetune, seed=seed, device=device)
     kept = sum(int(mask[list(classes)].any(0).sum()) for mask in module_masks)
     maskable = sum(modular.widths)

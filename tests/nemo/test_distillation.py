@@ -144,6 +144,20 @@ def test_from_training_to_a_fine_tuned_module(digits: Dataset, name: str) -> Non
     found = nemo.relevance(network, [(torch.rand(40, 3, 16, 16), torch.arange(40) % 10)], num_classes=10)
     masks = nemo.module_masks(found.frequencies, 0.9)
     finetune = nemo.Finetune(epochs=1, batch_size=16, optimizer="adamw", lr=5e-4)
-    reuse = nemo.reuse_module(network, masks, digits, (4, 1), finetune=finetune, seed=0)
-    assert reuse.module(torch.rand(2, 3, 16, 16)).shape == (2, 2)
-    assert reuse.figures["flops"] < nemo.count_flops(network, (3, 16, 16))
+    flops = [nemo.count_flops(network, (3, 16, 16))]
+    for surgery in ("exact", "paper"):
+        reuse = nemo.reuse_module(network, masks, digits, (4, 1), finetune=finetune, seed=0, surgery=surgery)  # type: ignore[arg-type]
+        assert reuse.module(torch.rand(2, 3, 16, 16)).shape == (2, 2)
+        flops.append(reuse.figures["flops"])
+    assert flops[0] > flops[1] > flops[2]
+
+
+def test_bfloat16_trains_a_network_and_its_module(digits: Dataset) -> None:
+    recipe = dataclasses.replace(RECIPE, precision="bfloat16", channels_last=True, epochs=1)
+    network = nemo.build_network("deit_s", "mwt", 10, width=0.0625, image_size=16)
+    entry = nemo.Trainer(network, digits, "mwt", {}, recipe, seed=0, teacher=teacher()).run_epoch()
+    assert isinstance(network, nemo.ModularNetwork)
+    masks = [torch.rand(10, k) < 0.3 for k in network.widths]
+    module = nemo.extract_module(network, masks, [1, 2])
+    entry |= nemo.Trainer(module, digits, "standard", {}, recipe, seed=0).run_epoch()
+    assert all(math.isfinite(value) for value in entry.values())

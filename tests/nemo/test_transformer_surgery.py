@@ -60,6 +60,16 @@ def _count(seen: dict[str, int], module: Backbone) -> None:
             seen["constant"] += attention.value is None
 
 
+def test_gradients_are_those_of_the_constant_mask_model(modular: ModularNetwork) -> None:
+    x = images(2).requires_grad_()
+    masks = random_masks(modular, torch.Generator().manual_seed(2))
+    with constant_masks(modular, masks, CLASSES):
+        (expected,) = torch.autograd.grad(modular(x)[0].square().sum(), x)
+    (ours,) = torch.autograd.grad(nemo.extract_module(modular, masks, CLASSES)(x).square().sum(), x)
+    assert expected.abs().max() > 0.1
+    torch.testing.assert_close(ours, expected, rtol=1e-9, atol=1e-9)
+
+
 @torch.no_grad()
 def test_float32_stays_within_the_promise(modular: ModularNetwork) -> None:
     single = copy.deepcopy(modular).float()
