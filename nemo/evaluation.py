@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from nemo.datasets.dataset import Dataset, Split
+from nemo.distillation import CrossEntropy, Learning
 from nemo.distributed import Workers
 from nemo.loader import Loader
 from nemo.metrics import batch_metrics, sample_metrics
@@ -35,6 +35,7 @@ def evaluate(
     channels_last: bool = False,
     workers: Workers | None = None,
     terms: Callable[[list[Tensor], Tensor], dict[str, Tensor]] | None = None,
+    learning: Learning | None = None,
 ) -> dict[str, float]:
     """Evaluates in eval mode, without augmentation; the network's mode is restored.
 
@@ -48,11 +49,13 @@ def evaluate(
         workers: This worker's place among those that share the evaluation; all get the same figures.
         terms: Of a modular network, `(masks, labels) -> name -> value` of a whole batch, to be averaged; among them
             `objective`, what the method adds to the cross-entropy.
+        learning: What is learned of the labels; None is cross-entropy.
 
     Returns:
-        `accuracy` (0..1), `loss_ce` and `loss`; of a modular network also the terms, and what `sample_metrics` tells.
+        `accuracy` (0..1), `loss_ce` (and `loss_kl` where there is a teacher) and `loss`; of a modular network also the
+        terms, and what `sample_metrics` tells.
     """
-    workers = workers or Workers()
+    workers, learning = workers or Workers(), learning or CrossEntropy()
     loader = Loader(
         split,
         dataset=dataset,
@@ -63,7 +66,7 @@ def evaluate(
         rank=workers.rank,
         world=workers.world,
     )
-    totals = torch.zeros(2, dtype=torch.float64, device=device)
+    totals: dict[str, Tensor] = {}  # sums over this worker's images
     sums: dict[str, Tensor] = {}
     weighted: dict[str, Tensor] = {}
     with eval_mode(network):
@@ -71,21 +74,19 @@ def evaluate(
             logits, masks = forward(network, batch.images, precision)
             own = batch.counts[workers.rank]
             logits, labels = logits[:own].float(), batch.labels[:own]
-            totals[0] += F.cross_entropy(logits, labels, reduction="sum")
-            totals[1] += (logits.argmax(1) == labels).sum()
+            add_up(totals, {"accuracy": (logits.argmax(1) == labels).sum().double()})
+            losses = learning.losses(batch.images, logits, labels)
+            add_up(totals, {name: value.double() for name, value in losses.items()})
             if masks:
                 whole = workers.gather(masks, batch.labels, batch.counts)
                 add_up(sums, batch_metrics(*whole))
                 if terms is not None:
                     add_up(weighted, {name: value * batch.size for name, value in terms(*whole).items()})
-    loss, correct = (workers.sum(totals) / len(split.labels)).tolist()
+    shares = (workers.sum(torch.stack(list(totals.values()))) / len(split.labels)).tolist()
+    figures = dict(zip(totals, shares, strict=True))
     means = {name: float(value) / len(split) for name, value in weighted.items()}
-    whole_loss = loss + means.pop("objective", 0.0)
-    return {
-        **{"accuracy": correct, "loss_ce": loss, "loss": whole_loss},
-        **means,
-        **(sample_metrics(sums) if sums else {}),
-    }
+    loss = sum(weight * figures[name] for name, weight in learning.weights.items()) + means.pop("objective", 0.0)
+    return {**figures, "loss": loss, **means, **(sample_metrics(sums) if sums else {})}
 
 
 def add_up(sums: dict[str, Tensor], values: dict[str, Tensor]) -> None:

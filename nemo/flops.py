@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 import warnings
 from copy import deepcopy
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -41,7 +42,16 @@ def count_flops(
     with torch.no_grad(), torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         analysis = FlopCountAnalysis(copy, pair).unsupported_ops_warnings(False).uncalled_modules_warnings(False)
+        analysis.set_op_handle("aten::scaled_dot_product_attention", _attention)
         return float(analysis.total()) / len(pair)
+
+
+def _attention(inputs: list[Any], outputs: list[Any]) -> int:
+    """Both products of attention, of query and key and with the values, which fvcore doesn't know of."""
+    from fvcore.nn.jit_handles import get_shape
+
+    (*batch, queries, width), (*_, keys, value_width) = get_shape(inputs[0]), get_shape(inputs[2])
+    return int(math.prod(batch)) * queries * keys * (width + value_width)
 
 
 def count_parameters(module: nn.Module) -> int:

@@ -31,7 +31,6 @@ class ConvUnit(Site):
 
     Attributes:
         norm: A BatchNorm2d or an Identity.
-        mask_generator: None in a standard network and in the layers that are never masked.
         maskable: False for the first convolution of a backbone.
     """
 
@@ -47,6 +46,10 @@ class ConvUnit(Site):
     @property
     def kernels(self) -> int:
         return self.conv.out_channels
+
+    @property
+    def weight(self) -> Tensor:
+        return self.conv.weight
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.norm(self.conv(x))

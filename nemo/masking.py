@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from copy import deepcopy
 
 from torch import nn
 
 from nemo.backbones.backbone import Backbone, init_convolutions
+from nemo.errors import UserError
 from nemo.layers import ConvMaskGenerator, ConvUnit
 from nemo.modular import ModularNetwork
+from nemo.transformer import ROLES, NeuronMaskGenerator, TokenUnit
 
 
-def make_modular(backbone: Backbone) -> ModularNetwork:
+def make_modular(backbone: Backbone, roles: Collection[str] = ROLES) -> ModularNetwork:
     """Gives every maskable layer of a copy of `backbone` a freshly initialised mask generator.
 
     Weights are kept. Where the backbone has no BatchNorm (SimCNN, ResCNN) the masked layers get one, as published;
     as the weights of such a network mean nothing under it, its convolutions start afresh (method.md 1.5 and 1.6).
 
+    Args:
+        backbone: Not changed.
+        roles: Which linear layers of a Transformer's blocks are masked; says nothing about convolutions.
+
     Returns:
-        A network whose forward returns `(logits, masks)`; the given backbone is not changed.
+        A network whose forward returns `(logits, masks)`.
+
+    Raises:
+        UserError: A role does not exist.
     """
+    unknown = sorted(set(roles) - set(ROLES))
+    if unknown:
+        raise UserError(f"roles: {unknown[0]!r} is unknown, choose among {', '.join(ROLES)}.")
     network = deepcopy(backbone)
     adds_norm = False
     for unit in network.modules():
@@ -28,6 +41,9 @@ def make_modular(backbone: Backbone) -> ModularNetwork:
                 adds_norm = True
                 unit.norm = nn.BatchNorm2d(unit.kernels).to(unit.conv.weight)
             unit.mask_generator = ConvMaskGenerator(unit.conv.in_channels, unit.kernels).to(unit.conv.weight)
+            unit.records = "masks"
+        elif isinstance(unit, TokenUnit) and unit.maskable and unit.role in roles:
+            unit.mask_generator = NeuronMaskGenerator(unit.linear.in_features, unit.kernels).to(unit.weight)
             unit.records = "masks"
     if adds_norm:
         init_convolutions(network)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from nemo.backbones.backbone import Backbone
 from nemo.layers import ConvUnit, Residual
 from nemo.sites import Site, Source
+from nemo.transformer import TokenUnit
 
 
 class ModularNetwork(nn.Module):
@@ -53,7 +54,8 @@ def unmasked_kernels(modular: ModularNetwork) -> int:
     for unit in modular.units:
         if isinstance(unit, Residual):
             cut.update(unit.ends)
-    return sum(unit.kernels for unit in modular.modules() if isinstance(unit, ConvUnit) and unit not in cut)
+    kinds = (ConvUnit, TokenUnit)
+    return sum(unit.kernels for unit in modular.modules() if isinstance(unit, kinds) and unit not in cut)
 
 
 def _in_order(module: nn.Module) -> Iterator[nn.Module]:

@@ -17,7 +17,7 @@ from nemo.flops import count_flops, count_parameters
 from nemo.metrics import union_rate
 from nemo.modular import ModularNetwork, unmasked_kernels
 from nemo.recipe import Finetune, Recipe
-from nemo.surgery import Head, MaskValues, extract_module
+from nemo.surgery import Head, MaskValues, Surgery, extract_module
 from nemo.training import Trainer, require_finite
 
 
@@ -57,6 +57,7 @@ def reuse_module(
     mask_values: MaskValues = "drop",
     head: Head = "paper",
     mean_masks: Sequence[Tensor] | None = None,
+    surgery: Surgery = "exact",
     device: torch.device | str = "cpu",
 ) -> Reuse:
     """Cuts the module of `classes`, fine-tunes it for the given number of epochs and takes the last one.
@@ -70,10 +71,10 @@ def reuse_module(
     subtask = subtask_dataset(dataset, classes)
     if head == "none":
         raise UserError("head: none has no output per class of the sub-task to fine-tune, choose paper or slice.")
-    before = extract_module(modular, module_masks, classes, mask_values, "slice", mean_masks).to(device)
+    before = extract_module(modular, module_masks, classes, mask_values, "slice", mean_masks, surgery).to(device)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # the new head's weights
-        module = extract_module(modular, module_masks, classes, mask_values, head, mean_masks).to(device)
+        module = extract_module(modular, module_masks, classes, mask_values, head, mean_masks, surgery).to(device)
     history = fine_tune(module, subtask, finetune, seed=seed, device=device)
     krr = union_rate(module_masks, classes)
     maskable, unmasked = sum(modular.widths), unmasked_kernels(modular)

@@ -20,9 +20,11 @@ from nemo.backbones.backbone import Backbone
 from nemo.errors import UserError
 from nemo.layers import ConvMaskGenerator, ConvUnit, LinearUnit, Residual, Select
 from nemo.modular import ModularNetwork
+from nemo.transformer import DistilledHead, TokenUnit
 
 MaskValues = Literal["drop", "keep_generator", "fold_mean"]
 Head = Literal["none", "paper", "slice"]
+Surgery = Literal["exact", "paper"]
 M = TypeVar("M", bound=nn.Module)
 
 
@@ -46,11 +48,15 @@ class Kept:
 
 @dataclass(frozen=True)
 class UnitCut:
-    """What one site keeps: its rows, and the mean mask values [k] to fold into its norm, if any."""
+    """What one site keeps: its rows, and the mean mask values [k] to fold into its norm, if any.
+
+    `narrows` tells that a Transformer's residual stream is cut to the rows too, as published.
+    """
 
     rows: Tensor
     fold: Tensor | None = None
     keep_generator: bool = False
+    narrows: bool = False
 
 
 Cuts = dict[nn.Module, UnitCut]
@@ -84,7 +90,7 @@ def _sequential(block: nn.Sequential, kept: Kept, cuts: Cuts) -> tuple[nn.Module
 @cut.register
 def _linear(block: nn.Linear, kept: Kept, cuts: Cuts) -> tuple[nn.Module, Kept]:
     rows = Kept.all(block.out_features, block.weight.device)
-    return _slice_linear(block, rows.index, kept.per_feature(block.in_features)), rows
+    return slice_linear(block, rows.index, kept.per_feature(block.in_features)), rows
 
 
 @cut.register
@@ -92,7 +98,7 @@ def _linear_unit(block: LinearUnit, kept: Kept, cuts: Cuts) -> tuple[nn.Module, 
     own = cuts.get(block)
     layer = block.linear
     rows = Kept.all(block.kernels, layer.weight.device) if own is None else Kept(own.rows, block.kernels)
-    return LinearUnit(_slice_linear(layer, rows.index, kept.per_feature(layer.in_features)), relu=block.relu), rows
+    return LinearUnit(slice_linear(layer, rows.index, kept.per_feature(layer.in_features)), relu=block.relu), rows
 
 
 @cut.register
@@ -147,7 +153,18 @@ def _within(sum_: Kept, side: S, kept: Kept) -> tuple[S | nn.Sequential, Kept]:
     return nn.Sequential(*blocks, Select(inside.nonzero().flatten())), Kept(kept.index[inside], kept.width)
 
 
-def _like(source: M, smaller: M, **tensors: Tensor | None) -> M:
+@singledispatch
+def select_rows(head: nn.Module, rows: Tensor) -> nn.Module:
+    """Keeps some logits of a head that `cut` has a rule for."""
+    raise TypeError(f"surgery has no rule for the outputs of {type(head).__name__}")
+
+
+@select_rows.register
+def _select_rows(head: nn.Linear, rows: Tensor) -> nn.Module:
+    return slice_linear(head, rows, Kept.all(head.in_features, rows.device).index)
+
+
+def like(source: M, smaller: M, **tensors: Tensor | None) -> M:
     """Fills `smaller` with copies of the given values, on the source's device and in its type."""
     smaller = smaller.to(next(source.parameters()))
     for name, value in tensors.items():
@@ -156,10 +173,14 @@ def _like(source: M, smaller: M, **tensors: Tensor | None) -> M:
     return smaller
 
 
-def _slice_linear(layer: nn.Linear, rows: Tensor, columns: Tensor) -> nn.Linear:
-    smaller = nn.utils.skip_init(nn.Linear, len(columns), len(rows), bias=layer.bias is not None)
-    bias = None if layer.bias is None else layer.bias[rows]
-    return _like(layer, smaller, weight=layer.weight[rows][:, columns], bias=bias)
+def slice_linear(layer: nn.Linear, rows: Tensor, columns: Tensor) -> nn.Linear:
+    """The layer with some of its outputs and inputs."""
+    smaller = nn.utils.skip_init(nn.Linear, 1, 1, bias=layer.bias is not None)  # at its size torch warns of no inputs
+    smaller.in_features, smaller.out_features = len(columns), len(rows)
+    smaller.weight = nn.Parameter(layer.weight[rows][:, columns].contiguous())
+    if layer.bias is not None:
+        smaller.bias = nn.Parameter(layer.bias[rows])
+    return smaller.train(layer.training)
 
 
 def _slice_conv(layer: nn.Conv2d, rows: Tensor, columns: Tensor) -> nn.Conv2d:
@@ -171,12 +192,12 @@ def _slice_conv(layer: nn.Conv2d, rows: Tensor, columns: Tensor) -> nn.Conv2d:
         bias=layer.bias is not None,
     )
     bias = None if layer.bias is None else layer.bias[rows]
-    return _like(layer, smaller, weight=layer.weight[rows][:, columns], bias=bias)
+    return like(layer, smaller, weight=layer.weight[rows][:, columns], bias=bias)
 
 
 def _slice_norm(layer: nn.BatchNorm2d, rows: Tensor, fold: Tensor | None) -> nn.BatchNorm2d:
     scale = 1.0 if fold is None else fold.to(layer.weight)
-    return _like(
+    return like(
         layer,
         nn.BatchNorm2d(len(rows), eps=layer.eps, momentum=layer.momentum),
         weight=layer.weight[rows] * scale,
@@ -192,8 +213,8 @@ def _slice_generator(generator: ConvMaskGenerator, rows: Tensor, columns: Tensor
     smaller = ConvMaskGenerator.__new__(ConvMaskGenerator)  # drawing weights would move the caller's random state
     nn.Module.__init__(smaller)
     hidden = torch.arange(generator.squeeze.out_features, device=rows.device)
-    smaller.squeeze = _slice_linear(generator.squeeze, hidden, columns)
-    smaller.expand = _slice_linear(generator.expand, rows, hidden)
+    smaller.squeeze = slice_linear(generator.squeeze, hidden, columns)
+    smaller.expand = slice_linear(generator.expand, rows, hidden)
     return smaller
 
 
@@ -203,6 +224,7 @@ def _cuts(
     classes: Sequence[int],
     mask_values: MaskValues,
     mean_masks: Sequence[Tensor] | None,
+    surgery: Surgery,
 ) -> Cuts:
     widths = [mask.shape[-1] for mask in module_masks]
     if widths != modular.widths:
@@ -225,12 +247,12 @@ def _cuts(
     for number, unit in enumerate(modular.units):
         device = next(unit.parameters()).device
         rows = (module_masks[number][chosen] > 0).any(0).nonzero().flatten().to(device)
-        if len(rows) == 0:
+        if len(rows) == 0 and (surgery == "paper" or not isinstance(unit, TokenUnit)):
             raise UserError(f"module_masks: layer {number} keeps no unit for the classes {chosen}, keep at least one.")
         fold = None
         if mask_values == "fold_mean" and mean_masks is not None:
             fold = mean_masks[number][chosen].to(device).double().mean(0)[rows]
-        cuts[unit] = UnitCut(rows, fold, mask_values == "keep_generator")
+        cuts[unit] = UnitCut(rows, fold, mask_values == "keep_generator", narrows=surgery == "paper")
     return cuts
 
 
@@ -247,6 +269,7 @@ def extract_module(
     mask_values: MaskValues = "drop",
     head: Head = "none",
     mean_masks: Sequence[Tensor] | None = None,
+    surgery: Surgery = "exact",
 ) -> Backbone:
     """Cuts the module of some classes out of a modular network (method.md 6).
 
@@ -259,9 +282,12 @@ def extract_module(
         module_masks: Per site a bool `[N, K_l]`.
         classes: The target classes, in the order of the module's outputs (for `paper` and `slice`).
         mask_values: `drop` the sample values (as published), `keep_generator` to go on computing them, or
-            `fold_mean` to scale each layer's norm by the classes' mean mask value.
+            `fold_mean` to scale each layer's norm, or a Transformer layer's weights, by the classes' mean mask value.
         head: `none` keeps the N logits, `paper` appends ReLU and a new Linear(N, n), `slice` keeps the classes' rows.
         mean_masks: Per masked layer a float `[N, K_l]`; needed for `fold_mean`.
+        surgery: Of a Transformer; a CNN knows one. `exact` keeps the residual stream whole, and a layer may lose all
+            units; `paper` cuts the stream too, which computes another function before fine-tuning, and its head
+            `paper` takes the classifier's place.
 
     Returns:
         A standalone, smaller network: images `[B, 3, H, W]` to logits.
@@ -269,18 +295,27 @@ def extract_module(
     Raises:
         UserError: The masks do not fit the network, a layer keeps nothing, a class or an option does not exist.
     """
+    from nemo import transformer_surgery  # registers the rules for its blocks; it imports this file
+
     classes = [int(label) for label in classes]
     backbone = modular.network
-    if not isinstance(backbone.head, nn.Linear):
+    if not isinstance(backbone.head, nn.Linear | DistilledHead):
         raise UserError("modular: its head is not a linear layer, cut modules from the whole network.")
     _check_classes(classes, backbone.head.out_features)
-    cuts = _cuts(modular, module_masks, classes, mask_values, mean_masks)
+    if surgery not in ("exact", "paper"):
+        raise UserError(f"surgery: {surgery!r} is unknown, choose exact or paper.")
+    narrows = surgery == "paper" and transformer_surgery.applies_to(backbone)
+    if narrows and mask_values == "keep_generator":
+        raise UserError("mask_values: keep_generator needs the whole stream that generators read, use surgery exact.")
+    cuts = _cuts(modular, module_masks, classes, mask_values, mean_masks, surgery)
     first = next(m for m in backbone.modules() if isinstance(m, nn.Conv2d))
     body, kept = cut(backbone.body, Kept.all(first.in_channels, first.weight.device), cuts)
-    classifier, outputs = _linear(backbone.head, kept, cuts)
+    classifier, outputs = cut(backbone.head, kept, cuts)
     rows = torch.tensor(list(classes), device=first.weight.device)
     if head == "slice":
-        classifier = _slice_linear(classifier, rows, Kept.all(classifier.in_features, rows.device).index)  # type: ignore[arg-type]
+        classifier = select_rows(classifier, rows)
+    elif head == "paper" and narrows:
+        classifier = transformer_surgery.paper_head(backbone.head, kept, len(rows)).to(first.weight)
     elif head == "paper":
         new = nn.Linear(outputs.width, len(rows)).to(first.weight)
         classifier = nn.Sequential(classifier, nn.ReLU(), new)

@@ -4,32 +4,25 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from nemo.activations import record_activations
 from nemo.backbones import build_backbone
-from nemo.backbones.backbone import Backbone
 from nemo.datasets.dataset import Dataset, Split, split_validation
+from nemo.distillation import CrossEntropy, Distillation, Learning
 from nemo.distributed import Workers
 from nemo.errors import UserError
 from nemo.evaluation import add_up, evaluate, forward
 from nemo.loader import Batch, Loader
 from nemo.masking import make_modular
 from nemo.methods import METHODS
-from nemo.modular import ModularNetwork
 from nemo.recipe import Recipe
-from nemo.sites import Source
-
-_MODULAR: dict[Source, Callable[[Backbone], ModularNetwork]] = {
-    "masks": make_modular,
-    "activations": record_activations,
-}
+from nemo.transformer import ROLES, TokenUnit
 
 
 class TrainingDiverged(Exception):
@@ -48,7 +41,14 @@ def require_finite(metrics: Mapping[str, float], when: str) -> None:
 
 
 def build_network(
-    backbone: str, method: str, num_classes: int, *, width: float = 1.0, image_size: int = 32, seed: int = 0
+    backbone: str,
+    method: str,
+    num_classes: int,
+    *,
+    width: float = 1.0,
+    image_size: int = 32,
+    seed: int = 0,
+    roles: Collection[str] = ROLES,
 ) -> nn.Module:
     """Builds the network that a method trains, initialised from `seed`; the caller's random state is left alone.
 
@@ -59,7 +59,9 @@ def build_network(
         torch.default_generator.manual_seed(seed)
         network = build_backbone(backbone, num_classes, width, image_size)
         source = METHODS[method].source
-        return network if source is None else _MODULAR[source](network)
+        if source == "masks":
+            return make_modular(network, roles)
+        return record_activations(network) if source == "activations" else network
 
 
 def training_images(dataset: Dataset, recipe: Recipe, seed: int) -> tuple[Split, Split | None]:
@@ -82,6 +84,8 @@ class Trainer:
         device: Where to train.
         workers: This worker's place among those of one training.
         evaluate: Whether each epoch ends with an evaluation on the validation and the test images.
+        teacher: A trained network that a network with two heads (`deit_s`) learns from beside the labels (method.md
+            3.4), on the same augmented images; put in eval mode on the device, and not trained.
 
     Attributes:
         epoch: The next epoch to run, from 0.
@@ -103,6 +107,7 @@ class Trainer:
         device: torch.device | str = "cpu",
         workers: Workers | None = None,
         evaluate: bool = True,
+        teacher: nn.Module | None = None,
     ) -> None:
         self.method = METHODS[method]
         unknown = settings.keys() - self.method.settings.keys()
@@ -131,7 +136,14 @@ class Trainer:
         )
         memory_format = torch.channels_last if recipe.channels_last else torch.contiguous_format
         self.network = network.to(self.device, memory_format=memory_format)  # type: ignore[call-overload]
+        self.learning: Learning = CrossEntropy()
+        if teacher is not None:
+            teacher = teacher.to(self.device, memory_format=memory_format)  # type: ignore[call-overload]
+            self.learning = Distillation(self.network, teacher, recipe.precision)
         self.model = self.workers.wrap(self.network)
+        # The published objective leaves out the first masked layer of CNNs, not of Transformers (method.md 3.5).
+        transformer = any(isinstance(layer, TokenUnit) for layer in network.modules())
+        self._excludes_first = self.method.excludes_first and not transformer
         self.optimizer = _optimizer(self.network, recipe)
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
             self.optimizer, T_max=max(1, round(recipe.anneal * recipe.epochs))
@@ -192,7 +204,7 @@ class Trainer:
         self.history = list(state["history"])
 
     def loss(self, batch: Batch, progress: float) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss to run backward on one worker, and the whole batch's terms (this worker's share of cross-entropy).
+        """The loss to run backward on one worker, and the whole batch's terms (this worker's share of the losses).
 
         Args:
             batch: This worker's share.
@@ -201,9 +213,11 @@ class Trainer:
         logits, masks = forward(self.model, batch.images, self.recipe.precision)
         own = batch.counts[self.workers.rank]
         logits, labels = logits[:own].float(), batch.labels[:own]
-        cross_entropy = F.cross_entropy(logits, labels, reduction="sum") / batch.size
-        parts = {"loss_ce": cross_entropy.detach(), "correct": (logits.detach().argmax(1) == labels).sum()}
-        total = cross_entropy
+        losses = self.learning.losses(batch.images, logits, labels)
+        losses = {name: value / batch.size for name, value in losses.items()}
+        parts = {name: value.detach() for name, value in losses.items()}
+        parts["correct"] = (logits.detach().argmax(1) == labels).sum()
+        total = torch.stack([self.learning.weights[name] * value for name, value in losses.items()]).sum()
         if masks:
             objective, terms = self._objective(*self.workers.gather(masks, batch.labels, batch.counts), progress)
             parts |= {**terms, "objective": objective.detach()}
@@ -213,7 +227,7 @@ class Trainer:
     def _objective(self, masks: list[Tensor], labels: Tensor, progress: float) -> tuple[Tensor, dict[str, Tensor]]:
         """What the method adds to the cross-entropy of a whole batch, and its terms without their weights."""
         excluded = self.recipe.exclude_first_masked_layer
-        first = int(self.method.excludes_first if excluded is None else excluded)
+        first = int(self._excludes_first if excluded is None else excluded)
         terms = self.method.terms(masks[first:], labels, self.settings, self.recipe)
         ramp = min(1.0, progress / self.recipe.warmup) if self.recipe.warmup else 1.0
         # Dividing by all layers keeps the gradient of the published form, which counts the first as a constant.
@@ -238,11 +252,15 @@ class Trainer:
             images += batch.size
             weights = {name: 1 if name == "correct" else batch.size for name in parts}
             add_up(sums, {name: value.double() * weights[name] for name, value in parts.items()})
-        for name in ("loss_ce", "correct"):  # the other terms are the whole batch's on every worker already
+        for name in (
+            *self.learning.weights,
+            "correct",
+        ):  # the other terms are the whole batch's already
             self.workers.sum(sums[name])
         means = dict(zip(sums, (torch.stack(list(sums.values())) / images).tolist(), strict=True))
         accuracy = means.pop("correct")
-        means["loss"] = means["loss_ce"] + means.pop("objective", 0.0)
+        learned = sum(weight * means[name] for name, weight in self.learning.weights.items())
+        means["loss"] = learned + means.pop("objective", 0.0)
         return {"train/accuracy": accuracy, **{f"train/{name}": value for name, value in means.items()}}
 
     def _evaluate(self) -> dict[str, float]:
@@ -258,6 +276,7 @@ class Trainer:
                     channels_last=self.recipe.channels_last,
                     workers=self.workers,
                     terms=self._test_terms,
+                    learning=self.learning,
                 )
                 metrics |= {f"{name}/{key}": value for key, value in values.items()}
         return metrics

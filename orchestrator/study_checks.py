@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from nemo.backbones import BACKBONES
+from nemo.backbones import backbone_entry
 from nemo.methods import METHODS
 from nemo.recipe import Recipe
 from orchestrator.validation import Place, Problems, valid_fields
@@ -42,7 +42,7 @@ def _check_activations(study: Study, problems: Problems) -> None:
     """Refuses what cannot be had of methods that read relevance from activations."""
     driven = [name for name in study.methods if METHODS[name].source == "activations"]
     for position, pair in enumerate(study.pairs):
-        if driven and not BACKBONES[pair.backbone].relu:
+        if driven and not backbone_entry(pair.backbone).relu:
             text = f"{pair.backbone} has no ReLU whose activations {driven[0]} could read, drop one of them."
             problems.add("pairs", position, "backbone", text=text)
     if driven and study.subtasks is not None and study.subtasks.mask_values != "drop":

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from nemo.backbones.vit_config import PREFIX, check_config, is_transformer
 from nemo.errors import UserError
 
 if TYPE_CHECKING:
@@ -34,33 +35,44 @@ BACKBONES: dict[str, Entry] = {
     "resnet50": Entry("resnet"),
     "simcnn": Entry("simcnn", smallest_image=32),
     "rescnn": Entry("rescnn", smallest_image=32),
+    "vit_s": Entry("vit", relu=False),
+    "deit_s": Entry("vit", relu=False),
 }
 BACKBONE_NAMES: tuple[str, ...] = tuple(BACKBONES)
+
+
+def backbone_entry(name: str) -> Entry:
+    """What is known of a backbone of this name; any `vit:CONFIG` is like the Transformers of the table."""
+    return BACKBONES["vit_s" if name.startswith(PREFIX) else name]
 
 
 def check_backbone(name: str, width: float = 1.0, image_size: int = 32) -> None:
     """Refuses what cannot be built, without importing torch.
 
     Raises:
-        UserError: The name is unknown, the width is not positive, or the image is too small for the backbone.
+        UserError: The name is unknown, the width is not positive, the image is too small for the backbone or not made
+            of whole patches, or the configuration of a Transformer can't be used.
     """
-    if name not in BACKBONES:
-        raise UserError(f"backbone: {name!r} is unknown, choose one of {', '.join(BACKBONE_NAMES)}.")
+    if name not in BACKBONES and not name.startswith(PREFIX):
+        raise UserError(f"backbone: {name!r} is unknown, choose one of {', '.join(BACKBONE_NAMES)} or {PREFIX}CONFIG.")
     if not 0 < width <= 8:
         raise UserError(f"width: {width} is not a usable multiplier, choose one above 0 and at most 8.")
-    smallest = BACKBONES[name].smallest_image
+    smallest = backbone_entry(name).smallest_image
     if image_size < smallest:
         raise UserError(
             f"image_size: {name} halves its input too often for {image_size}x{image_size} images, "
             f"choose image_size {smallest} or more, or a ResNet."
         )
+    if is_transformer(name):
+        check_config(name, image_size)
 
 
 def build_backbone(name: str, num_classes: int, width: float = 1.0, image_size: int = 32) -> Backbone:
     """Builds a freshly initialised standard network (method.md 1).
 
     Args:
-        name: One of `BACKBONE_NAMES`.
+        name: One of `BACKBONE_NAMES`; or `vit:` and the path of a transformers configuration (a JSON file, or a folder
+            with a `config.json`).
         num_classes: Outputs of the classifier.
         width: Multiplier of every hidden width; 1.0 is the published network.
         image_size: Height and width of the input in pixels.
@@ -74,6 +86,10 @@ def build_backbone(name: str, num_classes: int, width: float = 1.0, image_size: 
     check_backbone(name, width, image_size)
     if num_classes < 2:
         raise UserError(f"num_classes: {num_classes} leaves nothing to tell apart, give 2 or more.")
-    builder = getattr(import_module(f"nemo.backbones.{BACKBONES[name].file}"), name)
+    file = import_module(f"nemo.backbones.{backbone_entry(name).file}")
+    if is_transformer(name):
+        transformer: Backbone = file.vit(name, num_classes, width, image_size)
+        return transformer
+    builder = getattr(file, name)
     network: Backbone = builder(num_classes, width, image_size)
     return network

@@ -7,10 +7,13 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from nemo.backbones import build_backbone
+from nemo.backbones import BACKBONE_NAMES, build_backbone
 from nemo.backbones.backbone import Backbone, init_convolutions
+from nemo.backbones.vit_config import is_transformer
 from nemo.masking import make_modular
 from nemo.modular import ModularNetwork
+
+CNNS = tuple(name for name in BACKBONE_NAMES if not is_transformer(name))
 
 
 def calibrated(

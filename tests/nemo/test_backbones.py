@@ -6,8 +6,8 @@ import pytest
 import torch
 
 import nemo
-from nemo.backbones import BACKBONE_NAMES
 from nemo.layers import ConvMaskGenerator
+from tests.nemo.networks import CNNS
 
 # standard parameters, generators, masked main part, L, K, MFLOPs (standard train, eval, masked train, eval)
 PUBLISHED = {
@@ -21,7 +21,7 @@ PUBLISHED = {
 RESNET18_WIDTHS = [64] * 4 + [128] * 5 + [256] * 5 + [512] * 5
 
 
-@pytest.mark.parametrize("name", BACKBONE_NAMES)
+@pytest.mark.parametrize("name", CNNS)
 def test_the_published_sizes(name: str) -> None:
     standard_size, generator_size, main_size, layers, units, mflops = PUBLISHED[name]
     standard = nemo.build_backbone(name, 10)
@@ -40,7 +40,7 @@ def test_resnet18_masks_come_in_module_order_with_the_projection_last() -> None:
     assert nemo.make_modular(nemo.build_backbone("resnet18", 10)).widths == RESNET18_WIDTHS
 
 
-@pytest.mark.parametrize("name", BACKBONE_NAMES)
+@pytest.mark.parametrize("name", CNNS)
 @pytest.mark.parametrize(("num_classes", "width", "image_size"), [(3, 0.125, 48), (7, 0.25, 64), (10, 0.5, 32)])
 def test_any_number_of_classes_width_and_size(name: str, num_classes: int, width: float, image_size: int) -> None:
     modular = nemo.make_modular(nemo.build_backbone(name, num_classes, width, image_size))

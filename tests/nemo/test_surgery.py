@@ -10,13 +10,12 @@ import torch
 from torch import nn
 
 import nemo
-from nemo.backbones import BACKBONE_NAMES
-from tests.nemo.networks import calibrated, constant_masks, images, random_masks
+from tests.nemo.networks import CNNS, calibrated, constant_masks, images, random_masks
 
 CLASSES = [7, 2, 5]
 
 
-@pytest.mark.parametrize("name", BACKBONE_NAMES)
+@pytest.mark.parametrize("name", CNNS)
 @torch.no_grad()
 def test_a_module_equals_the_constant_mask_model_for_100_random_masks(name: str) -> None:
     modular = calibrated(name, width=0.0625)
@@ -38,7 +37,7 @@ def test_a_module_equals_the_constant_mask_model_for_100_random_masks(name: str)
     assert moves > 30  # and the signal survives it often enough for the comparison to mean something
 
 
-@pytest.mark.parametrize("name", BACKBONE_NAMES)
+@pytest.mark.parametrize("name", CNNS)
 @pytest.mark.parametrize("image_size", [32, 64])
 @torch.no_grad()
 def test_dense_masks_keep_a_strong_signal_and_stay_exact(name: str, image_size: int) -> None:
@@ -57,7 +56,7 @@ def test_dense_masks_keep_a_strong_signal_and_stay_exact(name: str, image_size: 
     torch.testing.assert_close(module(x), expected, rtol=1e-6, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", BACKBONE_NAMES)
+@pytest.mark.parametrize("name", CNNS)
 @torch.no_grad()
 def test_an_all_ones_mask_gives_the_original_network(name: str) -> None:
     modular = calibrated(name, width=0.125)

@@ -1,0 +1,85 @@
+"""Configurations of Transformer backbones, as plain fields; read and checked without torch."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from nemo.errors import UserError
+
+PREFIX = "vit:"
+CLASSES = {
+    "vit": "ViTForImageClassification",
+    "deit": "DeiTForImageClassificationWithTeacher",
+    "vit_msn": "ViTMSNForImageClassification",
+    "ijepa": "IJepaForImageClassification",
+}
+"""Model type -> the class of transformers that has its trained parts."""
+
+_SMALL = {
+    "hidden_size": 384,
+    "intermediate_size": 1536,
+    "num_hidden_layers": 12,
+    "patch_size": 4,
+    "layer_norm_eps": 1e-12,
+}
+_PUBLISHED = {
+    "vit_s": {"model_type": "vit", "num_attention_heads": 12, **_SMALL},  # method.md 1.7
+    "deit_s": {"model_type": "deit", "num_attention_heads": 6, **_SMALL},  # method.md 1.8
+}
+_DEFAULTS = {"hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12}
+
+
+def is_transformer(name: str) -> bool:
+    """Whether a backbone of this name is built from a configuration."""
+    return name in _PUBLISHED or name.startswith(PREFIX)
+
+
+def read_config(name: str) -> dict[str, Any]:
+    """The fields of a backbone's configuration.
+
+    Args:
+        name: `vit_s`, `deit_s`, or `vit:` and the path of a JSON file or of a folder with a `config.json`.
+
+    Raises:
+        UserError: The file cannot be read, or is no configuration of a network that we know the parts of.
+    """
+    if name in _PUBLISHED:
+        return dict(_PUBLISHED[name])
+    path = Path(name.removeprefix(PREFIX)).expanduser()
+    path = path / "config.json" if path.is_dir() else path
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"backbone: {path} cannot be read as JSON ({error}), give a model's config.json.") from error
+    if not isinstance(fields, dict):
+        raise UserError(f"backbone: {path} holds no JSON object, give a model's config.json.")
+    fields = {"model_type": "vit", "patch_size": 16, **_DEFAULTS, **fields}
+    if fields["model_type"] not in CLASSES:
+        raise UserError(
+            f"backbone: {path} has the model_type {fields['model_type']!r}, choose one of {', '.join(CLASSES)}."
+        )
+    for field in (*_DEFAULTS, "patch_size"):
+        if not isinstance(fields[field], int) or fields[field] < 1:
+            raise UserError(f"backbone: {path} has the {field} {fields[field]!r}, give a whole number above 0.")
+    if fields["hidden_size"] % fields["num_attention_heads"]:
+        raise UserError(
+            f"backbone: {path} splits a hidden_size of {fields['hidden_size']} into "
+            f"{fields['num_attention_heads']} heads, choose a multiple."
+        )
+    return fields
+
+
+def check_config(name: str, image_size: int) -> None:
+    """Refuses a Transformer backbone that can't be built.
+
+    Raises:
+        UserError: See `read_config`; or the patches do not fill the image.
+    """
+    patch = read_config(name)["patch_size"]
+    if image_size % patch:
+        raise UserError(
+            f"image_size: {name} cuts images into patches of {patch}x{patch} pixels, "
+            f"choose a multiple of {patch}, not {image_size}."
+        )
