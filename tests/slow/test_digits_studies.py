@@ -1,0 +1,64 @@
+"""The studies on digits that come with the project, run whole: what the README promises of them holds."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import pytest
+
+from tests import tiny
+
+pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.timeout(2400)]
+STUDIES = Path(__file__).parents[2] / "studies"
+
+
+def run(name: str, storage: Path, *overrides: str) -> dict[str, Any]:
+    words = [word for override in overrides for word in ("--set", override)]
+    ended = tiny.nemo("run", STUDIES / f"{name}.yaml", "--storage", storage, *words, timeout=2300)
+    assert ended.returncode == 0, ended.stderr
+    return tiny.report(storage, name)
+
+
+def test_the_quickstart_holds_for_three_seeds(tmp_path: Path) -> None:
+    report = run("quickstart", tmp_path, "seeds=[0,1,2]")
+    standard = {row["seed"]: row for row in report["trainings"] if row["method"] == "standard"}
+    assert set(standard) == {0, 1, 2}
+    assert all(row["accuracy"] >= 0.95 for row in standard.values())
+    chosen = {row["training"] for row in report["subtasks"]}  # on the validation images: `from: best`
+    assert len(chosen) == 2 * 3
+    for row in report["modularizations"]:
+        if row["training"] in chosen and row["threshold"] == 0.9:
+            assert row["accuracy"] >= standard[row["seed"]]["accuracy"] - 0.02
+            assert row["krr"] <= 0.6
+    pairs = defaultdict(list)
+    for row in report["subtasks"]:
+        if len(row["classes"]) == 2:
+            pairs[row["method"], row["seed"]].append(row)
+    assert len(pairs) == 2 * 3
+    for (method, _), rows in pairs.items():
+        assert fmean(row["standard_accuracy"] - row["accuracy"] for row in rows) <= 0.01
+        assert fmean(row["flops_reduction"] for row in rows) >= {"mwt": 0.3, "nemo": 0.2}[method]
+
+
+def test_a_search_with_two_objectives_ends_with_its_front(tmp_path: Path) -> None:
+    report = run("digits-optuna", tmp_path)
+    assert len([row for row in report["trainings"] if row["method"] == "mwt"]) == 8
+    shown = tiny.nemo("report", "digits-optuna", "--storage", tmp_path, "--format", "md").stdout
+    assert "Pareto front" in shown
+    assert "Of 8 finished trials" in shown
+
+
+def test_asha_stops_some_trials_and_ends(tmp_path: Path) -> None:
+    report = run("digits-asha", tmp_path)
+    assert 0 < len(report["trainings"]) < 6
+    shown = tiny.nemo("report", "digits-asha", "--storage", tmp_path, "--format", "md").stdout
+    assert f"Of {len(report['trainings'])} finished trials and {6 - len(report['trainings'])} that were" in shown
+
+
+def test_a_wide_fan_out(tmp_path: Path) -> None:
+    report = run("digits-subtasks", tmp_path)
+    assert len(report["subtasks"]) == 330
+    assert len({(row["threshold"], tuple(row["classes"])) for row in report["subtasks"]}) == 330
