@@ -22,8 +22,8 @@ quickstart: setup  ## Set up, then run studies/quickstart.yaml
 test: setup lint  ## Set up, lint, then run every test but the slow and the GPU ones
 	$(BIN)/python -m pytest -m "not slow and not gpu" $(ARGS)
 
-test-fast: setup  ## The tests that need no Ray, browser or kills: under a minute
-	$(BIN)/python -m pytest -m "not (ray or browser or faults or slow or gpu)" $(ARGS)
+test-fast: setup  ## The quick tests: no Ray, browser, kills or trainings; under a minute
+	$(BIN)/python -m pytest -m "not (ray or browser or faults or heavy or slow or gpu)" $(ARGS)
 
 test-slow: setup  ## The tests that take minutes
 	$(BIN)/python -m pytest -m "slow and not gpu" $(ARGS)

@@ -46,3 +46,21 @@ def program() -> Callable[[str], Path]:
         pytest.skip(message)
 
     return find
+
+
+# Modules that train or cut many networks: part of `make test`, too long for `make test-fast`.
+HEAVY = {
+    *("test_activations", "test_backbones", "test_bad_input", "test_distillation", "test_distributed"),
+    *("test_extending", "test_masking", "test_moda", "test_reuse", "test_steps", "test_surgery"),
+    *("test_tracking", "test_training", "test_transformer_surgery", "test_transformers"),
+}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "heavy: trains or cuts many networks; left out of make test-fast")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.stem in HEAVY:
+            item.add_marker("heavy")
