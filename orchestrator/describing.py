@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from nemo.backbones import check_backbone
 from nemo.datasets import describe_dataset
 from nemo.errors import UserError
-from orchestrator.study import Pair, Study
+from orchestrator.pair import Pair
+from orchestrator.study import Study
 
 if TYPE_CHECKING:
     from nemo.datasets.description import Description

@@ -11,9 +11,10 @@ from nemo.methods import METHODS
 from nemo.recipe import Finetune, Recipe
 from nemo.subtasks import subtasks
 from orchestrator.describing import class_number, location
+from orchestrator.pair import Pair
 from orchestrator.space import LEARNING_RATES, Point
 from orchestrator.step import Step, make_step
-from orchestrator.study import Pair, Study
+from orchestrator.study import Study
 
 if TYPE_CHECKING:
     from nemo.datasets.description import Description

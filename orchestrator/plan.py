@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from orchestrator.family import Family
 from orchestrator.keys import content_key
+from orchestrator.pair import Pair
 from orchestrator.selection import Candidate, best_point
 from orchestrator.space import OBJECTIVES, Point, Sweep
 from orchestrator.step import KINDS, Step
-from orchestrator.study import Pair, Study
+from orchestrator.study import Study
 
 if TYPE_CHECKING:
     from nemo.datasets.description import Description

@@ -8,119 +8,18 @@ from contextlib import contextmanager
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, model_serializer, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, model_validator
 
-from nemo.backbones import BACKBONE_NAMES, check_backbone
-from nemo.datasets import DATASET_NAMES
 from nemo.errors import UserError
 from nemo.methods import METHODS
 from nemo.recipe import Finetune, Recipe
-from orchestrator.keys import canonical
-from orchestrator.space import Point, Sweep, check_settings, read_sweeps
+from orchestrator.method_entry import MethodEntry, Methods, RecipeFields
+from orchestrator.pair import Pair
+from orchestrator.space import Point, Sweep, read_sweeps
 from orchestrator.study_checks import check_whole
-from orchestrator.validation import (
-    FieldsOf,
-    Model,
-    NoDuplicates,
-    Number,
-    Problems,
-    Whole,
-    check_name,
-    checked_fields,
-    field_name,
-    known_fields,
-    valid_fields,
-)
+from orchestrator.validation import FieldsOf, Model, NoDuplicates, Number, Problems, Whole, field_name, valid_fields
 
 Threshold = Annotated[Number, Field(gt=0, le=1)]
-
-
-class MethodEntry(Model):
-    """What a study sets for one method: some of its settings, and some of the recipe's fields."""
-
-    settings: dict[str, float] = {}
-    recipe: dict[str, Any] = {}
-
-    @model_serializer
-    def _flat(self) -> dict[str, Any]:
-        """As `read_methods` reads it."""
-        return {**self.settings, **({"recipe": self.recipe} if self.recipe else {})}
-
-
-def read_methods(data: Any) -> dict[str, MethodEntry]:
-    """Reads `[mwt, nemo]` or `{mwt: {lambda_coh: 0.5, recipe: {warmup: 5}}}`."""
-    problems = Problems()
-    if isinstance(data, list):
-        for position, name in enumerate(data):
-            if name in data[:position]:
-                problems.add(position, text=f"{name} is given twice, remove one.")
-        data = {name if isinstance(name, str) else repr(name): None for name in data}
-    if data is None or data == {}:
-        problems.add(text=f"is empty, name at least one of {', '.join(METHODS)}.")
-        problems.raise_any()
-    entries = {}
-    for name, entry in known_fields(data, list(METHODS), problems, "method").items():
-        if isinstance(entry, MethodEntry):
-            entries[name] = entry
-            continue
-        with problems.under(name):
-            hints: dict[str, Any] = dict.fromkeys(METHODS[name].settings, Number)
-            hints["recipe"] = Annotated[dict[str, Any], FieldsOf(Recipe)]
-            fields = checked_fields({} if entry is None else entry, hints)
-            recipe = fields.pop("recipe", {})
-            check_settings(fields)
-            entries[name] = MethodEntry(settings=fields, recipe=recipe)
-    problems.raise_any()
-    return entries
-
-
-Methods = Annotated[dict[str, MethodEntry], BeforeValidator(read_methods)]
-RecipeFields = Annotated[dict[str, Any], FieldsOf(Recipe)]
-
-
-def _check_dataset(name: str) -> str:
-    kind, _, path = name.partition(":")
-    if name in DATASET_NAMES or (path and f"{kind}:PATH" in DATASET_NAMES):
-        return name
-    return check_name(DATASET_NAMES, "data set")(name)
-
-
-class Pair(Model):
-    """A backbone and the data set that it is trained on.
-
-    Attributes:
-        width: Multiplier of every hidden width of the backbone.
-        image_size: Images are resized to it, in pixels; None takes the data set's own size.
-        dataset_options: Options of the data set, such as `coarse: true` of `cifar100`.
-        recipe: Fields that differ from the study's recipe for this pair.
-        methods: Settings that differ from the study's methods for this pair.
-    """
-
-    backbone: Annotated[str, AfterValidator(check_name(BACKBONE_NAMES, "backbone"))]
-    dataset: Annotated[str, AfterValidator(_check_dataset)]
-    width: Annotated[Number, Field(gt=0)] = 1.0
-    image_size: Annotated[Whole, Field(ge=1)] | None = None
-    dataset_options: dict[str, Any] = {}
-    recipe: RecipeFields = {}
-    methods: Methods = {}
-
-    @model_validator(mode="after")
-    def _check_backbone(self) -> Self:
-        problems = Problems()
-        try:
-            check_backbone(self.backbone, self.width, self.image_size or 32)
-        except UserError as error:
-            field, _, text = str(error).partition(": ")
-            problems.add(field, text=text)
-        problems.raise_any()
-        return self
-
-    @property
-    def data(self) -> str:
-        """Which data this pair uses: what descriptions are looked up by."""
-        if self.image_size is None and not self.dataset_options:
-            return self.dataset
-        return f"{self.dataset} {canonical({'image_size': self.image_size, 'options': self.dataset_options})}"
 
 
 class Subtasks(Model):

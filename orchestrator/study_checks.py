@@ -10,7 +10,8 @@ from nemo.recipe import Recipe
 from orchestrator.validation import Place, Problems, valid_fields
 
 if TYPE_CHECKING:
-    from orchestrator.study import Pair, Study
+    from orchestrator.pair import Pair
+    from orchestrator.study import Study
 
 
 def check_whole(study: Study) -> None:
