@@ -19,8 +19,6 @@ from orchestrator.files import file_sha256, write_bytes
 from orchestrator.keys import canonical
 from orchestrator.lease import hold
 from orchestrator.step import KINDS, Kind, Step
-from orchestrator.storage import storage_root
-from orchestrator.study import Study
 
 _log = logging.getLogger(__name__)
 
@@ -269,20 +267,6 @@ class Ledger:
         except OSError as error:
             raise UserError(f"{folder}: cannot be written ({error.strerror}), make it writable.") from error
         _log.warning("%s: moved to %s and computed again, %s.", path, target, reason)
-
-
-def open_ledger(storage: str | Path | None, study: Study) -> Ledger:
-    """Opens a study's ledger for its driver and records the study's text.
-
-    `storage` wins over the study's own; `storage_root` says what counts without either. Any study may follow another
-    under the same name: keys are content-based, so what still belongs is found again.
-
-    Raises:
-        UserError: The folder cannot be written, or is full.
-    """
-    ledger = Ledger(storage_root(storage or study.storage) / study.name)
-    ledger.record_study(study.text)
-    return ledger
 
 
 def _checksum(document: Mapping[str, Any]) -> str:

@@ -18,7 +18,7 @@ from orchestrator.environment import environment
 from orchestrator.fanout import FanOut, Shared
 from orchestrator.head import Cluster, end_orphan, ray_head, this_machine
 from orchestrator.keys import canonical
-from orchestrator.ledger import Ledger, open_ledger
+from orchestrator.ledger import Ledger
 from orchestrator.plan import Plan, plan
 from orchestrator.progress import Progress
 from orchestrator.step import KINDS, Step
@@ -59,8 +59,9 @@ def run_study(
     descriptions = describe(study)
     check_study(study, descriptions)
     root = storage_root(storage or study.storage)
-    ledger = open_ledger(root, study)
+    ledger = Ledger(root / study.name)
     with ledger.lease():
+        ledger.record_study(study.text)
         end_orphan(ledger.folder)  # of a driver that was killed; its workers may still write checkpoints
         if retry_failed:
             ledger.forget_failures()

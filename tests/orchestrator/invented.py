@@ -10,7 +10,7 @@ import yaml
 from safetensors.numpy import save_file
 
 from orchestrator.describing import describe
-from orchestrator.ledger import Ledger, open_ledger
+from orchestrator.ledger import Ledger
 from orchestrator.plan import Plan, plan
 from orchestrator.step import Step
 from orchestrator.study import Study
@@ -33,7 +33,8 @@ def plan_of(study: Study, ledger: Ledger) -> Plan:
 def invented_study(storage: Path, text: str = STUDY, until: int | None = None) -> tuple[Study, Ledger]:
     """Finishes the first `until` steps of a study, or all of them, the sub-tasks of the best point among them."""
     study = Study.model_validate(yaml.safe_load(text))
-    ledger = open_ledger(storage, study)
+    ledger = Ledger(storage / study.name)
+    ledger.record_study(study.text)
     for _ in itertools.count() if until is None else range(until):
         pending = plan_of(study, ledger).pending(ledger)
         if not pending:

@@ -2,17 +2,13 @@ import errno
 import json
 import logging
 import os
-import signal
-import subprocess
-import sys
-from contextlib import contextmanager
 
 import pytest
 
 from nemo.errors import UserError
 from orchestrator import files
 from orchestrator.files import atomic_path, write_bytes
-from orchestrator.ledger import Ledger, Trial, open_ledger
+from orchestrator.ledger import Ledger, Trial
 from orchestrator.plan import plan
 from orchestrator.step import make_step
 from tests.orchestrator.study_examples import DESCRIPTIONS, documents, study
@@ -135,7 +131,7 @@ def test_trials_of_a_search(ledger):
 
 def test_a_plan_reads_a_ledger(tmp_path):
     made = study(recipe={"validation": 0.1}, subtasks={"from": "best", "sizes": [2], "samples": 4})
-    ledger = open_ledger(tmp_path, made)
+    ledger = Ledger(tmp_path)
     before = plan(made, ledger, DESCRIPTIONS)
     numbers = {"train": {"validation_accuracy": 0.9}, "measure": {"krr": 0.5}, "modularize": {}}
     for step in before.steps:
@@ -147,12 +143,12 @@ def test_a_plan_reads_a_ledger(tmp_path):
     assert plan(made, known, DESCRIPTIONS) == after
 
 
-def test_every_submitted_study_is_kept(tmp_path):
+def test_every_submitted_study_is_kept(ledger):
     first, second = study(), study(seeds=[0, 1])
-    folder = open_ledger(tmp_path, first).folder
-    open_ledger(tmp_path, second)
-    open_ledger(tmp_path, second)
-    assert folder == tmp_path / "small"
+    ledger.record_study(first.text)
+    ledger.record_study(second.text)
+    ledger.record_study(second.text)
+    folder = ledger.folder
     assert (folder / "study.yaml").read_text() == second.text
     assert {path.read_text() for path in (folder / "studies").iterdir()} == {first.text, second.text}
 
@@ -177,61 +173,4 @@ def test_a_full_folder_is_told(ledger, monkeypatch):
 def test_a_folder_that_cannot_be_written_is_told(tmp_path):
     (tmp_path / "small").write_text("a file where the study's folder should be")
     with pytest.raises(UserError, match=r"small/studies: cannot be written"):
-        open_ledger(tmp_path, study())
-    with pytest.raises(UserError, match="cannot be written"), Ledger(tmp_path / "small").lease():
-        pass
-
-
-@contextmanager
-def driver(ledger):
-    """Another process that holds the lease."""
-    code = (
-        "import sys, time; from orchestrator.ledger import Ledger\n"
-        f"with Ledger({str(ledger.folder)!r}).lease():\n    print('held', flush=True); time.sleep(600)"
-    )
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout.readline() == "held\n"
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
-
-
-def test_a_second_driver_is_refused(ledger):
-    with driver(ledger) as other:
-        with pytest.raises(UserError, match=f"already run by process {other.pid} on .* since"), ledger.lease():
-            pass
-        os.kill(other.pid, signal.SIGKILL)
-        other.wait()
-        with ledger.lease():
-            assert (ledger.folder / "lock").exists()
-    assert not (ledger.folder / "lock").exists()
-
-
-def test_a_dead_drivers_pid_that_was_given_again_holds_nothing(ledger):
-    with ledger.lease():
-        lock = ledger.folder / "lock"
-        owner = json.loads(lock.read_text())
-        with pytest.raises(UserError), ledger.lease():
-            pass
-    lock.write_text(json.dumps({**owner, "started": owner["started"] - 100}))
-    with ledger.lease():
-        pass
-
-
-def test_a_driver_on_another_host_is_respected(ledger):
-    with ledger.lease():
-        lock = ledger.folder / "lock"
-        owner = json.loads(lock.read_text())
-    lock.write_text(json.dumps({**owner, "host": "elsewhere"}))
-    with pytest.raises(UserError, match=r"on elsewhere .* delete this file"), ledger.lease():
-        pass
-
-
-def test_a_truncated_lock_holds_nothing(ledger):
-    ledger.folder.mkdir()
-    (ledger.folder / "lock").write_text('{"pid": 1')
-    with ledger.lease():
-        pass
+        Ledger(tmp_path / "small").record_study(study().text)

@@ -7,7 +7,7 @@ from statistics import stdev
 import polars as pl
 import yaml
 
-from orchestrator.ledger import open_ledger
+from orchestrator.ledger import Ledger
 from orchestrator.report.frames import read_frames
 from orchestrator.report.rendering import as_json, as_markdown, print_report
 from orchestrator.report.study_report import read_report
@@ -119,7 +119,8 @@ def test_the_front_of_a_search_holds_what_no_other_trial_beats(storage: Path) ->
     search = {"search": "optuna", "trials": 4, "space": {"lambda_coup": [1, 4]}, "objectives": ["accuracy", "krr"]}
     text = yaml.safe_dump({**yaml.safe_load(STUDY), "sweep": {"mwt": search}, "subtasks": None})
     study = Study.model_validate(yaml.safe_load(text))
-    ledger = open_ledger(storage, study)
+    ledger = Ledger(storage / study.name)
+    ledger.record_study(study.text)
     (planned,) = plan_of(study, ledger).searches
     points = {}
     for number in range(4):

@@ -10,7 +10,7 @@ import torch
 from nemo.distributed import Workers
 from orchestrator import steps as work
 from orchestrator.describing import describe
-from orchestrator.ledger import Ledger, open_ledger
+from orchestrator.ledger import Ledger
 from orchestrator.plan import plan
 from orchestrator.step import Step
 from tests.orchestrator.study_examples import study
@@ -41,7 +41,7 @@ def test_a_study_from_training_to_modules(tmp_path: Path, method: str) -> None:
         recipe={"epochs": 1, "batch_size": 32},
         subtasks={"classes": [[3, 5]], "finetune": {"epochs": 1, "batch_size": 32}},
     )
-    ledger = open_ledger(tmp_path, wanted)
+    ledger = Ledger(tmp_path / wanted.name)
     results: dict[str, dict[str, object]] = {}
     while pending := plan(wanted, ledger, describe(wanted)).pending(ledger):
         step = pending[0]
