@@ -57,3 +57,8 @@ def _attention(inputs: list[Any], outputs: list[Any]) -> int:
 def count_parameters(module: nn.Module) -> int:
     """Number of trainable values."""
     return sum(parameter.numel() for parameter in module.parameters())
+
+
+def count_linear_parameters(network: nn.Module) -> int:
+    """Number of weights and biases of the linear layers, which the weight retention rate counts (method.md 6.4)."""
+    return sum(count_parameters(layer) for layer in network.modules() if isinstance(layer, nn.Linear))

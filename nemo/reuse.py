@@ -9,16 +9,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nemo import transformer_surgery
 from nemo.backbones.backbone import Backbone
 from nemo.datasets.dataset import Dataset, select_classes
 from nemo.errors import UserError
 from nemo.evaluation import evaluate
-from nemo.flops import count_flops, count_parameters
+from nemo.flops import count_flops, count_linear_parameters, count_parameters
 from nemo.metrics import union_rate
 from nemo.modular import ModularNetwork, unmasked_kernels
 from nemo.recipe import Finetune, Recipe
 from nemo.surgery import Head, MaskValues, Surgery, extract_module
 from nemo.training import Trainer, require_finite
+from nemo.transformer import NeuronMaskGenerator
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,8 @@ class Reuse:
         module: Images `[B, 3, H, W]` to the sub-task's logits `[B, n]`, in the order of the classes.
         figures: `accuracy` (after fine-tuning) and `accuracy_before_finetuning` (the cut with its trained classifier,
             told apart among the sub-task's classes), both on the sub-task's test images; `krr` over the maskable and
-            `krr_all` over all kernels; `flops` per image, `parameters`; and the fine-tuning's `history`.
+            `krr_all` over all kernels; a Transformer's `weight_retention`, the module's linear parameters over the
+            standard network's (None for a CNN); `flops` per image, `parameters`; and the fine-tuning's `history`.
     """
 
     module: Backbone
@@ -70,7 +73,7 @@ def reuse_module(
     """
     subtask = subtask_dataset(dataset, classes)
     if head == "none":
-        raise UserError("head: none has no output per class of the sub-task to fine-tune, choose paper or slice.")
+        raise UserError("head: none has no output per class of the sub-task, choose linear, paper or slice.")
     before = extract_module(modular, module_masks, classes, mask_values, "slice", mean_masks, surgery).to(device)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # the new head's weights
@@ -83,6 +86,7 @@ def reuse_module(
         "accuracy_before_finetuning": _test_accuracy(before, subtask, finetune, device),
         "krr": krr,
         "krr_all": (krr * maskable + unmasked) / (maskable + unmasked),
+        "weight_retention": _weight_retention(module, modular),
         "flops": count_flops(module, (3, dataset.image_size, dataset.image_size)),
         "parameters": count_parameters(module),
         "history": history,
@@ -102,6 +106,15 @@ def fine_tune(
     while not trainer.done:
         trainer.run_epoch()
     return trainer.history
+
+
+def _weight_retention(module: Backbone, modular: ModularNetwork) -> float | None:
+    """Linear parameters of a Transformer's module over the standard network's, which has no generators (6.4)."""
+    if not transformer_surgery.applies_to(modular.network):
+        return None
+    generators = (each for each in modular.modules() if isinstance(each, NeuronMaskGenerator))
+    standard = count_linear_parameters(modular) - sum(map(count_linear_parameters, generators))
+    return count_linear_parameters(module) / standard
 
 
 def _test_accuracy(module: Backbone, subtask: Dataset, finetune: Finetune, device: torch.device | str) -> float:

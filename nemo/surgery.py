@@ -20,10 +20,10 @@ from nemo.backbones.backbone import Backbone
 from nemo.errors import UserError
 from nemo.layers import ConvMaskGenerator, ConvUnit, LinearUnit, Residual, Select
 from nemo.modular import ModularNetwork
-from nemo.transformer import DistilledHead, TokenUnit
+from nemo.transformer import DistilledHead, Readout, TokenUnit
 
 MaskValues = Literal["drop", "keep_generator", "fold_mean"]
-Head = Literal["none", "paper", "slice"]
+Head = Literal["none", "linear", "paper", "slice"]
 Surgery = Literal["exact", "paper"]
 M = TypeVar("M", bound=nn.Module)
 
@@ -164,6 +164,13 @@ def _select_rows(head: nn.Linear, rows: Tensor) -> nn.Module:
     return slice_linear(head, rows, Kept.all(head.in_features, rows.device).index)
 
 
+def _new_head(head: nn.Linear | DistilledHead, kept: Kept, outputs: int) -> list[nn.Module]:
+    """A new classifier of what is left of the features; of two heads' tokens it sees the first (method.md 6.4)."""
+    if isinstance(head, DistilledHead):
+        return [Readout("first"), nn.Linear(len(kept.index), outputs)]
+    return [nn.Linear(len(kept.per_feature(head.in_features)), outputs)]
+
+
 def like(source: M, smaller: M, **tensors: Tensor | None) -> M:
     """Fills `smaller` with copies of the given values, on the source's device and in its type."""
     smaller = smaller.to(next(source.parameters()))
@@ -280,14 +287,15 @@ def extract_module(
     Args:
         modular: The trained network; not changed.
         module_masks: Per site a bool `[N, K_l]`.
-        classes: The target classes, in the order of the module's outputs (for `paper` and `slice`).
+        classes: The target classes, in the order of the module's outputs (for every head but `none`).
         mask_values: `drop` the sample values (as published), `keep_generator` to go on computing them, or
             `fold_mean` to scale each layer's norm, or a Transformer layer's weights, by the classes' mean mask value.
-        head: `none` keeps the N logits, `paper` appends ReLU and a new Linear(N, n), `slice` keeps the classes' rows.
+        head: `none` keeps the N logits, `paper` appends ReLU and a new Linear(N, n), `slice` keeps the classes' rows,
+            `linear` puts a new Linear(features, n) in the classifier's place.
         mean_masks: Per masked layer a float `[N, K_l]`; needed for `fold_mean`.
         surgery: Of a Transformer; a CNN knows one. `exact` keeps the residual stream whole, and a layer may lose all
             units; `paper` cuts the stream too, which computes another function before fine-tuning, and its head
-            `paper` takes the classifier's place.
+            `paper` takes the classifier's place, a ReLU and a new Linear(features, n).
 
     Returns:
         A standalone, smaller network: images `[B, 3, H, W]` to logits.
@@ -314,12 +322,14 @@ def extract_module(
     rows = torch.tensor(list(classes), device=first.weight.device)
     if head == "slice":
         classifier = select_rows(classifier, rows)
+    elif head == "linear":
+        classifier = nn.Sequential(*_new_head(backbone.head, kept, len(rows))).to(first.weight)
     elif head == "paper" and narrows:
-        classifier = transformer_surgery.paper_head(backbone.head, kept, len(rows)).to(first.weight)
+        classifier = nn.Sequential(nn.ReLU(), *_new_head(backbone.head, kept, len(rows))).to(first.weight)
     elif head == "paper":
         new = nn.Linear(outputs.width, len(rows)).to(first.weight)
         classifier = nn.Sequential(classifier, nn.ReLU(), new)
     elif head != "none":
-        raise UserError(f"head: {head!r} is unknown, choose none, paper or slice.")
+        raise UserError(f"head: {head!r} is unknown, choose none, linear, paper or slice.")
     module = Backbone(body, classifier)  # type: ignore[arg-type]  # the rule for a Sequential returns a Sequential
     return module.train(modular.training)

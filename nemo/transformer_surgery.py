@@ -176,11 +176,5 @@ def _slice_layer_norm(norm: nn.LayerNorm, index: Tensor) -> nn.LayerNorm:
 
 
 def applies_to(backbone: Backbone) -> bool:
-    """Whether the two forms of surgery differ for a backbone."""
+    """Whether a backbone has blocks that this file cuts: the two forms of surgery differ for these alone."""
     return any(isinstance(block, TransformerBlock) for block in backbone.body)
-
-
-def paper_head(head: nn.Module, kept: Kept, outputs: int) -> nn.Sequential:
-    """The papers' new head, which sees what is left of the stream and of two heads' tokens the first (6.4)."""
-    new = nn.Sequential(nn.ReLU(), nn.Linear(len(kept.index), outputs))
-    return nn.Sequential(Readout("first"), *new) if isinstance(head, DistilledHead) else new

@@ -41,7 +41,7 @@ class Subtasks(Model):
     classes: list[Annotated[list[Whole | str], Field(min_length=2), NoDuplicates]] = []
     thresholds: Annotated[list[Threshold], Field(min_length=1), NoDuplicates] | None = None
     mask_values: Literal["drop", "keep_generator", "fold_mean"] = "drop"
-    head: Literal["paper", "slice"] | None = None
+    head: Literal["linear", "paper", "slice"] | None = None
     finetune: Annotated[dict[str, Any], FieldsOf(Finetune)] = {}
 
     @model_validator(mode="after")

@@ -39,7 +39,7 @@ class Method:
     version: int = 1
     excludes_first: bool = False
     ignores: tuple[str, ...] = ("variant",)
-    head: Literal["paper", "slice"] = "paper"
+    head: Literal["linear", "paper", "slice"] = "paper"
 
     @property
     def modular(self) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 
@@ -9,6 +11,7 @@ import nemo
 from nemo.datasets.dataset import Dataset
 from nemo.flops import count_flops
 from nemo.reuse import fine_tune, reuse_module, subtask_dataset
+from nemo.surgery import Head, Surgery
 
 CLASSES = (6, 1)
 
@@ -54,6 +57,7 @@ def test_a_module_learns_its_subtask_and_tells_what_it_kept(
     assert figures["krr"] == pytest.approx(nemo.metrics.union_rate(masks, CLASSES))
     assert figures["krr"] < figures["krr_all"] < 1
     assert figures["flops"] == count_flops(reuse.module) < count_flops(modular)
+    assert figures["weight_retention"] is None  # a Transformer's figure
     assert len(figures["history"]) == 8
     assert reuse.module(torch.rand(2, 3, 32, 32)).shape == (2, 2)
     assert all(torch.equal(value, before[name]) for name, value in modular.state_dict().items())
@@ -81,6 +85,46 @@ def test_fine_tuning_trains_the_whole_module(
     fine_tune(module, subtask_dataset(digits, CLASSES), nemo.Finetune(epochs=1, batch_size=32), seed=0)
     moved = [not torch.equal(a, b) for a, b in zip(before, module.parameters(), strict=True)]
     assert sum(moved) > 0.9 * len(moved)
+
+
+RETAINED = [
+    # what follows the last block: the trained head of 10 logits and the new one, or one of 3 logits; a DeiT has two
+    ("vit_s", "exact", "paper", lambda features: features * 10 + 10 + 10 * 3 + 3),
+    ("vit_s", "exact", "linear", lambda features: features * 3 + 3),
+    ("vit_s", "paper", "paper", lambda features: features * 3 + 3),
+    ("deit_s", "exact", "slice", lambda features: 2 * (features * 3 + 3)),
+    ("deit_s", "paper", "linear", lambda features: features * 3 + 3),
+]
+
+
+@pytest.mark.parametrize(("name", "surgery", "head", "classifier"), RETAINED)
+def test_weight_retention_counts_linear_layers_by_hand(
+    name: str, surgery: Surgery, head: Head, classifier: Callable[[int], int]
+) -> None:
+    """The sizes of method.md 6.4: p and o channels of the stream, c common queries and keys, v values, f and d."""
+    digits = nemo.load_dataset("digits", image_size=16, train_images=60, test_images=60)
+    modular = nemo.build_network(name, "nemo", 10, width=0.125, image_size=16, seed=0)
+    generator = torch.Generator().manual_seed(0)
+    masks = [torch.rand(10, width, generator=generator) < 0.2 for width in modular.widths]
+    for mask in masks:
+        mask[:, ::4] = True  # no head is lost
+    classes, whole, hidden = (7, 2, 5), 48, 192
+    previous = whole
+    first = 4 * (whole * whole + whole) + 2 * whole * hidden + hidden + whole
+    kept = first
+    for block in range(11):
+        unions = [mask[list(classes)].any(0) for mask in masks[6 * block : 6 * block + 6]]
+        q, k, *sizes = unions
+        c, (v, o, f, d) = int((q & k).sum()), (int(union.sum()) for union in sizes)
+        seen, leaving = (o, d) if surgery == "paper" else (whole, whole)
+        kept += 2 * (previous * c + c) + previous * v + v + v * o + o + seen * f + f + f * d + d
+        previous = leaving
+    standard = 12 * first + (2 if name == "deit_s" else 1) * (whole * 10 + 10)
+    figures = reuse_module(
+        modular, masks, digits, classes, finetune=nemo.Finetune(epochs=0), seed=0, head=head, surgery=surgery
+    ).figures
+    assert figures["weight_retention"] == (kept + classifier(previous)) / standard
+    assert 0.1 < figures["weight_retention"] < 0.9
 
 
 def test_head_none_has_nothing_to_fine_tune(

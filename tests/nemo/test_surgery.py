@@ -105,6 +105,10 @@ def test_heads() -> None:
     assert isinstance(paper.head, nn.Sequential)
     torch.testing.assert_close(paper(x), paper.head[2](torch.relu(whole)))
     assert paper(x).shape == (2, 3)
+    linear = nemo.extract_module(modular, masks, CLASSES, head="linear")
+    features = nemo.extract_module(modular, masks, CLASSES).body(x)
+    torch.testing.assert_close(linear(x), linear.head[0](features))
+    assert linear(x).shape == (2, 3)
 
 
 @pytest.mark.parametrize("mask_values", ["drop", "keep_generator", "fold_mean"])

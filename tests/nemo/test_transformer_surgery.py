@@ -194,6 +194,10 @@ def test_heads_of_the_exact_form(modular: ModularNetwork) -> None:
     paper = nemo.extract_module(modular, masks, CLASSES, head="paper")
     assert isinstance(paper.head, nn.Sequential)
     torch.testing.assert_close(paper(x), paper.head[2](torch.relu(whole)))
+    features = nemo.extract_module(modular, masks, CLASSES).body(x)
+    linear = nemo.extract_module(modular, masks, CLASSES, head="linear")
+    seen = features[:, 0] if features.ndim == 3 else features  # of a DeiT the class token alone
+    torch.testing.assert_close(linear(x), linear.head[-1](seen))
 
 
 def published(modular: ModularNetwork, masks: list[Tensor], x: Tensor) -> Tensor:
@@ -249,6 +253,8 @@ def test_the_papers_form(modular: ModularNetwork) -> None:
         linear = new.head[-1]
         torch.testing.assert_close(new(x), linear(torch.relu(tokens[:, 0])), rtol=0, atol=1e-10)
         assert linear.in_features == int(masks[-1][CLASSES].any(0).sum())
+        new = nemo.extract_module(modular, masks, CLASSES, head="linear", surgery="paper")
+        torch.testing.assert_close(new(x), new.head[-1](tokens[:, 0]), rtol=0, atol=1e-10)
         sliced = nemo.extract_module(modular, masks, CLASSES, head="slice", surgery="paper")
         torch.testing.assert_close(sliced(x), module(x)[:, CLASSES])
         assert isinstance(sliced.head, DistilledHead | nn.Linear)

@@ -101,7 +101,8 @@ def test_reuse_compares_with_the_standard_training_of_its_seed():
 
 
 def test_the_head_of_modules_is_the_methods_own_unless_the_study_says():
-    for fields, expected in (({}, {"slice", "paper"}), ({"head": "paper"}, {"paper"}), ({"head": "slice"}, {"slice"})):
+    chosen = [({"head": head}, {head}) for head in ("linear", "paper", "slice")]
+    for fields, expected in (({}, {"slice", "paper"}), *chosen):
         steps = of_kind(planned(study(methods=["mwt", "moda"], subtasks={"sizes": [2], **fields})), "reuse")
         assert {step.params["head"] for step in steps} == expected
         of_moda = {step.params["head"] for step in steps if " of moda " in step.label}
