@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from nemo.masking import make_modular
     from nemo.methods import METHODS
     from nemo.modular import ModularNetwork
-    from nemo.modularizing import Relevance, measure, module_masks, relevance
+    from nemo.modularizing import Relevance, measure, measure_masks, module_masks, relevance
     from nemo.recipe import Finetune, Recipe
     from nemo.reuse import reuse_module
     from nemo.surgery import extract_module
@@ -42,7 +42,7 @@ _HOMES = {
     "masking": ("make_modular",),
     "methods": ("METHODS",),
     "modular": ("ModularNetwork",),
-    "modularizing": ("Relevance", "measure", "module_masks", "relevance"),
+    "modularizing": ("Relevance", "measure", "measure_masks", "module_masks", "relevance"),
     "recipe": ("Finetune", "Recipe"),
     "reuse": ("reuse_module",),
     "surgery": ("extract_module",),
@@ -50,8 +50,9 @@ _HOMES = {
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 _MODULES = (
-    *("backbones", "datasets", "distributed", "errors", "evaluation", "flops", "layers", "loader", "masking"),
-    *("methods", "metrics", "modularizing", "objectives", "recipe", "reuse", "subtasks", "surgery", "training"),
+    *("backbones", "baselines", "datasets", "distributed", "errors", "evaluation", "flops", "layers", "loader"),
+    *("masking", "methods", "metrics", "modularizing", "objectives", "recipe", "reuse", "subtasks", "surgery"),
+    "training",
 )
 
 __all__ = [
@@ -75,6 +76,7 @@ __all__ = [
     "make_modular",
     "masking",
     "measure",
+    "measure_masks",
     "metrics",
     "modularizing",
     "module_masks",

@@ -108,13 +108,13 @@ def batch_metrics(masks: Sequence[Tensor], labels: Tensor) -> dict[str, Tensor]:
     with torch.no_grad(), torch.autocast(labels.device.type, enabled=False):
         relevant = [mask > 0 for mask in masks]
         samples = torch.cat(relevant, dim=1).float()
-        jaccard = _jaccard(samples, samples)
+        similarity = jaccard(samples, samples)
         same = labels[:, None] == labels[None, :]
         krr = torch.stack([layer.double().mean() for layer in relevant]).mean()
         result = {"krr": torch.stack([krr, torch.ones_like(krr)])}
         for name, kind in (("cohesion", same), ("coupling", ~same)):
             pairs = kind.triu(diagonal=1)
-            mean = torch.where(pairs, jaccard, 0.0).sum() / pairs.sum().clamp_min(1)
+            mean = torch.where(pairs, similarity, 0.0).sum() / pairs.sum().clamp_min(1)
             result[name] = torch.stack([mean, pairs.any().double()])
         result["live"] = torch.stack([layer.any(dim=1).sum() for layer in relevant])
         return result
@@ -135,6 +135,13 @@ def sample_metrics(totals: Mapping[str, Tensor]) -> dict[str, float]:
     return {**result, "dead_layers": float((totals["live"] == 0).sum())}
 
 
+def jaccard(left: Tensor, right: Tensor) -> Tensor:
+    """Similarities `[a, b]` in float64 of the rows of two 0/1 float32 matrices, whose products are exact."""
+    common = left @ right.T
+    union = left.sum(dim=1)[:, None] + right.sum(dim=1)[None, :] - common
+    return torch.where(union == 0, 1.0, common.double() / union.clamp_min(1))
+
+
 def subtask_accuracy(logits: Tensor, labels: Tensor, classes: Sequence[int]) -> float:
     """Accuracy of an N-class network on a sub-task: its samples, and only its classes' logits (method.md 7)."""
     columns = torch.tensor(classes, device=logits.device)
@@ -147,13 +154,6 @@ def _concatenated(module_masks: Sequence[Tensor]) -> Tensor:
     return torch.cat([mask > 0 for mask in module_masks], dim=1)  # bool [N, K]
 
 
-def _jaccard(left: Tensor, right: Tensor) -> Tensor:
-    """Similarities `[a, b]` in float64 of the rows of two 0/1 float32 matrices, whose products are exact."""
-    common = left @ right.T
-    union = left.sum(dim=1)[:, None] + right.sum(dim=1)[None, :] - common
-    return torch.where(union == 0, 1.0, common.double() / union.clamp_min(1))
-
-
 def _pair_sum(bits: Tensor) -> float:
     """Sum of the Jaccard similarities of all pairs i < j of the rows of a 0/1 matrix `[n, k]`, block by block."""
     size = min(_BLOCK_ROWS, max(1, _BLOCK_FLOATS // max(1, bits.shape[1])))
@@ -163,9 +163,9 @@ def _pair_sum(bits: Tensor) -> float:
         for index, block in enumerate(blocks):
             left = block.float()
             # Within a block every pair appears twice, and every row once with itself, at similarity 1.
-            total += (float(_jaccard(left, left).sum()) - len(left)) / 2
+            total += (float(jaccard(left, left).sum()) - len(left)) / 2
             for other in blocks[index + 1 :]:
-                total += float(_jaccard(left, other.float()).sum())
+                total += float(jaccard(left, other.float()).sum())
     return total
 
 

@@ -177,23 +177,44 @@ def measure(
         device: Where to multiply; None is the CPU.
 
     Returns:
-        `threshold`, `krr`, `krr_all`, `class_krr` (per class), `cohesion`, `coupling`, `fallback_layers` (lists of
-        class and layer) and `empty_unions` (sample pairs without a relevant kernel, which count as similarity 1).
+        `threshold`, what `measure_masks` tells, and `fallback_layers` (lists of class and layer).
 
     Raises:
         UserError: See `module_masks`.
     """
     frequencies = relevance.frequencies
-    masks = module_masks(frequencies, threshold)
-    cohesion, empty_unions = metrics.cohesion_packed(relevance.packed, relevance.labels, masks, device)
     return {
         "threshold": float(threshold),
-        "krr": metrics.kernel_retention_rate(masks),
-        "krr_all": metrics.kernel_retention_rate(masks, unmasked),
-        "class_krr": metrics.class_retention_rates(masks),
-        "cohesion": cohesion,
-        "coupling": metrics.coupling(masks),
+        **measure_masks(relevance, module_masks(frequencies, threshold), unmasked, device),
         "fallback_layers": [list(pair) for pair in fallback_layers(frequencies, threshold)],
+    }
+
+
+def measure_masks(
+    relevance: Relevance,
+    module_masks: Sequence[Tensor],
+    unmasked: int = 0,
+    device: torch.device | str | None = None,
+) -> dict[str, Any]:
+    """The metrics of module masks, wherever they come from.
+
+    Args:
+        relevance: Of the network that they are masks of.
+        module_masks: Per layer, `[N, K_l]` of 0 and 1 or bool.
+        unmasked: See `measure`.
+        device: See `measure`.
+
+    Returns:
+        `krr`, `krr_all`, `class_krr` (per class), `cohesion`, `coupling` and `empty_unions` (sample pairs without a
+        relevant kernel, which count as similarity 1).
+    """
+    cohesion, empty_unions = metrics.cohesion_packed(relevance.packed, relevance.labels, module_masks, device)
+    return {
+        "krr": metrics.kernel_retention_rate(module_masks),
+        "krr_all": metrics.kernel_retention_rate(module_masks, unmasked),
+        "class_krr": metrics.class_retention_rates(module_masks),
+        "cohesion": cohesion,
+        "coupling": metrics.coupling(module_masks),
         "empty_unions": empty_unions,
     }
 

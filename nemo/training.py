@@ -50,18 +50,22 @@ def build_network(
     seed: int = 0,
     roles: Collection[str] = ROLES,
 ) -> nn.Module:
-    """Builds the network that a method trains, initialised from `seed`; the caller's random state is left alone.
+    """Builds the network of a method, initialised from `seed`; the caller's random state is left alone.
 
     Raises:
         UserError: The backbone cannot be built, or the method does not apply to it.
     """
+    chosen = METHODS[method]
+    if chosen.backbones and backbone not in chosen.backbones:
+        raise UserError(f"backbone: {method} knows no {backbone}, choose {' or '.join(chosen.backbones)}.")
     with torch.random.fork_rng(devices=[]):  # weights are drawn on the CPU
         torch.default_generator.manual_seed(seed)
         network = build_backbone(backbone, num_classes, width, image_size)
-        source = METHODS[method].source
-        if source == "masks":
+        if chosen.source == "masks":
             return make_modular(network, roles)
-        return record_activations(network) if source == "activations" else network
+        if chosen.source == "activations":
+            return record_activations(network, kernels_only=chosen.kernels_only)
+        return network
 
 
 def training_images(dataset: Dataset, recipe: Recipe, seed: int) -> tuple[Split, Split | None]:
@@ -77,7 +81,7 @@ class Trainer:
     Args:
         network: From `build_network`, or any classifier for the method `standard`; trained in place.
         dataset: What to train and test on; the recipe's `validation` share is taken from its training images.
-        method: A name of `METHODS`.
+        method: A name of `METHODS`, of one that trains.
         settings: The method's loss weights and constants; what is missing takes its default.
         recipe: How to train.
         seed: Of the split, the order of the images, their augmentation and dropout.
@@ -110,11 +114,9 @@ class Trainer:
         teacher: nn.Module | None = None,
     ) -> None:
         self.method = METHODS[method]
-        unknown = settings.keys() - self.method.settings.keys()
-        if unknown:
-            known = ", ".join(self.method.settings) or "none"
-            raise UserError(f"settings: {', '.join(sorted(unknown))} is no setting of {method}, which has {known}.")
-        self.settings = {**self.method.settings, **settings}
+        if self.method.starts_from is not None:
+            raise UserError(f"method: {method} trains nothing, train a {self.method.starts_from} network for it.")
+        self.settings = self.method.complete(settings)
         self.recipe = recipe
         self.seed = seed
         self.device = torch.device(device)

@@ -16,5 +16,6 @@ _FILES = (
     "mwt",
     "nemo",
     "moda",
+    "cnnsplitter",
 )
 METHODS: dict[str, Method] = {name: import_module(f"nemo.methods.{name}").METHOD for name in _FILES}

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from nemo.errors import UserError
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -16,9 +18,13 @@ Terms = dict[str, "tuple[float, Tensor]"]
 """Term name -> (its weight in the loss, its value)."""
 
 
+def _no_terms(relevances: list[Tensor], labels: Tensor, settings: Mapping[str, float], recipe: Recipe) -> Terms:
+    return {}
+
+
 @dataclass(frozen=True)
 class Method:
-    """One way of training a network.
+    """One way of training a network, or of modularizing one that another method has trained.
 
     Attributes:
         name: What a study file calls it.
@@ -30,18 +36,36 @@ class Method:
         excludes_first: Whether the first site is left out of the objective by default (method.md 3.3).
         ignores: Fields of the recipe without a meaning for the method, which must not tell its keys apart.
         head: The classifier of its sub-task modules where a study does not say.
+        starts_from: The method whose trained network this one modularizes without training it, or None.
+        backbones: Those that it applies to; empty for all.
+        kernels_only: Whether activations are read at convolutions alone, and not at hidden layers and additions.
     """
 
     name: str
     settings: Mapping[str, float]
-    terms: Callable[[list[Tensor], Tensor, Mapping[str, float], Recipe], Terms]
+    terms: Callable[[list[Tensor], Tensor, Mapping[str, float], Recipe], Terms] = _no_terms
     source: Source | None = "masks"
     version: int = 1
     excludes_first: bool = False
     ignores: tuple[str, ...] = ("variant",)
     head: Literal["linear", "paper", "slice"] = "paper"
+    starts_from: str | None = None
+    backbones: tuple[str, ...] = ()
+    kernels_only: bool = False
 
     @property
     def modular(self) -> bool:
         """Whether the trained network can be modularized."""
         return self.source is not None
+
+    def complete(self, settings: Mapping[str, float]) -> dict[str, float]:
+        """All settings: the given ones, and the defaults of the others.
+
+        Raises:
+            UserError: The method has no such setting.
+        """
+        unknown = settings.keys() - self.settings.keys()
+        if unknown:
+            known = ", ".join(self.settings) or "none"
+            raise UserError(f"settings: {', '.join(sorted(unknown))} is no setting of {self.name}, which has {known}.")
+        return {**self.settings, **settings}

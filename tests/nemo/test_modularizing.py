@@ -16,6 +16,7 @@ from nemo.modularizing import (
     fallback_layers,
     load_relevance,
     measure,
+    measure_masks,
     module_masks,
     relevance,
     save_relevance,
@@ -173,6 +174,9 @@ def test_measure_gives_plain_numbers(network):
     assert result["coupling"] == metrics.coupling(masks)
     assert result["cohesion"] == metrics.cohesion(network.eval()(IMAGES)[1], LABELS, masks)
     assert result["fallback_layers"] == [list(pair) for pair in fallback_layers(found.frequencies, 0.5)]
+    of_the_threshold = {name: result.pop(name) for name in ("threshold", "fallback_layers")}
+    assert of_the_threshold["threshold"] == 0.5
+    assert measure_masks(found, masks, unmasked=7) == result
 
 
 def test_measure_counts_pairs_without_any_kernel():
