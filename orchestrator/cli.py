@@ -54,13 +54,16 @@ def run(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try again what failed for good in an earlier run.")
     ] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Go on although the study changed and would lose finished work.")
+    ] = False,
 ) -> None:
     """Run a study here, or on the cluster at --address; a study that was started before carries on."""
     from orchestrator.report.rendering import print_report
     from orchestrator.report.study_report import read_report
     from orchestrator.run import run_study
 
-    folder = run_study(study, overrides or [], storage, address, retry_failed)
+    folder = run_study(study, overrides or [], storage, address, retry_failed, replace)
     frames, tables = read_report(folder)
     print_report(frames.study, tables, sys.stdout)
     option = "" if storage_root() == folder.parent else f" --storage {folder.parent}"

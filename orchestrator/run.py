@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from nemo.errors import UserError
+from orchestrator.changes import check_changes
 from orchestrator.context import Context, Event, Slots, check_room
 from orchestrator.describing import check_study, describe, location
 from orchestrator.environment import environment
@@ -39,6 +40,7 @@ def run_study(
     storage: Path | None = None,
     address: str | None = None,
     retry_failed: bool = False,
+    replace: bool = False,
 ) -> Path:
     """Runs a study to its end, or carries on with it; a finished one is left as it is.
 
@@ -48,6 +50,7 @@ def run_study(
         storage: Folder of the studies; wins over the file's.
         address: A running Ray head; None starts one for this study and ends it afterwards.
         retry_failed: Whether steps that failed for good in an earlier run are tried again.
+        replace: Whether another study of the same name, with finished work that this one lacks, may be followed.
 
     Returns:
         The study's folder.
@@ -61,6 +64,8 @@ def run_study(
     root = storage_root(storage or study.storage)
     ledger = Ledger(root / study.name)
     with ledger.lease():
+        if not replace:
+            check_changes(study, ledger, descriptions)
         ledger.record_study(study.text)
         end_orphan(ledger.folder)  # of a driver that was killed; its workers may still write checkpoints
         if retry_failed:
