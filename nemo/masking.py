@@ -8,10 +8,11 @@ from copy import deepcopy
 from torch import nn
 
 from nemo.backbones.backbone import Backbone, init_convolutions
+from nemo.backbones.vit_config import ROLES
 from nemo.errors import UserError
 from nemo.layers import ConvMaskGenerator, ConvUnit
 from nemo.modular import ModularNetwork
-from nemo.transformer import ROLES, NeuronMaskGenerator, TokenUnit
+from nemo.transformer import NeuronMaskGenerator, TokenUnit
 
 
 def make_modular(backbone: Backbone, roles: Collection[str] = ROLES) -> ModularNetwork:

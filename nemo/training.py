@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from nemo.activations import record_activations
 from nemo.backbones import build_backbone
+from nemo.backbones.vit_config import ROLES
 from nemo.datasets.dataset import Dataset, Split, split_validation
 from nemo.distillation import CrossEntropy, Distillation, Learning
 from nemo.distributed import Workers
@@ -22,7 +23,7 @@ from nemo.loader import Batch, Loader
 from nemo.masking import make_modular
 from nemo.methods import METHODS
 from nemo.recipe import Recipe
-from nemo.transformer import ROLES, TokenUnit
+from nemo.transformer import TokenUnit
 
 
 class TrainingDiverged(Exception):

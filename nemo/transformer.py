@@ -11,9 +11,6 @@ from torch.nn import functional as F
 from nemo.layers import ConvUnit
 from nemo.sites import Site
 
-ROLES = ("query", "key", "value", "output", "fc1", "fc2")
-"""What a linear layer does in its block, in the order of the masks."""
-
 
 class NeuronMaskGenerator(nn.Module):
     """Maps a linear layer's input `[B, T, d]` to its sample mask `[B, K]` in [0, 1) (method.md 2.2)."""
@@ -35,7 +32,7 @@ class TokenUnit(Site):
     """A linear layer on tokens, times its sample mask: one mask for all tokens, on the bias too (method.md 2.2).
 
     Attributes:
-        role: One of `ROLES`.
+        role: One of `nemo.backbones.vit_config.ROLES`.
         maskable: False in the first block of a backbone.
     """
 

@@ -62,11 +62,13 @@ def check_study(study: Study, descriptions: Mapping[str, Description]) -> None:
     wrong = []
     for position, pair in enumerate(study.pairs):
         description = descriptions[pair.data]
-        try:
-            check_backbone(pair.backbone, pair.width, description.image_size)
-        except UserError as error:
-            field, _, text = str(error).partition(": ")
-            wrong.append(f"{study.where('pairs', position, field)}: {text}")
+        for built, place in ((pair, ()), (pair.taught_by, ("teacher",))):
+            if built is not None:
+                try:
+                    check_backbone(built.backbone, built.width, description.image_size)
+                except UserError as error:
+                    field, _, text = str(error).partition(": ")
+                    wrong.append(f"{study.where('pairs', position, *place, field)}: {text}")
         wrong += _wrong_subtasks(study, description)
     if wrong:
         raise UserError("\n".join(dict.fromkeys(wrong)))

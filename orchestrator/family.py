@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from nemo.backbones.vit_config import ROLES, is_transformer, read_config, short_name
 from nemo.methods import METHODS
-from nemo.recipe import Finetune, Recipe
+from nemo.recipe import Recipe
 from nemo.subtasks import subtasks
 from orchestrator.describing import class_number, location
 from orchestrator.pair import Pair
@@ -48,6 +49,16 @@ class Family:
         """Whether the trained networks can be modularized."""
         return METHODS[self.method].modular
 
+    def teacher(self) -> Step | None:
+        """The training that all trainings of this family learn from, if they are distilled ones."""
+        pair = self.pair.taught_by
+        if pair is None:
+            return None
+        held_out = self.study.recipe_for(self.pair, self.method).validation
+        pair = pair.model_copy(update={"recipe": {**pair.recipe, "validation": held_out}})
+        name = f"{short_name(pair.backbone)}/{self.description.name}"
+        return Family(self.study, pair, "standard", self.seed, self.description, name).train({})
+
     def train(self, point: Point) -> Step:
         """The training at a sweep point."""
         rates = {name: value for name, value in point.items() if name in LEARNING_RATES}
@@ -56,7 +67,7 @@ class Family:
         recipe = self.study.recipe_for(self.pair, self.method, **rates)
         workers = self.study.resources.training.workers
         params = {
-            "backbone": self.pair.backbone,
+            **self._backbone_params(),
             "width": self.pair.width,
             "image_size": self.description.image_size,
             "num_classes": len(self.description.classes),
@@ -71,7 +82,19 @@ class Family:
         }
         words = [f"{name}={value:g}" for name, value in {**settings, **rates}.items()]
         label = " ".join([self.method, self.name, *words, f"seed {self.seed}"])
-        return make_step("train", params, {}, self._where(self.study.resources.training.model_dump()), label)
+        teacher = self.teacher()
+        parents = {} if teacher is None else {"teacher": teacher.key}
+        return make_step("train", params, parents, self._where(self.study.resources.training.model_dump()), label)
+
+    def _backbone_params(self) -> dict[str, Any]:
+        """The backbone; what only Transformers have is left out for others, so that their keys know nothing of it."""
+        params: dict[str, Any] = {"backbone": short_name(self.pair.backbone)}
+        if self.pair.backbone != params["backbone"]:
+            params["config"] = read_config(self.pair.backbone)
+        roles = self.pair.roles
+        if METHODS[self.method].source == "masks" and roles is not None and set(roles) != set(ROLES):
+            params["roles"] = [role for role in ROLES if role in roles]
+        return params
 
     def _recipe_params(self, recipe: Recipe) -> dict[str, Any]:
         """The recipe with its defaults resolved, and without a say for fields that mean nothing to the method."""
@@ -117,7 +140,8 @@ class Family:
         parents = {"train": train.key, "modularize": self.modularize(train).key}
         if standard is not None:
             parents["standard"] = standard.key
-        finetune = dataclasses.asdict(Finetune(**self.study.subtasks.finetune))
+        finetune = dataclasses.asdict(self.study.finetune_for(self.pair))
+        surgery = {"surgery": self.study.subtasks.surgery} if is_transformer(self.pair.backbone) else {}
         return [
             make_step(
                 "reuse",
@@ -127,6 +151,7 @@ class Family:
                     "classes": list(classes),
                     "mask_values": self.study.subtasks.mask_values,
                     "head": self.study.subtasks.head or METHODS[self.method].head,
+                    **surgery,
                     "finetune": finetune,
                     "seed": self.seed,
                 },

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from nemo.backbones.vit_config import short_name
 from orchestrator.family import Family
 from orchestrator.keys import content_key
 from orchestrator.pair import Pair
@@ -140,6 +141,8 @@ class _Planner:
         return Plan(steps, {kind: self._up_to[kind] for kind in KINDS}, self._searches, self._best)
 
     def _add_family(self, family: Family, standard: Step | None) -> None:
+        if teacher := family.teacher():
+            self._add([teacher])
         points, missing = self._points(family)
         for point in points:
             self._add(family.point_steps(point))
@@ -167,6 +170,9 @@ class _Planner:
         sweep = self._study.sweep.get(family.method)
         if sweep is None or not sweep.search:
             return self._study.points(family.method), 0
+        teacher = family.teacher()
+        if teacher is not None and self._results.failure(teacher.key):
+            return [], 0
         search = _search(family, sweep)
         self._searches.append(search)
         trials = self._results.suggestions(search.key)[: sweep.trials]
@@ -204,10 +210,12 @@ class _Planner:
 
 def _search(family: Family, sweep: Sweep) -> Search:
     threshold = sweep.threshold or max(family.study.thresholds)
-    base = family.train({}).params
+    train = family.train({})
     space = {name: dimension.model_dump() for name, dimension in (sweep.space or {}).items()}
     directions = {objective: OBJECTIVES[objective] for objective in sweep.objectives}
-    described = {"train": base, "search": sweep.search, "space": space, "objectives": directions}
+    described = {"train": train.params, "search": sweep.search, "space": space, "objectives": directions}
+    if train.parents:
+        described["parents"] = train.parents
     key = content_key({**described, "threshold": threshold, "early_stopping": sweep.early_stopping})
     return Search(key, f"{sweep.search} {family.label}", sweep, directions, threshold, family)
 
@@ -216,7 +224,7 @@ def _pair_names(study: Study, descriptions: Mapping[str, Description]) -> list[s
     """`vgg16/digits` for every pair, with what tells pairs apart where that is not enough."""
 
     def plain(pair: Pair) -> str:
-        return f"{pair.backbone}/{descriptions[pair.data].name}"
+        return f"{short_name(pair.backbone)}/{descriptions[pair.data].name}"
 
     def full(pair: Pair) -> str:
         return f"{plain(pair)} width {pair.width:g} image {descriptions[pair.data].image_size}"

@@ -148,7 +148,7 @@ class Driver:
         with Progress(self._totals(), Counter(self._steps[key].kind for key in self._finished)) as progress:
             self._progress, self._tracking = progress, tracking
             with FanOut(context, slots, shared, self._on_event) as self._fanout:
-                self._submit(step for step in self.pending if step.kind != "train")
+                self._submit(self.pending)
                 trainings = [step for step in self.pending if step.kind == "train"]
                 run_trainings(trainings, self._plan.searches, context, cluster, slots, shared, self._on_event)
 
@@ -182,16 +182,17 @@ class Driver:
         if step.kind != "reuse" and (any(self._plan.up_to.values()) or self._plan.searches):
             self._plan = self._adopt(self._replan())
             self._progress.totals(self._totals())
-            self._submit(each for each in self.pending if each.kind != "train")
+            self._submit(self.pending)
         else:
             self._submit(self._children.get(step.key, []))
 
     def _submit(self, steps: Iterable[Step]) -> None:
-        """Hands over the steps whose parents are all finished, each once."""
+        """Hands over the steps whose parents are all finished, each once; trainings wait for theirs in Tune's queue."""
         ready = [
             step
             for step in steps
-            if step.key not in self._submitted
+            if step.kind != "train"
+            and step.key not in self._submitted
             and step.key not in self._finished
             and all(parent in self._finished for parent in step.parents.values())
         ]

@@ -12,6 +12,7 @@ from safetensors.numpy import load_file as load_numpy
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from nemo.backbones.vit_config import ROLES, with_config
 from nemo.datasets import load_dataset
 from nemo.datasets.dataset import Dataset, Split, split_validation
 from nemo.distributed import Workers
@@ -55,8 +56,10 @@ def as_dataset(arrays: Arrays) -> Dataset:
     return Dataset(**{**arrays, **splits})
 
 
-def make_trainer(params: Mapping[str, Any], dataset: Dataset, device: torch.device, workers: Workers) -> Trainer:
-    """A trainer at the beginning of a training."""
+def make_trainer(step: Step, dataset: Dataset, ledger: Ledger, device: torch.device, workers: Workers) -> Trainer:
+    """A trainer at the beginning of a training; its teacher, if it has one, comes from the ledger."""
+    params = step.params
+    teacher = _trained(ledger, step.parents["teacher"]) if "teacher" in step.parents else None
     return Trainer(
         _network(params),
         dataset,
@@ -66,6 +69,7 @@ def make_trainer(params: Mapping[str, Any], dataset: Dataset, device: torch.devi
         seed=params["seed"],
         device=device,
         workers=workers,
+        teacher=teacher,
     )
 
 
@@ -111,7 +115,7 @@ def modularize(step: Step, dataset: Dataset, ledger: Ledger, device: torch.devic
     """
     parent = step.parents["train"]
     train = _params(ledger, parent)
-    network = _modular(train, load_file(ledger.artifact(parent, "network.safetensors"))).to(device)
+    network = cast("ModularNetwork", _trained(ledger, parent)).to(device)
     share = train["recipe"]["validation"]
     split = split_validation(dataset.train, share, train["seed"])[0] if share > 0 else dataset.train
     batches = Loader(split, dataset=dataset, batch_size=BATCH, train=False, device=device).epoch()
@@ -129,7 +133,7 @@ def measure_modules(step: Step, ledger: Ledger, device: torch.device) -> dict[st
         modules of single classes save, their mean.
     """
     train, parent = _params(ledger, step.parents["train"]), step.parents["modularize"]
-    network = _modular(train, load_file(ledger.artifact(step.parents["train"], "network.safetensors")))
+    network = cast("ModularNetwork", _trained(ledger, step.parents["train"]))
     found = load_relevance(ledger.artifact(parent, "relevance.safetensors"))
     masks = module_masks(found.frequencies, step.params["threshold"])
     shape = (3, train["image_size"], train["image_size"])
@@ -174,7 +178,8 @@ def reuse(step: Step, dataset: Dataset, model: Arrays, device: torch.device) -> 
         standard network.
     """
     params = step.params
-    network = _modular(model["params"], {name: torch.from_numpy(each) for name, each in model["state"].items()})
+    state = {name: torch.from_numpy(each) for name, each in model["state"].items()}
+    network = cast("ModularNetwork", _with_state(model["params"], state))
     masks = module_masks([torch.from_numpy(each) for each in model["frequencies"]], params["threshold"])
     figures = reuse_module(
         network,
@@ -185,6 +190,7 @@ def reuse(step: Step, dataset: Dataset, model: Arrays, device: torch.device) -> 
         seed=params["seed"],
         mask_values=params["mask_values"],
         head=params["head"],
+        surgery=params.get("surgery", "exact"),
         mean_masks=[torch.from_numpy(each) for each in model["mean_masks"]],
         device=device,
     ).figures
@@ -217,22 +223,28 @@ def _document(ledger: Ledger, key: str) -> Mapping[str, Any]:
     return document
 
 
-def _modular(train: Mapping[str, Any], state: Mapping[str, Tensor]) -> ModularNetwork:
-    """The trained network on the memory of `state`; nothing is initialised only to be overwritten."""
+def _trained(ledger: Ledger, key: str) -> nn.Module:
+    """The network of a finished training, in eval mode."""
+    return _with_state(_params(ledger, key), load_file(ledger.artifact(key, "network.safetensors")))
+
+
+def _with_state(train: Mapping[str, Any], state: Mapping[str, Tensor]) -> nn.Module:
+    """A network on the memory of `state`; nothing is initialised only to be overwritten."""
     with torch.device("meta"):
         network = _network(train)
     network.load_state_dict(state, assign=True)
-    return cast("ModularNetwork", network.eval())
+    return network.eval()
 
 
 def _network(train: Mapping[str, Any], method: str | None = None) -> nn.Module:
     return build_network(
-        train["backbone"],
+        with_config(train["config"]) if "config" in train else train["backbone"],
         method or train["method"],
         train["num_classes"],
         width=train["width"],
         image_size=train["image_size"],
         seed=train["seed"],
+        roles=train.get("roles", ROLES),
     )
 
 

@@ -32,6 +32,7 @@ class Subtasks(Model):
         classes: Sub-tasks given one by one, by class number or name.
         thresholds: Some of the study's thresholds; None takes the highest.
         head: See `extract_module`; None takes the method's own.
+        surgery: How a Transformer is cut, see `extract_module`.
     """
 
     source: Literal["best", "every"] = Field("every", alias="from")
@@ -42,6 +43,7 @@ class Subtasks(Model):
     thresholds: Annotated[list[Threshold], Field(min_length=1), NoDuplicates] | None = None
     mask_values: Literal["drop", "keep_generator", "fold_mean"] = "drop"
     head: Literal["linear", "paper", "slice"] | None = None
+    surgery: Literal["exact", "paper"] = "exact"
     finetune: Annotated[dict[str, Any], FieldsOf(Finetune)] = {}
 
     @model_validator(mode="after")
@@ -130,6 +132,10 @@ class Study(Model):
         check_whole(self)
         return self
 
+    def finetune_for(self, pair: Pair) -> Finetune:
+        """How a pair's modules are fine-tuned."""
+        return Finetune(**{**(self.subtasks.finetune if self.subtasks else {}), **pair.finetune})
+
     def recipe_for(self, pair: Pair, method: str, **changed: float) -> Recipe:
         """The recipe of one training: the pair's fields win over the method's, and those over the study's."""
         fields = dict(self.recipe)
@@ -140,12 +146,12 @@ class Study(Model):
     def recipe_layers(self, pair: Pair, method: str) -> list[dict[str, Any]]:
         """The recipe fields in the order in which later ones win, after the study's own."""
         special = pair.methods.get(method, MethodEntry())
-        return [self.methods[method].recipe, pair.recipe, special.recipe]
+        return [self.methods.get(method, MethodEntry()).recipe, pair.recipe, special.recipe]
 
     def settings_for(self, pair: Pair, method: str) -> dict[str, float]:
         """The method's settings on a pair before any sweep."""
-        special = pair.methods.get(method, MethodEntry())
-        return {**METHODS[method].settings, **self.methods[method].settings, **special.settings}
+        own, special = self.methods.get(method, MethodEntry()), pair.methods.get(method, MethodEntry())
+        return {**METHODS[method].settings, **own.settings, **special.settings}
 
     def points(self, method: str) -> list[Point]:
         """The sweep points of a method that are known beforehand; one empty point without a sweep."""

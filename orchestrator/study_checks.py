@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from nemo.backbones import backbone_entry
 from nemo.methods import METHODS
-from nemo.recipe import Recipe
+from nemo.recipe import Finetune, Recipe
 from orchestrator.validation import Place, Problems, valid_fields
 
 if TYPE_CHECKING:
     from orchestrator.pair import Pair
     from orchestrator.study import Study
+
+
+Layers = list[tuple[Place, dict[str, Any]]]
+"""Recipe fields and where they stand in the study, those that win last."""
 
 
 def check_whole(study: Study) -> None:
@@ -60,37 +64,48 @@ def _check_recipes(study: Study, problems: Problems) -> None:
     for position, pair in enumerate(study.pairs):
         for method in study.methods:
             layers = _layers(study, position, pair, method)
-            fields: dict[str, Any] = {name: value for _, layer in layers for name, value in layer.items()}
-
-            def place(field: str, layers: list[tuple[Place, dict[str, Any]]] = layers) -> Place | None:
-                where = next((at for at, layer in reversed(layers) if field in layer), ("recipe",))
-                fresh = (*where, field) not in told
-                told.add((*where, field))
-                return (*where, field) if fresh else None
-
-            try:
-                recipe = Recipe(**fields)
-            except ValueError:
-                valid_fields(Recipe, fields, problems, place)
+            recipe = _check_recipe(study, layers, problems, told)
+            if recipe is None or recipe.validation > 0:
                 continue
-            workers = study.resources.training.workers
-            if recipe.batch_size < 2 * workers and (spot := place("batch_size")):
-                text = f"{recipe.batch_size} leaves less than 2 images for each of {workers} workers, raise it."
-                problems.add(*spot, text=text)
-            if recipe.validation > 0:
-                continue
-            if method in study.sweep and study.sweep[method].search and (spot := place("validation")):
+            if method in study.sweep and study.sweep[method].search and (spot := _place("validation", layers, told)):
                 problems.add(*spot, text=f"is 0, but the search for {method} selects on validation images: give 0.1.")
-            if _selects(study, method) and (spot := place("validation")):
+            if _selects(study, method) and (spot := _place("validation", layers, told)):
                 text = "is 0, but `subtasks: {from: best}` selects on validation images: give 0.1, or `from: every`."
                 problems.add(*spot, text=text)
+        if pair.taught_by is not None:
+            standard = study.methods.get("standard")
+            of_method = [] if standard is None else [(("methods", "standard", "recipe"), standard.recipe)]
+            own: tuple[Place, dict[str, Any]] = (("pairs", position, "teacher", "recipe"), pair.taught_by.recipe)
+            _check_recipe(study, [(("recipe",), study.recipe), *of_method, own], problems, told)
+
+
+def _check_recipe(study: Study, layers: Layers, problems: Problems, told: set[Place]) -> Recipe | None:
+    fields: dict[str, Any] = {name: value for _, layer in layers for name, value in layer.items()}
+    try:
+        recipe = Recipe(**fields)
+    except ValueError:
+        valid_fields(Recipe, fields, problems, lambda field: _place(field, layers, told))
+        return None
+    workers = study.resources.training.workers
+    if recipe.batch_size < 2 * workers and (spot := _place("batch_size", layers, told)):
+        text = f"{recipe.batch_size} leaves less than 2 images for each of {workers} workers, raise it."
+        problems.add(*spot, text=text)
+    return recipe
+
+
+def _place(field: str, layers: Layers, told: set[Place]) -> Place | None:
+    """Where a recipe's field was set; None if that was told already."""
+    where: Place = (*next((at for at, layer in reversed(layers) if field in layer), ("recipe",)), field)
+    fresh = where not in told
+    told.add(where)
+    return where if fresh else None
 
 
 def _selects(study: Study, method: str) -> bool:
     return study.subtasks is not None and study.subtasks.source == "best" and METHODS[method].modular
 
 
-def _layers(study: Study, position: int, pair: Pair, method: str) -> list[tuple[Place, dict[str, Any]]]:
+def _layers(study: Study, position: int, pair: Pair, method: str) -> Layers:
     places: list[Place] = [
         ("methods", method, "recipe"),
         ("pairs", position, "recipe"),
@@ -106,6 +121,16 @@ def _check_subtasks(study: Study, problems: Problems) -> None:
         modular = [name for name, method in METHODS.items() if method.modular]
         text = f"need a modular network to cut, add {' or '.join(modular)} to methods."
         problems.add("subtasks", text=text)
+    for position, pair in enumerate(study.pairs):
+        fields = {**study.subtasks.finetune, **pair.finetune}
+
+        def place(field: str, position: int = position, pair: Pair = pair) -> Place | None:
+            return ("pairs", position, "finetune", field) if field in pair.finetune else None
+
+        valid_fields(Finetune, fields, problems, place)
+    if study.subtasks.surgery == "paper" and study.subtasks.mask_values == "keep_generator":
+        text = "keep_generator needs the whole stream that generators read, choose drop or `surgery: exact`."
+        problems.add("subtasks", "mask_values", text=text)
     for position, threshold in enumerate(study.subtasks.thresholds or []):
         if threshold not in study.thresholds:
             text = f"{threshold} is none of the study's thresholds, add it there."

@@ -18,6 +18,7 @@ from orchestrator.adaptive import Adaptive
 from orchestrator.context import Context, Event, OnEvent, Slots, concurrent_trainings
 from orchestrator.fanout import Shared
 from orchestrator.head import Cluster
+from orchestrator.ledger import Ledger
 from orchestrator.plan import Search
 from orchestrator.step import Step
 from orchestrator.training import MAX_FAILURES, train
@@ -61,12 +62,12 @@ def run_trainings(
         for trial in ledger.suggestions(adaptive.search.key)
     }
     known = [step for step in steps if step.key not in suggested]
-    total = len(known) + sum(adaptive.remaining for adaptive in adaptives.values())
+    queue = Queue(known, adaptives, ledger)
+    total = len(known) + sum(adaptive.remaining for adaptive in adaptives.values()) - queue.drop_lost()
     if total == 0:
         return
     examples = [*known, *(search.family.train({}) for search in searches)]
     datasets = shared.datasets(examples)
-    queue = Queue(known, adaptives)
     watcher = Watcher(context, adaptives, queue, slots, min(concurrent, total), total, on_event)
     folder = context.folder / "ray" / "tune"
     shutil.rmtree(folder, ignore_errors=True)
@@ -125,24 +126,31 @@ class _Live:
 
 
 class Queue(_Live, Searcher):
-    """What Tune asks for the next trial; two trials of the same key never run at the same time."""
+    """What Tune asks for the next trial: one whose teacher, if it has one, is trained.
 
-    def __init__(self, steps: Sequence[Step], adaptives: Mapping[str, Adaptive]) -> None:
+    Two trials of the same key never run at the same time.
+    """
+
+    def __init__(self, steps: Sequence[Step], adaptives: Mapping[str, Adaptive], ledger: Ledger) -> None:
         super().__init__()
         self._steps = list(steps)
         self._adaptives = list(adaptives.values())
+        self._ledger = ledger
         self.active: set[str] = set()
 
     def set_search_properties(self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any) -> bool:
         return True
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
-        if self._steps:
-            step = self._steps.pop(0)
+        step = next((step for step in self._steps if self._ready(step)), None)
+        if step is not None:
+            self._steps.remove(step)
             self.active.add(step.key)
             return {"steps": [step], "every_epoch": False, "search": None, "number": None}
         for adaptive in list(self._adaptives):
             self._adaptives.append(self._adaptives.pop(0))  # the searches take turns
+            if not self._ready(adaptive.search.family.train({})):
+                continue
             suggestion = adaptive.next()
             if suggestion is None:
                 self._adaptives.remove(adaptive)
@@ -155,7 +163,21 @@ class Queue(_Live, Searcher):
             search = adaptive.search
             every = search.sweep.early_stopping is not None
             return {"steps": steps, "every_epoch": every, "search": search.key, "number": number}
-        return None if self._adaptives else Searcher.FINISHED  # type: ignore[return-value]
+        return None if self._steps or self._adaptives else Searcher.FINISHED  # type: ignore[return-value]
+
+    def drop_lost(self) -> int:
+        """Forgets the trials whose teacher failed, and says how many these are."""
+        steps = [step for step in self._steps if self._lost(step)]
+        adaptives = [adaptive for adaptive in self._adaptives if self._lost(adaptive.search.family.train({}))]
+        self._steps = [step for step in self._steps if step not in steps]
+        self._adaptives = [adaptive for adaptive in self._adaptives if adaptive not in adaptives]
+        return len(steps) + sum(adaptive.remaining for adaptive in adaptives)
+
+    def _ready(self, step: Step) -> bool:
+        return all(self._ledger.get(parent) is not None for parent in step.parents.values())
+
+    def _lost(self, step: Step) -> bool:
+        return any(self._ledger.failure(parent) is not None for parent in step.parents.values())
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """The `Watcher` does it: it knows the trial."""
@@ -268,7 +290,7 @@ class Watcher(_Live, tune.Callback):
         key = trial.config["steps"][0].key
         self._queue.active.discard(key)
         self._running.discard(key)
-        self._left -= 1
+        self._left -= 1 + self._queue.drop_lost()
         self._share()
         if trial.config["search"] is not None:
             self._adaptives[trial.config["search"]].tell(trial.config["number"])

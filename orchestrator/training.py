@@ -144,9 +144,8 @@ def _run_worker(arguments: dict[str, Any]) -> str:
     session = _Alone(context.checkpoints(step)) if wanted.workers == 1 else _Group()
     started = time.monotonic()
     try:
-        trainer = steps.make_trainer(
-            step.params, steps.as_dataset(ray.get(arguments["dataset"])), session.device, session.workers
-        )
+        dataset = steps.as_dataset(ray.get(arguments["dataset"]))
+        trainer = steps.make_trainer(step, dataset, context.ledger, session.device, session.workers)
         run_epochs(trainer, session, every_epoch=arguments["every_epoch"])
     except (TrainingDiverged, UserError) as error:
         return reason_of(error)

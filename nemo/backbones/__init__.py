@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from nemo.backbones.vit_config import PREFIX, check_config, is_transformer
+from nemo.backbones.vit_config import PREFIX, check_config, is_transformer, read_config
 from nemo.errors import UserError
 
 if TYPE_CHECKING:
@@ -21,11 +21,14 @@ class Entry:
         file: The file here whose function of the backbone's name builds it.
         smallest_image: Smallest height and width of the input in pixels.
         relu: Whether its sites end in a ReLU, so that activations tell what is relevant.
+        teacher: The backbone that it is distilled from where a study does not say (method.md 3.4); None learns from the
+            labels alone.
     """
 
     file: str
     smallest_image: int = 4
     relu: bool = True
+    teacher: str | None = None
 
 
 BACKBONES: dict[str, Entry] = {
@@ -36,14 +39,20 @@ BACKBONES: dict[str, Entry] = {
     "simcnn": Entry("simcnn", smallest_image=32),
     "rescnn": Entry("rescnn", smallest_image=32),
     "vit_s": Entry("vit", relu=False),
-    "deit_s": Entry("vit", relu=False),
+    "deit_s": Entry("vit", relu=False, teacher="resnet18"),
 }
 BACKBONE_NAMES: tuple[str, ...] = tuple(BACKBONES)
 
 
 def backbone_entry(name: str) -> Entry:
-    """What is known of a backbone of this name; any `vit:CONFIG` is like the Transformers of the table."""
-    return BACKBONES["vit_s" if name.startswith(PREFIX) else name]
+    """What is known of a backbone of this name; any `vit:CONFIG` is like the Transformer of the table of its kind.
+
+    Raises:
+        UserError: The configuration can't be used.
+    """
+    if name.startswith(PREFIX):
+        name = "deit_s" if read_config(name)["model_type"] == "deit" else "vit_s"
+    return BACKBONES[name]
 
 
 def check_backbone(name: str, width: float = 1.0, image_size: int = 32) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from nemo.errors import UserError
 
 PREFIX = "vit:"
+ROLES = ("query", "key", "value", "output", "fc1", "fc2")
+"""What a linear layer does in its block, in the order of the masks."""
+
 CLASSES = {
     "vit": "ViTForImageClassification",
     "deit": "DeiTForImageClassificationWithTeacher",
@@ -36,21 +40,39 @@ def is_transformer(name: str) -> bool:
     return name in _PUBLISHED or name.startswith(PREFIX)
 
 
+def with_config(fields: Mapping[str, Any]) -> str:
+    """The name of the backbone of a configuration that is at hand: `read_config` reads it back."""
+    return PREFIX + json.dumps(fields)
+
+
+def short_name(name: str) -> str:
+    """A backbone's name for people: of `vit:models/tiny/config.json` it is `vit:tiny`."""
+    if not name.startswith(PREFIX):
+        return name
+    path = Path(name.removeprefix(PREFIX))
+    return PREFIX + (path.parent.name if path.name == "config.json" else path.stem)
+
+
 def read_config(name: str) -> dict[str, Any]:
     """The fields of a backbone's configuration.
 
     Args:
-        name: `vit_s`, `deit_s`, or `vit:` and the path of a JSON file or of a folder with a `config.json`.
+        name: `vit_s`, `deit_s`; `vit:` and the path of a JSON file or of a folder with a `config.json`; or `vit:` and
+            the JSON object itself.
 
     Raises:
         UserError: The file cannot be read, or is no configuration of a network that we know the parts of.
     """
     if name in _PUBLISHED:
         return dict(_PUBLISHED[name])
-    path = Path(name.removeprefix(PREFIX)).expanduser()
-    path = path / "config.json" if path.is_dir() else path
+    given = name.removeprefix(PREFIX)
+    path, text = Path("the configuration"), given
     try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
+        if not given.startswith("{"):
+            path = Path(given).expanduser()
+            path = path / "config.json" if path.is_dir() else path
+            text = path.read_text(encoding="utf-8")
+        fields = json.loads(text)
     except (OSError, ValueError) as error:
         raise UserError(f"backbone: {path} cannot be read as JSON ({error}), give a model's config.json.") from error
     if not isinstance(fields, dict):

@@ -12,8 +12,9 @@ from torch import nn
 import nemo
 from nemo.backbones import check_backbone
 from nemo.backbones.vit import transformers_model, wrap
+from nemo.backbones.vit_config import ROLES
 from nemo.modular import unmasked_kernels
-from nemo.transformer import ROLES, NeuronMaskGenerator, TokenUnit
+from nemo.transformer import NeuronMaskGenerator, TokenUnit
 from tests.nemo.transformers import IMAGE, NAMES
 
 # parameters, those of linear layers, MFLOPs, heads; both: L, K, generators (method.md 1.1, 1.2 and 6.4)

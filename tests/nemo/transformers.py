@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 import nemo
+from nemo.backbones.vit_config import ROLES
 from nemo.masking import ModularNetwork
-from nemo.transformer import ROLES, TokenUnit
+from nemo.transformer import TokenUnit
 
 NAMES = ("vit_s", "deit_s")
 IMAGE = 16  # 16 patches

@@ -22,7 +22,7 @@ PAIR = {"backbone": "rescnn", "dataset": "digits", "width": 0.0625}
 def compute(step: Step, ledger: Ledger) -> dict[str, object]:
     dataset = work.as_dataset(work.dataset_arrays(step.where))
     if step.kind == "train":
-        trainer = work.make_trainer(step.params, dataset, CPU, Workers())
+        trainer = work.make_trainer(step, dataset, ledger, CPU, Workers())
         while not trainer.done:
             trainer.run_epoch()
         return work.finish_training(step, trainer, ledger)

@@ -23,6 +23,9 @@ COUNTS = {
     "mwt-table8.yaml": ((8, 4, 4, 324), 0),
     "mwt-rq4.yaml": ((8, 7, 63, 630), 0),
     "nemo-cnns.yaml": ((24, 16, 16, 1296), 0),
+    "nemo-transformers.yaml": ((14, 8, 8, 72), 0),
+    "moda.yaml": ((8, 4, 4, 160), 0),
+    "digits-transformers.yaml": ((5, 2, 2, 12), 0),
 }
 
 

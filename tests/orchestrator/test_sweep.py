@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import tempfile
 import time
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from orchestrator.head import Cluster, ray_head
 from orchestrator.ledger import Ledger
 from orchestrator.plan import Search
 from orchestrator.study import Resources
+from tests import tiny
 from tests.orchestrator.driving import Drive
 
 MACHINE = Cluster("none:1", ((2.0, 0.0),))
@@ -159,6 +161,23 @@ def test_a_diverged_training_fails_alone_and_once(cluster: Cluster, tmp_path: Pa
     assert "epoch" in failed.reason
     assert drive.ledger.failure(bad.key)["reason"] == failed.reason  # type: ignore[index]
     assert len(drive.told("started", bad)) == 1  # never tried again
+    assert_nothing_is_held(cluster)
+
+
+@pytest.mark.ray
+def test_without_their_teacher_students_are_left_out_and_the_others_go_on(cluster: Cluster, tmp_path: Path) -> None:
+    (tmp_path / "deit.json").write_text(json.dumps({"model_type": "deit", "hidden_size": 24, "num_hidden_layers": 2}))
+    images = tiny.STUDY["pairs"][0]
+    student = {**images, "backbone": f"vit:{tmp_path / 'deit.json'}", "teacher": {"recipe": {"lr": 1e12}}}
+    drive = Drive(
+        tmp_path, cluster, {**searching(trials=2), "pairs": [student, images], "methods": ["standard", "mwt"]}
+    )
+    teacher, distilled, other = drive.steps("train")
+    drive.train()
+    assert [event.step for event in drive.told("failed")] == [teacher]
+    assert other in [event.step for event in drive.told("finished")]
+    assert len(drive.told("finished")) == 3  # the other pair's standard network and two trials
+    assert distilled not in [event.step for event in drive.events]
     assert_nothing_is_held(cluster)
 
 
