@@ -90,17 +90,26 @@ def status(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="The study; all of them without it.")] = None,
     storage: Storage = None,
 ) -> None:
-    """Show how far studies are, from their ledgers alone; also while they run, also from another terminal."""
+    """Show whether studies run and how far they are, from their folders alone; also from another terminal."""
+    from datetime import UTC, datetime
+
     from rich.console import Console
 
+    from orchestrator.lease import read_owner
     from orchestrator.overview import print_overview, study_overview
+    from orchestrator.status import study_status
 
+    console = Console(highlight=False)
     root = storage_root(storage)
     names = known_studies(root) if name is None else [name]
     if not names:
         typer.echo(f"no study has been run under {str(root)!r} yet")
-    for each in names:
-        print_overview(study_overview(find_study(root, each)), Console(highlight=False))
+    for folder in [find_study(root, each) for each in names]:
+        owner = read_owner(folder)
+        shown = study_overview(folder)
+        status = study_status(shown, owner, datetime.now(UTC))
+        print_overview(shown, console)
+        console.print(f"{shown.study}: {status.state}: {status.text}.", markup=False, soft_wrap=True)
 
 
 @app.command()

@@ -85,11 +85,13 @@ def count(name: str, planned: Plan, ledger: Ledger) -> Overview:
     for step in planned.steps:  # parents come first
         if step.key not in finished | failed.keys() and not (lost | failed.keys()).isdisjoint(step.parents.values()):
             lost.add(step.key)
+    seconds: dict[str, list[float]] = {}
+    for _, document in ledger.results():
+        seconds.setdefault(document["kind"], []).append(document["seconds"])
     counts = []
     for kind, known in planned.counts().items():
         keys = {step.key for step in planned.steps if step.kind == kind}
-        seconds = [document["seconds"] for _, document in ledger.results() if document["kind"] == kind]
-        mean = fmean(seconds) if seconds else None
+        mean = fmean(seconds[kind]) if kind in seconds else None
         there = {"finished": len(keys & finished), "failed": len(keys & failed.keys()), "lost": len(keys & lost)}
         counts.append(Count(kind, known, planned.up_to[kind], **there, seconds=mean))
     return Overview(name, counts, [failed[step.key] for step in planned.steps if step.key in failed])

@@ -15,7 +15,7 @@ def storage_root(given: str | Path | None = None) -> Path:
 
 def known_studies(storage: Path) -> list[str]:
     """Names of the studies that have been started under this storage."""
-    return sorted(path.parent.name for path in storage.glob("*/ledger") if path.is_dir())
+    return sorted({path.parent.name for name in ("study.yaml", "ledger") for path in storage.glob(f"*/{name}")})
 
 
 def find_study(storage: Path, name: str) -> Path:

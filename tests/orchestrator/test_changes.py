@@ -152,7 +152,6 @@ def test_a_predecessor_that_cannot_be_read_is_told(storage: Path, caplog: pytest
     assert "study.yaml" in said and "no valid YAML" in said
 
 
-@pytest.mark.heavy
 def test_a_run_is_refused_before_it_records_anything_and_may_be_forced(storage: Path) -> None:
     ledger = finished(storage)
     submitted = ledger.folder / "study.yaml"
