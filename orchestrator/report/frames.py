@@ -15,7 +15,7 @@ from orchestrator.step import Kind
 Row = dict[str, Any]
 Record = Mapping[str, Any]
 
-TRAINING: dict[str, Any] = {
+IDENTITY: dict[str, Any] = {
     "key": pl.String,
     "method": pl.String,
     "backbone": pl.String,
@@ -24,16 +24,27 @@ TRAINING: dict[str, Any] = {
     "settings": pl.String,
     "seed": pl.Int64,
     "accuracy": pl.Float64,
-    "validation_accuracy": pl.Float64,
-    "parameters": pl.Int64,
-    "flops": pl.Float64,
 }
 """`settings` are the method's and the swept learning rates, as text such as `alpha=1 temperature=0.2`."""
 
+TRAINING: dict[str, Any] = {
+    **IDENTITY,
+    "validation_accuracy": pl.Float64,
+    "parameters": pl.Int64,
+    "flops": pl.Float64,
+    "epochs": pl.Int64,
+    "seconds": pl.Float64,
+    "parent_seconds": pl.Float64,
+    "modularizing_seconds": pl.Float64,
+    "device": pl.String,
+    "workers": pl.Int64,
+}
+"""`parent_seconds` are those of the trainings that this one starts or learns from, 0 without any;
+`modularizing_seconds` those of its relevance pass and of its measures at all thresholds."""
+
 MODULARIZATION: dict[str, Any] = {
-    **{name: TRAINING[name] for name in ("key", "method", "backbone", "dataset", "width", "settings", "seed")},
+    **IDENTITY,
     "training": pl.String,
-    "accuracy": pl.Float64,
     "validation_accuracy": pl.Float64,
     "threshold": pl.Float64,
     "krr": pl.Float64,
@@ -43,21 +54,24 @@ MODULARIZATION: dict[str, Any] = {
 """`accuracy` is the whole modular network's, on the test images; `training` is its key."""
 
 SUBTASK: dict[str, Any] = {
-    **{name: TRAINING[name] for name in ("key", "method", "backbone", "dataset", "width", "settings", "seed")},
+    **IDENTITY,
     "training": pl.String,
     "threshold": pl.Float64,
     "classes": pl.List(pl.Int64),
-    "accuracy": pl.Float64,
     "accuracy_before_finetuning": pl.Float64,
+    "modular_accuracy": pl.Float64,
     "standard_accuracy": pl.Float64,
     "krr": pl.Float64,
+    "weight_retention": pl.Float64,
     "flops": pl.Float64,
     "flops_reduction": pl.Float64,
+    "seconds": pl.Float64,
 }
-"""`accuracy` is the module's after fine-tuning, on the test images of its classes, as all three accuracies are."""
+"""`accuracy` is the module's after fine-tuning, on the test images of its classes, as all accuracies are:
+`modular_accuracy` and `standard_accuracy` are the whole networks'."""
 
 
-_BELOW: tuple[tuple[Kind, dict[str, Any]], ...] = (("measure", MODULARIZATION), ("reuse", SUBTASK))
+_BELOW: tuple[Kind, ...] = ("modularize", "measure", "reuse")
 
 
 @dataclass(frozen=True)
@@ -80,14 +94,21 @@ def read_frames(ledger: Ledger, study: str, wanted: set[str] | None = None) -> F
     """
     records = {key: record for key, record in ledger.results("train") if wanted is None or key in wanted}
     changed = _changed_recipe_fields(list(records.values()))
-    trainings = {key: _training(record, changed) for key, record in records.items()}
-    modularizations, subtasks = (
-        [
-            _below(record, trainings[record["parents"]["train"]], schema)
+    below = {
+        kind: [
+            record
             for key, record in ledger.results(kind)
-            if record["parents"]["train"] in trainings and (wanted is None or key in wanted)
+            if record["parents"]["train"] in records and (wanted is None or key in wanted)
         ]
-        for kind, schema in _BELOW
+        for kind in _BELOW
+    }
+    trainings = {key: _training(record, records, changed) for key, record in records.items()}
+    for record in (*below["modularize"], *below["measure"]):
+        training = trainings[record["parents"]["train"]]
+        training["modularizing_seconds"] = (training["modularizing_seconds"] or 0.0) + record["seconds"]
+    modularizations, subtasks = (
+        [_below(record, trainings[record["parents"]["train"]], schema) for record in found]
+        for found, schema in ((below["measure"], MODULARIZATION), (below["reuse"], SUBTASK))
     )
     order = ["backbone", "dataset", "width", "method", "settings", "seed"]
     return Frames(
@@ -121,25 +142,36 @@ def _changed_recipe_fields(records: list[Record]) -> dict[tuple[Any, ...], list[
     return changed
 
 
-def _training(record: Record, changed: Mapping[tuple[Any, ...], list[str]]) -> Row:
+def _training(record: Record, records: Mapping[str, Record], changed: Mapping[tuple[Any, ...], list[str]]) -> Row:
     params, result = record["params"], record["result"]
     settings = {**params["settings"], **{name: params["recipe"].get(name) for name in changed[_group(params)]}}
     return {
         **{name: params.get(name) for name in ("method", "backbone", "width", "seed")},
-        **{name: result.get(name) for name in ("accuracy", "validation_accuracy", "parameters", "flops")},
+        **{name: result.get(name) for name in ("accuracy", "validation_accuracy", "parameters", "flops", "epochs")},
+        **{name: record.get(name) for name in ("seconds", "device", "workers")},
+        "parent_seconds": _parent_seconds(record, records),
+        "modularizing_seconds": None,
         "key": record["key"],
         "dataset": dataset_name(params),
         "settings": " ".join(f"{name}={_brief(value)}" for name, value in settings.items()),
     }
 
 
+def _parent_seconds(record: Record, records: Mapping[str, Record]) -> float | None:
+    """What the trainings took that one starts or learns from; None if one of them is not known."""
+    parents = record["parents"].values()
+    return sum(records[key]["seconds"] for key in parents) if all(key in records for key in parents) else None
+
+
 def _below(record: Record, training: Row, schema: Mapping[str, Any]) -> Row:
     """A row of a step below a training: what it measured, and the rest as its training has it."""
     result = record["result"]
+    shared = {name: training[name] for name in (*IDENTITY, "validation_accuracy")}
     measured = {name: result[name] for name in schema if name in result and name not in ("method", "seed")}
     if record["kind"] == "measure":
         measured["accuracy"] = training["accuracy"]
-    return {**training, **measured, "key": record["key"], "training": training["key"]}
+    own = {"key": record["key"], "training": training["key"], "seconds": record["seconds"]}
+    return {**shared, **measured, **own}
 
 
 def _brief(value: Any) -> str:

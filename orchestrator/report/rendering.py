@@ -14,23 +14,18 @@ from rich.table import Table as RichTable
 from orchestrator.report.frames import Frames
 from orchestrator.report.tables import Table
 
-SHARED = ("key", "method", "backbone", "dataset", "width", "settings", "seed", "accuracy")
-TRAINING = (*SHARED, "validation_accuracy")
-MODULARIZATION = (*SHARED, "training", "validation_accuracy", "threshold", "krr", "cohesion", "coupling")
-SUBTASK = (*SHARED, "training", "threshold", "classes", "accuracy_before_finetuning", "standard_accuracy", "krr")
-SUBTASK_COST = ("flops", "flops_reduction")
-
 
 def as_json(frames: Frames) -> str:
     """One JSON object: `study`, and a list of rows each for `trainings`, `modularizations` and `subtasks`.
 
-    Rates are fractions; what is not known is null. A row names its training by key (`training`).
+    Rates are fractions; what is not known is null. A row names its training by key (`training`). The fields are
+    those of `orchestrator.report.frames`.
     """
     document: dict[str, Any] = {
         "study": frames.study,
-        "trainings": frames.trainings.select(TRAINING).to_dicts(),
-        "modularizations": frames.modularizations.select(MODULARIZATION).to_dicts(),
-        "subtasks": frames.subtasks.select(*SUBTASK, *SUBTASK_COST).to_dicts(),
+        "trainings": frames.trainings.to_dicts(),
+        "modularizations": frames.modularizations.to_dicts(),
+        "subtasks": frames.subtasks.to_dicts(),
     }
     return json.dumps(document, indent=1, allow_nan=False)
 

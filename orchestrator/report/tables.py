@@ -1,4 +1,4 @@
-"""The tables of a report: accuracy, modules at each threshold, and sub-tasks by number of classes."""
+"""The tables of a report: accuracy, modules at each threshold, time, and sub-tasks by number of classes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ def report_tables(frames: Frames) -> list[Table]:
     """Every table that the study has results for, each for one pair of backbone and data set."""
     tables = [accuracy_table(part) for part in _parts(frames.trainings, PAIR)]
     tables += [threshold_table(part) for part in _parts(frames.modularizations, PAIR)]
-    tables += [subtask_table(part) for part in _parts(frames.subtasks, [*PAIR, "threshold"])]
+    tables += [time_table(part) for part in _parts(frames.trainings, PAIR)]
+    tables += [subtask_table(*part) for pair in _parts(frames.subtasks, PAIR) for part in _at_thresholds(pair)]
     return tables
 
 
@@ -65,7 +66,7 @@ def threshold_table(modularizations: pl.DataFrame) -> Table:
     rows = [
         (
             _method(row),
-            f"{row['threshold']:g}",
+            "" if row["threshold"] is None else f"{row['threshold']:g}",
             _percent(row, "accuracy"),
             _percent(row, "krr"),
             _fraction(row, "cohesion"),
@@ -81,29 +82,86 @@ def threshold_table(modularizations: pl.DataFrame) -> Table:
     )
 
 
-def subtask_table(subtasks: pl.DataFrame) -> Table:
-    """One pair's sub-tasks at one threshold by number of classes: accuracy around fine-tuning, KRR and FLOPs."""
-    accuracies = ["standard_accuracy", "accuracy_before_finetuning", "accuracy"]
+def time_table(trainings: pl.DataFrame) -> Table:
+    """What each method of one pair takes, training and modularizing (MwT paper, Table 4)."""
+    timed = trainings.with_columns(
+        (pl.col("seconds") / pl.col("epochs")).alias("epoch_seconds"),
+        (pl.col("seconds") + pl.col("parent_seconds") + pl.col("modularizing_seconds").fill_null(0)).alias("total"),
+    )
+    measured = ["epochs", "epoch_seconds", "seconds", "modularizing_seconds", "total"]
+    rows = [
+        (
+            _method(row),
+            str(row["seeds"]),
+            _number(row["epochs"], "g"),
+            _number(row["epoch_seconds"], ".2f"),
+            _number(row["seconds"], ".1f"),
+            _number(row["modularizing_seconds"], ".1f"),
+            _number(row["total"], ".2f", 1 / 60),
+        )
+        for row in _means(timed, METHOD, measured)
+    ]
+    dependent = trainings.filter(pl.col("parent_seconds") > 0)["method"].unique().sort()
+    note = (
+        f"Means over the seeds on {_machines(trainings)}, which other steps may have shared. "
+        "Modularizing: relevance pass and all measures."
+    )
+    if len(dependent):
+        note += f" Total of {', '.join(dependent)}: with the training that it starts or learns from."
+    columns = ("Method", "Seeds", "Epochs", "Seconds per epoch", "Training s", "Modularizing s", "Total min")
+    return Table(f"Time: {_pair(trainings)}", columns, rows, note)
+
+
+def subtask_table(threshold: float | None, subtasks: pl.DataFrame) -> Table:
+    """One pair's sub-tasks at one threshold by number of classes: accuracy around fine-tuning, KRR and FLOPs.
+
+    Rows without a threshold may be among them: a method may have modules and know no threshold.
+    """
+    rates = {
+        "standard_accuracy": "Standard %",
+        "modular_accuracy": "Modular %",
+        "accuracy_before_finetuning": "Before tuning %",
+        "accuracy": "After tuning %",
+        "krr": "KRR %",
+    }
+    if subtasks["weight_retention"].count():
+        rates["weight_retention"] = "Weights %"
     sized = subtasks.with_columns(pl.col("classes").list.len().alias("size"))
     rows = [
         (
             _method(row),
             str(row["size"]),
             str(row["seeds"]),
-            *(_percent(row, name) for name in (*accuracies, "krr")),
+            *(_percent(row, name) for name in rates),
             _millions(row["flops"]),
             _percent(row, "flops_reduction"),
         )
-        for row in _means(sized, [*METHOD, "size"], [*accuracies, "krr", "flops", "flops_reduction"])
+        for row in _means(sized, [*METHOD, "size"], [*rates, "flops", "flops_reduction"])
     ]
-    columns = ("Method", "Classes", "Tasks", "Standard %", "Before tuning %", "After tuning %", "KRR %", "FLOPs M")
-    return Table(
-        f"Sub-tasks at threshold {subtasks['threshold'][0]:g}: {_pair(subtasks)}",
-        (*columns, "FLOPs reduction %"),
-        rows,
-        "Test accuracy on the sub-task's classes: of the standard network, and of the module before and after "
-        "fine-tuning; mean ± standard deviation over the sub-tasks.",
+    unthresholded = subtasks.filter(pl.col("threshold").is_null())["method"].unique().sort()
+    note = (
+        "Test accuracy on the sub-task's classes: of the standard and the modular network, and of the module before "
+        "and after fine-tuning; mean ± standard deviation over the sub-tasks."
     )
+    if "weight_retention" in rates:
+        note += " Weights: the linear layers' parameters that are left of the standard network's."
+    at = "" if threshold is None else f" at threshold {threshold:g}"
+    if len(unthresholded):
+        note += f" The modules of {', '.join(unthresholded)} know no threshold."
+    return Table(
+        f"Sub-tasks{at}: {_pair(subtasks)}",
+        ("Method", "Classes", "Tasks", *rates.values(), "FLOPs M", "FLOPs reduction %"),
+        rows,
+        note,
+    )
+
+
+def _at_thresholds(subtasks: pl.DataFrame) -> list[tuple[float | None, pl.DataFrame]]:
+    """Each threshold of one pair with its rows, those without a threshold among them every time."""
+    without = pl.col("threshold").is_null()
+    thresholds = subtasks["threshold"].drop_nulls().unique().sort()
+    parts = [(each, subtasks.filter(without | (pl.col("threshold") == each))) for each in thresholds]
+    return parts or [(None, subtasks)]
 
 
 def _parts(frame: pl.DataFrame, by: list[str]) -> list[pl.DataFrame]:
@@ -145,5 +203,18 @@ def _difference(value: Any, reference: Any) -> str:
     return "" if value is None or reference is None else f"{100 * (value - reference):+.2f}"
 
 
+def _machines(trainings: pl.DataFrame) -> str:
+    """`cpu (1 worker)`, and every other device and number of workers that the trainings ran on."""
+    named = []
+    for device, workers in trainings.select("device", "workers").unique().sort("device", "workers").iter_rows():
+        count = "" if workers is None else f" ({workers} worker{'s' * (workers != 1)})"
+        named.append(f"{device or 'an unknown device'}{count}")
+    return ", ".join(named)
+
+
 def _millions(value: float | None) -> str:
-    return "" if value is None else f"{value / 1e6:.3f}"
+    return _number(value, ".3f", 1e-6)
+
+
+def _number(value: float | None, form: str, scale: float = 1.0) -> str:
+    return "" if value is None else f"{scale * value:{form}}"

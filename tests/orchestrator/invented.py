@@ -49,7 +49,8 @@ def finish(ledger: Ledger, step: Step) -> dict[str, Any]:
         path = ledger.artifact(step.key, name)
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file({"weight": np.zeros(8, np.float32)}, path)
-    return ledger.put(step, result, seconds=2.0, environment={"git": {"commit": "abc"}}, device="cpu", workers=1)
+    seconds = SECONDS[step.kind]
+    return ledger.put(step, result, seconds=seconds, environment={"git": {"commit": "abc"}}, device="cpu", workers=1)
 
 
 def epochs(step: Step, draw: random.Random) -> list[dict[str, float]]:
@@ -88,9 +89,11 @@ def _measure(step: Step, draw: random.Random) -> tuple[str, dict[str, Any]]:
 
 
 def _reuse(step: Step, draw: random.Random) -> tuple[str, dict[str, Any]]:
-    accuracy = {"accuracy": 0.99, "accuracy_before_finetuning": 0.9 + 0.05 * draw.random(), "standard_accuracy": 0.985}
-    cost = {"krr": 0.5, "flops": 625_000, "flops_reduction": 0.375, "parameters": 20_000}
+    accuracy = {"accuracy": 0.99, "accuracy_before_finetuning": 0.9 + 0.05 * draw.random()}
+    accuracy |= {"standard_accuracy": 0.985, "modular_accuracy": 0.97}
+    cost = {"krr": 0.5, "weight_retention": None, "flops": 625_000, "flops_reduction": 0.375, "parameters": 20_000}
     return "", {"threshold": step.params["threshold"], "classes": step.params["classes"], **accuracy, **cost}
 
 
+SECONDS = {"train": 6.0, "modularize": 1.5, "measure": 0.5, "reuse": 2.0}
 RESULTS = {"train": _train, "modularize": _modularize, "measure": _measure, "reuse": _reuse}

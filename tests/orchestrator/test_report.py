@@ -12,10 +12,12 @@ from orchestrator.report.frames import read_frames
 from orchestrator.report.rendering import as_json, as_markdown, print_report
 from orchestrator.report.study_report import read_report
 from orchestrator.report.tables import report_tables
+from orchestrator.step import make_step
 from orchestrator.study import Study
 from tests.orchestrator.invented import STUDY, finish, invented_study, plan_of
 
 SHARED = {"key", "method", "backbone", "dataset", "seed", "accuracy"}
+RAN = ("seconds", "device", "workers")
 THREE_SEEDS = STUDY + "seeds: [0, 1, 2]\n"
 
 
@@ -29,8 +31,8 @@ def test_json_has_every_row_with_the_promised_fields(storage: Path) -> None:
     assert all(set(row) >= SHARED for row in report["trainings"])
     measured = {"threshold", "krr", "cohesion", "coupling"}
     assert all(set(row) >= SHARED | measured for row in report["modularizations"])
-    accuracies = {"accuracy_before_finetuning", "standard_accuracy"}
-    cut = {"threshold", "classes", "krr", "flops", "flops_reduction"}
+    accuracies = {"accuracy_before_finetuning", "modular_accuracy", "standard_accuracy"}
+    cut = {"threshold", "classes", "krr", "weight_retention", "flops", "flops_reduction", "seconds"}
     assert all(set(row) >= SHARED | accuracies | cut for row in report["subtasks"])
 
 
@@ -43,10 +45,17 @@ def test_rows_say_what_the_ledger_says(storage: Path) -> None:
             name: result[name] for name in ("threshold", "krr", "cohesion", "coupling")
         }
         assert row["accuracy"] == ledger.get(row["training"])["result"]["accuracy"]
+    for row in report["trainings"]:
+        document = ledger.get(row["key"])
+        assert {name: row[name] for name in RAN} == {name: document[name] for name in RAN}
+        assert row["epochs"] == len(document["result"]["history"])
+        assert row["modularizing_seconds"] == (None if row["method"] == "standard" else 1.5 + 2 * 0.5)
     for row in report["subtasks"]:
         document = ledger.get(row["key"])
         assert row["training"] == document["parents"]["train"]
-        for name in ("classes", "accuracy", "accuracy_before_finetuning", "standard_accuracy", "flops"):
+        assert row["seconds"] == document["seconds"]
+        accuracies = ("accuracy", "accuracy_before_finetuning", "modular_accuracy", "standard_accuracy")
+        for name in ("classes", "flops", "weight_retention", *accuracies):
             assert row[name] == document["result"][name]
 
 
@@ -56,16 +65,32 @@ def test_what_is_not_known_is_null(storage: Path) -> None:
     assert training.params["method"] == "standard"
     other = json.loads(as_json(read_frames(ledger, study.name)))
     assert (other["modularizations"], other["subtasks"]) == ([], [])
-    assert "null" not in as_json(read_frames(ledger, study.name))
+    (row,) = other["trainings"]
+    assert [name for name, value in row.items() if value is None] == ["modularizing_seconds"]
     document = ledger.get(training.key)
     document["result"]["validation_accuracy"] = None
-    assert json.loads(as_json(read_frames(ledger, study.name)))["trainings"][0]["validation_accuracy"] is None
+    del document["device"], document["workers"]  # as an older version may have written it
+    (row,) = json.loads(as_json(read_frames(ledger, study.name)))["trainings"]
+    assert [row["validation_accuracy"], row["device"], row["workers"]] == [None] * 3
+    (time,) = (table for table in report_tables(read_frames(ledger, study.name)) if table.title.startswith("Time"))
+    assert time.note.startswith("Means over the seeds on an unknown device, ")
+
+
+def test_figures_that_an_older_result_lacks_are_null(storage: Path) -> None:
+    study, ledger = invented_study(storage)
+    keys = [step.key for step in plan_of(study, ledger).steps if step.kind == "reuse"]
+    for key in keys:
+        del ledger.get(key)["result"]["modular_accuracy"], ledger.get(key)["result"]["weight_retention"]
+    frames = read_frames(ledger, study.name)
+    assert set(frames.subtasks["modular_accuracy"]) == set(frames.subtasks["weight_retention"]) == {None}
+    table = report_tables(frames)[-1]
+    assert {row[table.columns.index("Modular %")] for row in table.rows} == {""}
 
 
 def test_tables_average_over_seeds_and_keep_settings_apart(storage: Path) -> None:
     study, ledger = invented_study(storage, THREE_SEEDS)
     frames = read_frames(ledger, study.name)
-    accuracy, thresholds, subtasks = report_tables(frames)
+    accuracy, thresholds, time, subtasks = report_tables(frames)
     settings = [row[0] for row in accuracy.rows]
     assert settings == [
         "mwt lambda_coh=0.5 lambda_coup=2",
@@ -77,7 +102,72 @@ def test_tables_average_over_seeds_and_keep_settings_apart(storage: Path) -> Non
     assert accuracy.rows[2][2] == f"{100 * math.fsum(values) / 3:.2f} ±{100 * stdev(values):.2f}"
     assert [row[1] for row in accuracy.rows] == ["3"] * 4
     assert [row[1] for row in thresholds.rows] == ["0.7", "0.9"] * 3
+    assert [row[1] for row in time.rows] == ["3"] * 4
     assert {row[1]: int(row[2]) for row in subtasks.rows if row[0].startswith("nemo")} == {"2": 6, "3": 6}
+
+
+def test_time_is_that_of_training_and_modularizing(storage: Path) -> None:
+    study, ledger = invented_study(storage)
+    table = report_tables(read_frames(ledger, study.name))[2]
+    assert table.title == "Time: simcnn x0.125 on digits"
+    # 6 s of 3 epochs; 1.5 s of a relevance pass and 0.5 s at each of two thresholds
+    rows = {row[0].split()[0]: row[1:] for row in table.rows}
+    assert rows["nemo"] == rows["mwt"] == ("1", "3", "2.00", "6.0", "2.5", "0.14")
+    assert rows["standard"] == ("1", "3", "2.00", "6.0", "", "0.10")
+    assert table.note.startswith("Means over the seeds on cpu (1 worker), which other steps may have shared.")
+    assert "starts or learns from" not in table.note
+
+
+def split_standard(study: Study, ledger: Ledger) -> None:
+    """Results as of a method that starts from the standard network and whose modules know no threshold."""
+    standard = next(step for step in plan_of(study, ledger).steps if step.params["method"] == "standard")
+    params = {**standard.params, "method": "cnnsplitter", "settings": {}}
+    train = make_step("train", params, {"standard": standard.key}, {}, "cnnsplitter")
+    trained = {"accuracy": 0.86, "validation_accuracy": 0.85, "epochs": 20, "flops": 1e6, "parameters": 50_000}
+    ledger.put(train, trained, seconds=48.0, device="cuda", workers=2)
+    parents = {"train": train.key}
+    measure = make_step("measure", {"threshold": None}, parents, {}, "measure")
+    ledger.put(measure, {"threshold": None, "krr": 0.6, "cohesion": 0.8, "coupling": 0.4}, seconds=6.0)
+    reuse = make_step("reuse", {"threshold": None, "classes": [0, 1]}, parents, {}, "reuse")
+    accuracy = {"accuracy": 0.92, "accuracy_before_finetuning": None, "modular_accuracy": 0.91}
+    ledger.put(reuse, {"threshold": None, "classes": [0, 1], "krr": 0.75, **accuracy}, seconds=1.0)
+
+
+def test_a_method_without_thresholds_stands_beside_the_others(storage: Path) -> None:
+    study, ledger = invented_study(storage, STUDY.replace("samples: 2", "samples: 2, thresholds: [0.7, 0.9]"))
+    split_standard(study, ledger)
+    _, thresholds, time, *subtasks = report_tables(read_frames(ledger, study.name))
+    assert [row[1] for row in thresholds.rows if row[0] == "cnnsplitter"] == [""]
+    titles = [f"Sub-tasks at threshold {each}: simcnn x0.125 on digits" for each in ("0.7", "0.9")]
+    assert [table.title for table in subtasks] == titles
+    for table in subtasks:
+        ours = [row for row in table.rows if row[0] == "cnnsplitter"]
+        assert ours == [("cnnsplitter", "2", "1", "", "91.00", "", "92.00", "75.00", "", "")]
+        assert len(table.rows) == 5  # and both sizes of the other two methods
+        assert table.note.endswith("The modules of cnnsplitter know no threshold.")
+    # 48 s of 20 generations, 6 s of measuring, and the 6 s of the standard network that it starts from
+    assert [row for row in time.rows if row[0] == "cnnsplitter"] == [
+        ("cnnsplitter", "1", "20", "2.40", "48.0", "6.0", "1.00")
+    ]
+    assert "on cpu (1 worker), cuda (2 workers), which" in time.note
+    assert time.note.endswith("Total of cnnsplitter: with the training that it starts or learns from.")
+
+
+def test_modules_without_thresholds_have_a_table_where_there_is_no_other(storage: Path) -> None:
+    study, ledger = invented_study(storage, STUDY.replace(", mwt: {}, nemo: {alpha: 1.0}", "").split("sweep")[0])
+    split_standard(study, ledger)
+    table = report_tables(read_frames(ledger, study.name))[-1]
+    assert table.title == "Sub-tasks: simcnn x0.125 on digits"
+    assert [row[0] for row in table.rows] == ["cnnsplitter"]
+
+
+def test_weights_have_a_column_where_they_are_known(storage: Path) -> None:
+    study, ledger = invented_study(storage)
+    assert "Weights %" not in report_tables(read_frames(ledger, study.name))[-1].columns
+    steps = [step for step in plan_of(study, ledger).steps if step.kind == "reuse"]
+    ledger.get(steps[0].key)["result"]["weight_retention"] = 0.3125
+    table = report_tables(read_frames(ledger, study.name))[-1]
+    assert {row[table.columns.index("Weights %")] for row in table.rows} == {"", "31.25"}
 
 
 def test_a_swept_learning_rate_tells_rows_apart(storage: Path) -> None:
@@ -89,7 +179,7 @@ def test_a_swept_learning_rate_tells_rows_apart(storage: Path) -> None:
 def test_markdown_and_terminal_show_the_same_tables(storage: Path) -> None:
     study, ledger = invented_study(storage)
     frames, tables = read_report(ledger.folder)
-    assert len(tables) == 3
+    assert len(tables) == 4
     terminal = StringIO()
     print_report(study.name, tables, terminal)
     markdown = as_markdown(study.name, tables)
