@@ -118,6 +118,11 @@ def concurrent_trainings(cluster: Cluster, resources: Resources) -> int:
     return min(places // training.workers, resources.max_concurrent or places)
 
 
+def concurrent_subtasks(cluster: Cluster, resources: Resources) -> int:
+    """How many sub-tasks the cluster can run at a time."""
+    return sum(_fitting(node, (resources.subtask.cpus, resources.subtask.gpus)) for node in cluster.nodes)
+
+
 def check_room(cluster: Cluster, resources: Resources) -> None:
     """Refuses trainings and sub-tasks that the cluster can never run.
 
@@ -130,7 +135,7 @@ def check_room(cluster: Cluster, resources: Resources) -> None:
 
 def _check_subtasks(cluster: Cluster, resources: Resources) -> None:
     subtask = resources.subtask
-    if not any(_fitting(node, (subtask.cpus, subtask.gpus)) for node in cluster.nodes):
+    if concurrent_subtasks(cluster, resources) == 0:
         raise UserError(
             f"resources.subtask: a sub-task needs {subtask.cpus:g} CPUs and {subtask.gpus:g} GPUs on one node, which "
             f"no node of the cluster has ({cluster.cpus:g} CPUs and {cluster.gpus:g} GPUs in all); ask for less."

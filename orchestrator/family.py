@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -49,23 +49,41 @@ class Family:
         """Whether the trained networks can be modularized."""
         return METHODS[self.method].modular
 
-    def teacher(self) -> Step | None:
-        """The training that all trainings of this family learn from, if they are distilled ones."""
+    @property
+    def splits(self) -> bool:
+        """Whether a training is a search for the modules of a network that another method has trained."""
+        return METHODS[self.method].starts_from is not None
+
+    @property
+    def thresholds(self) -> Sequence[float | None]:
+        """Where modules are measured; a search finds modules without one."""
+        return [None] if self.splits else self.study.thresholds
+
+    @property
+    def subtask_thresholds(self) -> Sequence[float | None]:
+        """Where modules are cut out."""
+        return [None] if self.splits else self.study.subtask_thresholds
+
+    def before(self) -> dict[str, Step]:
+        """Role -> the training that each one here needs: a `teacher` to learn from, a `standard` one to search in."""
+        starts_from = METHODS[self.method].starts_from
+        if starts_from is not None:
+            return {starts_from: dataclasses.replace(self, method=starts_from).train({})}
         pair = self.pair.taught_by
         if pair is None:
-            return None
+            return {}
         held_out = self.study.recipe_for(self.pair, self.method).validation
         pair = pair.model_copy(update={"recipe": {**pair.recipe, "validation": held_out}})
         name = f"{short_name(pair.backbone)}/{self.description.name}"
-        return Family(self.study, pair, "standard", self.seed, self.description, name).train({})
+        return {"teacher": Family(self.study, pair, "standard", self.seed, self.description, name).train({})}
 
     def train(self, point: Point) -> Step:
         """The training at a sweep point."""
         rates = {name: value for name, value in point.items() if name in LEARNING_RATES}
         chosen = {name: value for name, value in point.items() if name not in LEARNING_RATES}
         settings = {**self.study.settings_for(self.pair, self.method), **chosen}
-        recipe = self.study.recipe_for(self.pair, self.method, **rates)
-        workers = self.study.resources.training.workers
+        words = [f"{name}={value:g}" for name, value in {**settings, **rates}.items()]
+        label = " ".join([self.method, self.name, *words, f"seed {self.seed}"])
         params = {
             **self._backbone_params(),
             "width": self.pair.width,
@@ -76,14 +94,10 @@ class Family:
             "method": self.method,
             "version": METHODS[self.method].version,
             "settings": settings,
-            "recipe": self._recipe_params(recipe),
+            **self._recipe_params(settings, rates),
             "seed": self.seed,
-            "images_per_batchnorm": -(-recipe.batch_size // workers),
         }
-        words = [f"{name}={value:g}" for name, value in {**settings, **rates}.items()]
-        label = " ".join([self.method, self.name, *words, f"seed {self.seed}"])
-        teacher = self.teacher()
-        parents = {} if teacher is None else {"teacher": teacher.key}
+        parents = {role: step.key for role, step in self.before().items()}
         return make_step("train", params, parents, self._where(self.study.resources.training.model_dump()), label)
 
     def _backbone_params(self) -> dict[str, Any]:
@@ -96,13 +110,18 @@ class Family:
             params["roles"] = [role for role in ROLES if role in roles]
         return params
 
-    def _recipe_params(self, recipe: Recipe) -> dict[str, Any]:
+    def _recipe_params(self, settings: Mapping[str, float], rates: Mapping[str, float]) -> dict[str, Any]:
         """The recipe with its defaults resolved, and without a say for fields that mean nothing to the method."""
+        recipe = self.study.recipe_for(self.pair, self.method, **rates)
+        if self.splits:  # a generation is its epoch
+            return {"recipe": {"epochs": int(settings["generations"]), "validation": recipe.validation}}
         fields = dataclasses.asdict(recipe)
         fields["lr_mask"] = recipe.lr if recipe.lr_mask is None else recipe.lr_mask
         if recipe.exclude_first_masked_layer is None:
             fields["exclude_first_masked_layer"] = METHODS[self.method].excludes_first
-        return fields | {name: getattr(Recipe, name) for name in METHODS[self.method].ignores}
+        fields |= {name: getattr(Recipe, name) for name in METHODS[self.method].ignores}
+        workers = self.study.resources.training.workers
+        return {"recipe": fields, "images_per_batchnorm": -(-recipe.batch_size // workers)}
 
     def modularize(self, train: Step) -> Step:
         """The relevance pass over a training."""
@@ -114,14 +133,15 @@ class Family:
             f"modularize {train.label}",
         )
 
-    def measure(self, train: Step, modularize: Step, threshold: float) -> Step:
-        """Its modules' metrics at a threshold."""
+    def measure(self, train: Step, modularize: Step, threshold: float | None) -> Step:
+        """Its modules' metrics at a threshold, which a search's have none of."""
+        threshold = None if self.splits else threshold
         return make_step(
             "measure",
             {"version": VERSIONS["measure"], "threshold": threshold},
             {"train": train.key, "modularize": modularize.key},
             self._where(self.study.resources.subtask.model_dump()),
-            f"measure {train.label} threshold {threshold:g}",
+            f"measure {train.label}{_at(threshold)}",
         )
 
     def point_steps(self, point: Point) -> list[Step]:
@@ -130,7 +150,7 @@ class Family:
         if not self.modular:
             return [train]
         modularize = self.modularize(train)
-        return [train, modularize, *(self.measure(train, modularize, each) for each in self.study.thresholds)]
+        return [train, modularize, *(self.measure(train, modularize, each) for each in self.thresholds)]
 
     def reuse_steps(self, point: Point, standard: Step | None) -> list[Step]:
         """The sub-tasks of the training at a point; `standard` is the standard training of the same pair and seed."""
@@ -157,9 +177,9 @@ class Family:
                 },
                 parents,
                 self._where(self.study.resources.subtask.model_dump()),
-                f"reuse {','.join(map(str, classes))} of {train.label} threshold {threshold:g}",
+                f"reuse {','.join(map(str, classes))} of {train.label}{_at(threshold)}",
             )
-            for threshold in self.study.subtask_thresholds
+            for threshold in self.subtask_thresholds
             for classes in self.subtask_classes()
         ]
 
@@ -176,3 +196,7 @@ class Family:
 
     def _where(self, resources: Mapping[str, Any]) -> dict[str, Any]:
         return {**location(self.study, self.pair), "resources": dict(resources)}
+
+
+def _at(threshold: float | None) -> str:
+    return "" if threshold is None else f" threshold {threshold:g}"

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, model_serializer
 
+from nemo.errors import UserError
 from nemo.methods import METHODS
 from nemo.recipe import Recipe
 from orchestrator.space import check_settings
@@ -48,6 +49,16 @@ def read_methods(data: Any) -> dict[str, MethodEntry]:
             fields = checked_fields({} if entry is None else entry, hints)
             recipe = fields.pop("recipe", {})
             check_settings(fields)
+            try:
+                METHODS[name].complete(fields)
+            except UserError as error:
+                setting, _, text = str(error).partition(": ")
+                problems.add(setting if setting in fields else "settings", text=text)
+            if METHODS[name].starts_from is not None and recipe:
+                text = (
+                    f"means nothing to {name}, which trains no network: it takes that of {METHODS[name].starts_from}."
+                )
+                problems.add("recipe", text=text)
             entries[name] = MethodEntry(settings=fields, recipe=recipe)
     problems.raise_any()
     return entries

@@ -11,8 +11,10 @@ from typing import Any
 from mlflow.entities import Metric
 
 
-def threshold_text(threshold: float) -> str:
-    """`0.90`, and `0.975` where two digits do not hold it."""
+def threshold_text(threshold: float | None) -> str:
+    """`0.90`, and `0.975` where two digits do not hold it; `none` of modules that a search found."""
+    if threshold is None:
+        return "none"
     return f"{threshold:.2f}" if round(threshold, 2) == threshold else f"{threshold:g}"
 
 
@@ -63,11 +65,11 @@ def threshold_points(result: Mapping[str, Any], when: int) -> list[Metric]:
     MLflow shows a metric's highest step as its value: with the threshold in per mille as the step, `krr` is the one
     of the highest threshold, whatever order the thresholds come in.
     """
-    threshold = float(result["threshold"])
+    threshold = result["threshold"]
     points = []
     for name in ("krr", "cohesion", "coupling"):
         if is_number(result.get(name)):
-            points.append(Metric(name, float(result[name]), when, round(1000 * threshold)))
+            points.append(Metric(name, float(result[name]), when, round(1000 * (threshold or 0))))
             points.append(Metric(f"{name}/{threshold_text(threshold)}", float(result[name]), when, 0))
     return points
 

@@ -141,15 +141,14 @@ class _Planner:
         return Plan(steps, {kind: self._up_to[kind] for kind in KINDS}, self._searches, self._best)
 
     def _add_family(self, family: Family, standard: Step | None) -> None:
-        if teacher := family.teacher():
-            self._add([teacher])
+        self._add(list(family.before().values()))
         points, missing = self._points(family)
         for point in points:
             self._add(family.point_steps(point))
-        tasks = len(family.subtask_classes()) * len(self._study.subtask_thresholds) if family.modular else 0
+        tasks = len(family.subtask_classes()) * len(family.subtask_thresholds) if family.modular else 0
         self._up_to["train"] += missing
         self._up_to["modularize"] += missing * family.modular
-        self._up_to["measure"] += missing * family.modular * len(self._study.thresholds)
+        self._up_to["measure"] += missing * family.modular * len(family.thresholds)
         if self._study.subtasks is None or self._study.subtasks.source == "every":
             for point in points:
                 self._add(family.reuse_steps(point, standard))
@@ -170,8 +169,7 @@ class _Planner:
         sweep = self._study.sweep.get(family.method)
         if sweep is None or not sweep.search:
             return self._study.points(family.method), 0
-        teacher = family.teacher()
-        if teacher is not None and self._results.failure(teacher.key):
+        if any(self._results.failure(step.key) for step in family.before().values()):
             return [], 0
         search = _search(family, sweep)
         self._searches.append(search)

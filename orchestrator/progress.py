@@ -88,7 +88,7 @@ class Progress(AbstractContextManager["Progress"]):
     def epoch(self, step: Step, metrics: Mapping[str, float], epochs: int) -> None:
         """A training finished an epoch: `metrics` is its entry of the history, `epochs` how many there will be."""
         number = int(metrics["epoch"]) + 1
-        shown = [f"{name} {metrics[name]:.3f}" for name in ("train/loss",) if name in metrics]
+        shown = [f"{name} {metrics[name]:.3f}" for name in ("train/loss", "search/fitness") if name in metrics]
         shown += [f"accuracy {metrics[name]:.1%}" for name in ("test/accuracy",) if name in metrics]
         note = ", ".join(shown)
         if self._bars:

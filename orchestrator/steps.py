@@ -4,29 +4,42 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, cast
 
 import torch
 from safetensors.numpy import load_file as load_numpy
-from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
 
-from nemo.backbones.vit_config import ROLES, with_config
 from nemo.datasets import load_dataset
 from nemo.datasets.dataset import Dataset, Split, split_validation
 from nemo.distributed import Workers
-from nemo.errors import UserError
 from nemo.evaluation import BATCH, predict
 from nemo.flops import count_flops, count_parameters
 from nemo.loader import Loader
 from nemo.metrics import subtask_accuracy
 from nemo.modular import ModularNetwork, unmasked_kernels
-from nemo.modularizing import load_relevance, measure, module_masks, relevance, save_relevance
+from nemo.modularizing import (
+    Relevance,
+    load_relevance,
+    measure,
+    measure_masks,
+    module_masks,
+    relevance,
+    save_relevance,
+)
 from nemo.recipe import Finetune, Recipe
 from nemo.reuse import reuse_module
 from nemo.surgery import extract_module
-from nemo.training import Trainer, build_network
+from nemo.training import Trainer
+from orchestrator.artifacts import (
+    build,
+    found_masks,
+    modular_network,
+    network_of,
+    params_of,
+    result_of,
+    save_tensors,
+    state_of,
+)
 from orchestrator.files import atomic_path
 from orchestrator.ledger import Ledger
 from orchestrator.step import Step
@@ -59,9 +72,10 @@ def as_dataset(arrays: Arrays) -> Dataset:
 def make_trainer(step: Step, dataset: Dataset, ledger: Ledger, device: torch.device, workers: Workers) -> Trainer:
     """A trainer at the beginning of a training; its teacher, if it has one, comes from the ledger."""
     params = step.params
-    teacher = _trained(ledger, step.parents["teacher"]) if "teacher" in step.parents else None
+    taught_by = step.parents.get("teacher")
+    teacher = None if taught_by is None else network_of(params_of(ledger, taught_by), state_of(ledger, taught_by))
     return Trainer(
-        _network(params),
+        build(params),
         dataset,
         params["method"],
         params["settings"],
@@ -80,7 +94,7 @@ def finish_training(step: Step, trainer: Trainer, ledger: Ledger) -> dict[str, A
     and of the validation images under `validation`.
     """
     params, last = step.params, trainer.history[-1]
-    shape = (3, params["image_size"], params["image_size"])
+    shape = image_shape(params)
     splits = {"test": trainer.dataset.test, "validation": trainer.validation}
     precision = trainer.recipe.precision
     logits = {
@@ -88,23 +102,48 @@ def finish_training(step: Step, trainer: Trainer, ledger: Ledger) -> dict[str, A
         for name, split in splits.items()
         if split is not None
     }
-    _save(ledger.artifact(step.key, "logits.safetensors"), logits)
+    save_tensors(ledger.artifact(step.key, "logits.safetensors"), logits)
     state = {name: tensor.detach().cpu() for name, tensor in trainer.network.state_dict().items()}
-    _save(ledger.artifact(step.key, "network.safetensors"), state)
+    save_tensors(ledger.artifact(step.key, "network.safetensors"), state)
     return {
         "accuracy": last["test/accuracy"],
         "validation_accuracy": last.get("validation/accuracy"),
         "epochs": len(trainer.history),
         "flops": count_flops(trainer.network, shape),
         "flops_train_mode": count_flops(trainer.network, shape, "train"),
-        "standard_flops": count_flops(_network(params, "standard"), shape),
+        "standard_flops": standard_flops(params),
         "parameters": count_parameters(trainer.network),
         **{name: last[f"test/{name}"] for name in _SAMPLE_LEVEL if f"test/{name}" in last},
         "history": trainer.history,
     }
 
 
+def image_shape(train: Mapping[str, Any]) -> tuple[int, int, int]:
+    """The shape of a training's images."""
+    return 3, train["image_size"], train["image_size"]
+
+
+def standard_flops(train: Mapping[str, Any]) -> float:
+    """FLOPs of the standard network of a training's backbone, per image."""
+    return count_flops(build(train, "standard"), image_shape(train))
+
+
 _SAMPLE_LEVEL = ("sample_krr", "sample_cohesion", "sample_coupling", "dead_layers")
+
+
+def images_of(train: Mapping[str, Any], dataset: Dataset) -> tuple[Split, Split | None]:
+    """The images that a network was trained on, and those that were held out for validation, or None."""
+    share = train["recipe"]["validation"]
+    return split_validation(dataset.train, share, train["seed"]) if share > 0 else (dataset.train, None)
+
+
+def relevance_of(
+    train: Mapping[str, Any], network: ModularNetwork, dataset: Dataset, device: torch.device
+) -> Relevance:
+    """The relevance pass over the images that a network was trained on."""
+    split, _ = images_of(train, dataset)
+    batches = Loader(split, dataset=dataset, batch_size=BATCH, train=False, device=device).epoch()
+    return relevance(network, ((batch.images, batch.labels) for batch in batches), train["num_classes"])
 
 
 def modularize(step: Step, dataset: Dataset, ledger: Ledger, device: torch.device) -> dict[str, Any]:
@@ -114,36 +153,34 @@ def modularize(step: Step, dataset: Dataset, ledger: Ledger, device: torch.devic
         `widths` per masked layer, `samples` per class, `unmasked` kernels. Artifact: `relevance.safetensors`.
     """
     parent = step.parents["train"]
-    train = _params(ledger, parent)
-    network = cast("ModularNetwork", _trained(ledger, parent)).to(device)
-    share = train["recipe"]["validation"]
-    split = split_validation(dataset.train, share, train["seed"])[0] if share > 0 else dataset.train
-    batches = Loader(split, dataset=dataset, batch_size=BATCH, train=False, device=device).epoch()
-    found = relevance(network, ((batch.images, batch.labels) for batch in batches), train["num_classes"])
+    network = modular_network(ledger, parent).to(device)
+    found = relevance_of(params_of(ledger, parent), network, dataset, device)
     with atomic_path(ledger.artifact(step.key, "relevance.safetensors")) as path:
         save_relevance(found, path)
     return {"widths": found.widths, "samples": found.samples.tolist(), "unmasked": unmasked_kernels(network)}
 
 
 def measure_modules(step: Step, ledger: Ledger, device: torch.device) -> dict[str, Any]:
-    """Module-level KRR, cohesion and coupling at one threshold (method.md 5.3).
+    """Module-level KRR, cohesion and coupling (method.md 5.3), at one threshold or of the modules that a search found.
 
     Returns:
         See `nemo.modularizing.measure`; besides, `flops_reduction`: the share of the standard network's FLOPs that the
         modules of single classes save, their mean.
     """
-    train, parent = _params(ledger, step.parents["train"]), step.parents["modularize"]
-    network = cast("ModularNetwork", _trained(ledger, step.parents["train"]))
-    found = load_relevance(ledger.artifact(parent, "relevance.safetensors"))
-    masks = module_masks(found.frequencies, step.params["threshold"])
-    shape = (3, train["image_size"], train["image_size"])
+    parent, threshold = step.parents["train"], step.params["threshold"]
+    train, network = params_of(ledger, parent), modular_network(ledger, parent)
+    found = load_relevance(ledger.artifact(step.parents["modularize"], "relevance.safetensors"))
+    masks = found_masks(ledger, parent)
+    if masks is None:
+        masks = module_masks(found.frequencies, threshold)
+        figures = measure(found, threshold, unmasked=unmasked_kernels(network), device=device)
+    else:
+        figures = {"threshold": None, **measure_masks(found, masks, unmasked_kernels(network), device)}
+    shape = image_shape(train)
     modules = (extract_module(network, masks, [label], head="slice") for label in range(train["num_classes"]))
     flops = [count_flops(module, shape) for module in modules]
-    standard = _result(ledger, step.parents["train"])["standard_flops"]
-    return {
-        **measure(found, step.params["threshold"], unmasked=unmasked_kernels(network), device=device),
-        "flops_reduction": 1 - sum(flops) / len(flops) / standard,
-    }
+    standard = result_of(ledger, parent)["standard_flops"]
+    return {**figures, "flops_reduction": 1 - sum(flops) / len(flops) / standard}
 
 
 def model_arrays(parents: Mapping[str, str], ledger: Ledger) -> Arrays:
@@ -154,15 +191,17 @@ def model_arrays(parents: Mapping[str, str], ledger: Ledger) -> Arrays:
         ledger: Where their artifacts are.
     """
     found = load_relevance(ledger.artifact(parents["modularize"], "relevance.safetensors"))
+    masks = found_masks(ledger, parents["train"])
     logits = {
         role: load_numpy(ledger.artifact(parents[role], "logits.safetensors"))["test"]
         for role in ("train", "standard")
         if role in parents
     }
     return {
-        "params": _params(ledger, parents["train"]),
-        "standard_flops": _result(ledger, parents["train"])["standard_flops"],
-        "state": load_numpy(ledger.artifact(parents["train"], "network.safetensors")),
+        "params": params_of(ledger, parents["train"]),
+        "standard_flops": result_of(ledger, parents["train"])["standard_flops"],
+        "state": {name: each.numpy() for name, each in state_of(ledger, parents["train"]).items()},
+        "masks": None if masks is None else [each.numpy() for each in masks],
         "frequencies": [each.numpy() for each in found.frequencies],
         "mean_masks": [each.numpy() for each in found.mean_masks],
         "logits": logits,
@@ -178,11 +217,13 @@ def reuse(step: Step, dataset: Dataset, model: Arrays, device: torch.device) -> 
         standard network.
     """
     params = step.params
-    state = {name: torch.from_numpy(each) for name, each in model["state"].items()}
-    network = cast("ModularNetwork", _with_state(model["params"], state))
-    masks = module_masks([torch.from_numpy(each) for each in model["frequencies"]], params["threshold"])
+    network = network_of(model["params"], {name: torch.from_numpy(each) for name, each in model["state"].items()})
+    if model["masks"] is None:
+        masks = module_masks([torch.from_numpy(each) for each in model["frequencies"]], params["threshold"])
+    else:
+        masks = [torch.from_numpy(each) for each in model["masks"]]
     figures = reuse_module(
-        network,
+        cast("ModularNetwork", network),
         masks,
         dataset,
         params["classes"],
@@ -206,48 +247,3 @@ def reuse(step: Step, dataset: Dataset, model: Arrays, device: torch.device) -> 
         "modular_accuracy": whole["train"],
         "flops_reduction": 1 - figures["flops"] / model["standard_flops"],
     }
-
-
-def _params(ledger: Ledger, key: str) -> Mapping[str, Any]:
-    return cast("Mapping[str, Any]", _document(ledger, key)["params"])
-
-
-def _result(ledger: Ledger, key: str) -> Mapping[str, Any]:
-    return cast("Mapping[str, Any]", _document(ledger, key)["result"])
-
-
-def _document(ledger: Ledger, key: str) -> Mapping[str, Any]:
-    document = ledger.get(key)
-    if document is None:
-        raise UserError(f"ledger: the result {key} that a step builds on is damaged or missing, run the study again.")
-    return document
-
-
-def _trained(ledger: Ledger, key: str) -> nn.Module:
-    """The network of a finished training, in eval mode."""
-    return _with_state(_params(ledger, key), load_file(ledger.artifact(key, "network.safetensors")))
-
-
-def _with_state(train: Mapping[str, Any], state: Mapping[str, Tensor]) -> nn.Module:
-    """A network on the memory of `state`; nothing is initialised only to be overwritten."""
-    with torch.device("meta"):
-        network = _network(train)
-    network.load_state_dict(state, assign=True)
-    return network.eval()
-
-
-def _network(train: Mapping[str, Any], method: str | None = None) -> nn.Module:
-    return build_network(
-        with_config(train["config"]) if "config" in train else train["backbone"],
-        method or train["method"],
-        train["num_classes"],
-        width=train["width"],
-        image_size=train["image_size"],
-        seed=train["seed"],
-        roles=train.get("roles", ROLES),
-    )
-
-
-def _save(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    with atomic_path(path) as temporary:
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary)

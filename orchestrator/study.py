@@ -144,14 +144,18 @@ class Study(Model):
         return Recipe(**{**fields, **changed})
 
     def recipe_layers(self, pair: Pair, method: str) -> list[dict[str, Any]]:
-        """The recipe fields in the order in which later ones win, after the study's own."""
+        """The recipe fields in the order in which later ones win, after the study's own.
+
+        A method that starts from another one's network has that one's recipe.
+        """
+        method = METHODS[method].starts_from or method
         special = pair.methods.get(method, MethodEntry())
         return [self.methods.get(method, MethodEntry()).recipe, pair.recipe, special.recipe]
 
     def settings_for(self, pair: Pair, method: str) -> dict[str, float]:
         """The method's settings on a pair before any sweep."""
         own, special = self.methods.get(method, MethodEntry()), pair.methods.get(method, MethodEntry())
-        return {**METHODS[method].settings, **own.settings, **special.settings}
+        return METHODS[method].complete({**own.settings, **special.settings})
 
     def points(self, method: str) -> list[Point]:
         """The sweep points of a method that are known beforehand; one empty point without a sweep."""

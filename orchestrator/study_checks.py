@@ -32,10 +32,12 @@ def check_whole(study: Study) -> None:
         if threshold is not None and threshold not in study.thresholds:
             text = f"{threshold} is none of the study's thresholds, add it there."
             problems.add("sweep", name, "threshold", text=text)
-    for name in study.methods:
-        if METHODS[name].starts_from is not None:
-            problems.add("methods", name, text="searches and does not train, which no study can do yet: remove it.")
     for position, pair in enumerate(study.pairs):
+        for name in study.methods:
+            applies = METHODS[name].backbones
+            if applies and pair.backbone not in applies:
+                text = f"{pair.backbone} is none that {name} applies to, choose {' or '.join(applies)}, or drop {name}."
+                problems.add("pairs", position, "backbone", text=text)
         for name in pair.methods:
             if name not in study.methods:
                 text = f"{name} is none of the study's methods, add it there or remove it."

@@ -21,7 +21,8 @@ from orchestrator.head import Cluster
 from orchestrator.ledger import Ledger
 from orchestrator.plan import Search
 from orchestrator.step import Step
-from orchestrator.training import MAX_FAILURES, train
+from orchestrator.training import MAX_FAILURES
+from orchestrator.trial import resources_of, run_trial, takes
 
 GRACE = 0.1
 """Share of the epochs before which no trial is stopped early."""
@@ -68,23 +69,23 @@ def run_trainings(
         return
     examples = [*known, *(search.family.train({}) for search in searches)]
     datasets = shared.datasets(examples)
-    watcher = Watcher(context, adaptives, queue, slots, min(concurrent, total), total, on_event)
+    needs = [takes(step, context, cluster) for step in examples]
+    each = max(cpus for cpus, _ in needs), max(gpus for _, gpus in needs)
+    watcher = Watcher(context, adaptives, queue, slots, each, min(concurrent, total), total, on_event)
     folder = context.folder / "ray" / "tune"
     shutil.rmtree(folder, ignore_errors=True)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are told as events, with their reason
-    wanted = context.resources.training
-    alone = wanted.workers == 1
-    # A trial of several workers only waits for them; a byte of memory is what every node can give it without a CPU.
-    resources: dict[str, float] = {"CPU": wanted.cpus, "GPU": wanted.gpus} if alone else {"memory": 1}
+    trainable = tune.with_parameters(run_trial, context=context, datasets=datasets)
     try:
         tune.Tuner(
-            tune.with_resources(tune.with_parameters(train, context=context, datasets=datasets), resources),
+            tune.with_resources(trainable, lambda config: resources_of(config["steps"][0], context, cluster)),
             tune_config=tune.TuneConfig(
                 search_alg=queue,
                 scheduler=PerSearch(searches),
                 num_samples=total,
                 max_concurrent_trials=concurrent,
-                reuse_actors=alone,  # the next trial finds torch imported; a trial of many workers is safer anew
+                reuse_actors=context.resources.training.workers
+                == 1,  # the next trial finds torch imported; a trial of many workers is safer anew
                 trial_name_creator=_name,
                 trial_dirname_creator=_name,
             ),
@@ -238,13 +239,14 @@ class Watcher(_Live, tune.Callback):
         adaptives: Mapping[str, Adaptive],
         queue: Queue,
         slots: Slots,
+        each: tuple[float, float],
         concurrent: int,
         total: int,
         on_event: OnEvent,
     ) -> None:
         self._context, self._ledger = context, context.ledger
         self._adaptives, self._queue = adaptives, queue
-        self._slots, self._concurrent, self._left = slots, concurrent, total
+        self._slots, self._each, self._concurrent, self._left = slots, each, concurrent, total
         self._running: set[str] = set()
         self._on_event = on_event
         self._share()
@@ -296,6 +298,4 @@ class Watcher(_Live, tune.Callback):
             self._adaptives[trial.config["search"]].tell(trial.config["number"])
 
     def _share(self) -> None:
-        training = self._context.resources.training
-        each = training.workers * training.cpus, training.workers * training.gpus
-        self._slots.trainings(min(self._concurrent, self._left), len(self._running), *each)
+        self._slots.trainings(min(self._concurrent, self._left), len(self._running), *self._each)

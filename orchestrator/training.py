@@ -7,10 +7,8 @@ so there `_Alone` keeps them and tells Tune itself; `_Group` leaves both to Ray 
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -54,35 +52,6 @@ class Session(Protocol):
         """What the first worker says."""
 
 
-def train(config: Mapping[str, Any], *, context: Context, datasets: Mapping[str, ray.ObjectRef[steps.Arrays]]) -> None:
-    """One Tune trial: trains a step unless its result is there, and the rest of `config["steps"]` after it.
-
-    Args:
-        config: `steps`: the training, and what a search needs measured of it; `every_epoch`: report each epoch.
-        context: The study's.
-        datasets: Key -> data set, see `data_key`.
-    """
-    step, *others = config["steps"]
-    ledger = context.ledger
-    arguments = {"step": step, "context": context, "every_epoch": config["every_epoch"]}
-    arguments["dataset"] = datasets[data_key(step)]
-    if ledger.get(step.key) is None:
-        try:
-            reason = _fit(arguments)
-        except ray.train.TrainingFailedError as error:  # after its own retries
-            reason = reason_of(_first_failure(error))
-        if reason:
-            ledger.fail(step, reason)
-            return
-    shutil.rmtree(context.checkpoints(step), ignore_errors=True)
-    try:
-        for other in others:
-            if ledger.get(other.key) is None:
-                compute(other, context, arguments["dataset"])
-    except Exception as error:  # the training is finished all the same
-        context.fail(other, error)
-
-
 def data_key(step: Step) -> str:
     """Steps with the same one use the same data set."""
     from orchestrator.keys import canonical
@@ -111,8 +80,12 @@ def ran_on(device: torch.device, workers: int = 1) -> dict[str, Any]:
     return {"device": name, "threads": torch.get_num_threads(), "workers": workers}
 
 
-def _fit(arguments: dict[str, Any]) -> str:
-    """Runs one Ray Train run named by the step's key; returns why it failed for good, or nothing."""
+def fit(arguments: dict[str, Any]) -> str:
+    """Runs one Ray Train run named by the step's key; returns why it failed for good, or nothing.
+
+    Args:
+        arguments: `step`, `context`, `every_epoch` (report each epoch), and `dataset` in the object store.
+    """
     context, step = arguments["context"], arguments["step"]
     wanted = context.resources.training
     alone = wanted.workers == 1
@@ -133,7 +106,10 @@ def _fit(arguments: dict[str, Any]) -> str:
             checkpoint_config=ray.train.CheckpointConfig(num_to_keep=1),
         ),
     )
-    return str(trainer.fit().return_value or "")
+    try:
+        return str(trainer.fit().return_value or "")
+    except ray.train.TrainingFailedError as error:  # after its own retries
+        return reason_of(_first_failure(error))
 
 
 def _run_worker(arguments: dict[str, Any]) -> str:
@@ -197,7 +173,7 @@ class _Alone:
         if state:
             with atomic_path(self._file) as path:
                 torch.save(state, path)
-        ray.tune.report(_message(rows))
+        ray.tune.report(message(rows))
 
     def agree(self, value: bool) -> bool:
         return value
@@ -225,7 +201,7 @@ class _Group:
             if state and self.workers.rank == 0:
                 torch.save(state, Path(folder) / "state.pt")
                 checkpoint = ray.train.Checkpoint.from_directory(folder)
-            ray.train.report(_message(rows), checkpoint=checkpoint)
+            ray.train.report(message(rows), checkpoint=checkpoint)
 
     def agree(self, value: bool) -> bool:
         flag = torch.tensor(int(value), device=self.device)
@@ -233,7 +209,7 @@ class _Group:
         return bool(flag.item())
 
 
-def _message(rows: list[dict[str, float]]) -> dict[str, Any]:
+def message(rows: list[dict[str, float]]) -> dict[str, Any]:
     """What Tune sees: all new rows, and the last one's metrics by name for a scheduler, which counts epochs from 1."""
     return {"rows": rows, **({**rows[-1], "epoch": int(rows[-1]["epoch"]) + 1} if rows else {})}
 

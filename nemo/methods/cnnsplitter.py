@@ -7,28 +7,28 @@ from collections.abc import Mapping
 from nemo.errors import UserError
 from nemo.methods.method import Method
 
+_LEAST = {"generations": 1, "population": 4, "images": 1}
+
+
+def _check(settings: Mapping[str, float]) -> None:
+    """Refuses what no search can run with: a number of things that is not whole or too small, no share of 1."""
+    for name, least in _LEAST.items():
+        value = settings[name]
+        if not (value >= least and float(value).is_integer()):
+            raise UserError(f"{name}: should be a whole number of at least {least}, not {value:g}.")
+    weight = settings["accuracy_weight"]
+    if not 0 <= weight <= 1:
+        raise UserError(f"accuracy_weight: should lie between 0 and 1, not at {weight:g}.")
+
+
 METHOD = Method(
     "cnnsplitter",
     {"generations": 200, "population": 100, "accuracy_weight": 0.9, "images": 2000},
+    check=_check,
     source="activations",
+    ignores=("lr", "lr_mask"),
     head="slice",
     starts_from="standard",
     backbones=("simcnn", "rescnn"),
     kernels_only=True,
 )
-_LEAST = {"generations": 1, "population": 4, "images": 1}
-
-
-def check_settings(settings: Mapping[str, float]) -> None:
-    """Refuses what no search can run with.
-
-    Raises:
-        UserError: A number of things is not whole or too small, or the weight lies outside 0 to 1.
-    """
-    for name, least in _LEAST.items():
-        value = settings[name]
-        if not (value >= least and float(value).is_integer()):
-            raise UserError(f"settings: {name} should be a whole number of at least {least}, not {value:g}.")
-    weight = settings["accuracy_weight"]
-    if not 0 <= weight <= 1:
-        raise UserError(f"settings: accuracy_weight should lie between 0 and 1, not at {weight:g}.")

@@ -22,6 +22,10 @@ def _no_terms(relevances: list[Tensor], labels: Tensor, settings: Mapping[str, f
     return {}
 
 
+def _no_check(settings: Mapping[str, float]) -> None:
+    pass
+
+
 @dataclass(frozen=True)
 class Method:
     """One way of training a network, or of modularizing one that another method has trained.
@@ -31,6 +35,7 @@ class Method:
         settings: The settings that a study may set or sweep, with their defaults.
         terms: `(relevances, labels, settings, recipe) -> Terms` over the relevance vectors `[B, K_l]` of the whole
             batch: what the method adds to the cross-entropy.
+        check: Refuses values of the settings, all of them, with a `UserError` that starts with the setting's name.
         source: Where relevance is read: `masks` of the generators that the network gets, `activations`, or None.
         version: Raised when the same settings would give other results; part of every step's key.
         excludes_first: Whether the first site is left out of the objective by default (method.md 3.3).
@@ -44,6 +49,7 @@ class Method:
     name: str
     settings: Mapping[str, float]
     terms: Callable[[list[Tensor], Tensor, Mapping[str, float], Recipe], Terms] = _no_terms
+    check: Callable[[Mapping[str, float]], None] = _no_check
     source: Source | None = "masks"
     version: int = 1
     excludes_first: bool = False
@@ -62,10 +68,12 @@ class Method:
         """All settings: the given ones, and the defaults of the others.
 
         Raises:
-            UserError: The method has no such setting.
+            UserError: The method has no such setting, or refuses a value.
         """
         unknown = settings.keys() - self.settings.keys()
         if unknown:
             known = ", ".join(self.settings) or "none"
             raise UserError(f"settings: {', '.join(sorted(unknown))} is no setting of {self.name}, which has {known}.")
-        return {**self.settings, **settings}
+        every = {**self.settings, **settings}
+        self.check(every)
+        return every

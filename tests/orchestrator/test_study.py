@@ -67,7 +67,7 @@ def test_its_text_reads_back_as_the_same_study(tmp_path):
         (HEAD.replace("mwt", "mtw"), "FILE:3: methods.mtw: 'mtw' is no method here; did you mean 'mwt'?"),
         (HEAD.replace("mwt", "nemo"), "FILE:3: methods[2]: nemo is given twice"),
         (HEAD.replace("[standard, mwt, nemo]", "[]"), "FILE:3: methods: is empty"),
-        (HEAD.replace("nemo]", "cnnsplitter]"), "FILE:3: methods.cnnsplitter: searches and does not train"),
+        (HEAD.replace("nemo]", "cnnsplitter]"), "FILE:2: pairs[0].backbone: vgg16 is none that cnnsplitter applies to"),
         (HEAD.replace("small", "../up"), "FILE:1: name: '../up' names a folder"),
         (HEAD.replace("name: small\n", ""), "FILE:1: name: is missing."),
         (HEAD + "thresholds: [0.9, 1.5]\n", "FILE:4: thresholds[1]: should be less than or equal to 1, not 1.5."),

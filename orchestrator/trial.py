@@ -1,0 +1,81 @@
+"""A Ray Tune trial: one training, or one search in a trained network, and what a sweep needs measured of it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from typing import Any
+
+import ray
+from ray.tune import PlacementGroupFactory
+
+from nemo.errors import UserError
+from nemo.methods import METHODS
+from orchestrator.context import Context, concurrent_subtasks
+from orchestrator.head import Cluster
+from orchestrator.splitting import split
+from orchestrator.step import Step
+from orchestrator.steps import Arrays
+from orchestrator.training import compute, data_key, fit
+
+SPLIT_TASKS = 16
+"""At most so many candidates of one search run at a time."""
+
+
+def resources_of(step: Step, context: Context, cluster: Cluster) -> PlacementGroupFactory:
+    """What a trial holds while it runs."""
+    if _splits(step):
+        subtask = context.resources.subtask
+        tasks = min(SPLIT_TASKS, concurrent_subtasks(cluster, context.resources))
+        return PlacementGroupFactory([{}, *[{"CPU": subtask.cpus, "GPU": subtask.gpus}] * tasks])
+    training = context.resources.training
+    if training.workers == 1:
+        return PlacementGroupFactory([{"CPU": training.cpus, "GPU": training.gpus}])
+    # A trial of several workers only waits for them; a byte of memory is what every node can give it without a CPU.
+    return PlacementGroupFactory([{"memory": 1}])
+
+
+def takes(step: Step, context: Context, cluster: Cluster) -> tuple[float, float]:
+    """How many CPUs and GPUs a training holds while it runs, its workers included."""
+    training = context.resources.training
+    if not _splits(step):
+        return training.workers * training.cpus, training.workers * training.gpus
+    bundles = resources_of(step, context, cluster).bundles
+    return sum(each.get("CPU", 0.0) for each in bundles), sum(each.get("GPU", 0.0) for each in bundles)
+
+
+def _splits(step: Step) -> bool:
+    """Whether a training is a search for the modules of another one's network."""
+    return METHODS[step.params["method"]].starts_from is not None
+
+
+def run_trial(config: Mapping[str, Any], *, context: Context, datasets: Mapping[str, ray.ObjectRef[Arrays]]) -> None:
+    """Trains a step unless its result is there, and computes the rest of `config["steps"]` after it.
+
+    Args:
+        config: `steps`: the training, and what a search needs measured of it; `every_epoch`: report each epoch.
+        context: The study's.
+        datasets: Key -> data set, see `data_key`.
+    """
+    step, *others = config["steps"]
+    ledger, dataset = context.ledger, datasets[data_key(step)]
+    if ledger.get(step.key) is None:
+        reason = ""
+        if _splits(step):
+            try:
+                split(step, context, dataset)
+            except UserError as error:  # a retry can't mend it
+                reason = str(error)
+        else:
+            every = config["every_epoch"]
+            reason = fit({"step": step, "context": context, "every_epoch": every, "dataset": dataset})
+        if reason:
+            ledger.fail(step, reason)
+            return
+    shutil.rmtree(context.checkpoints(step), ignore_errors=True)
+    try:
+        for other in others:
+            if ledger.get(other.key) is None:
+                compute(other, context, dataset)
+    except Exception as error:  # the training is finished all the same
+        context.fail(other, error)
