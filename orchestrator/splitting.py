@@ -78,9 +78,7 @@ def _bundles() -> list[dict[str, float]]:
     return [] if group is None else list(group.bundle_specs)
 
 
-def _logits(
-    candidates: Sequence[Candidate], shared: ray.ObjectRef[Shared], context: Context
-) -> Tensor:
+def _logits(candidates: Sequence[Candidate], shared: ray.ObjectRef[Shared], context: Context) -> Tensor:
     """Every candidate's logit of its own class, `[candidates, n]`, computed by tasks."""
     wanted = context.resources.subtask
     size = -(-len(candidates) // (CHUNKS * max(1, len(_bundles()))))

@@ -137,7 +137,7 @@ def _changed_recipe_fields(records: list[Record]) -> dict[tuple[Any, ...], list[
     changed = {}
     for group, given in recipes.items():
         changed[group] = [name for name in given[0] if any(recipe[name] != given[0][name] for recipe in given)]
-        if all(recipe["lr_mask"] == recipe["lr"] for recipe in given) and "lr_mask" in changed[group]:
+        if all(recipe.get("lr_mask") == recipe.get("lr") for recipe in given) and "lr_mask" in changed[group]:
             changed[group].remove("lr_mask")
     return changed
 

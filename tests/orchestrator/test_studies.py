@@ -18,14 +18,15 @@ COUNTS = {
     "digits-asha.yaml": ((0, 0, 0, 0), 0),
     "digits-subtasks.yaml": ((2, 1, 2, 330), 0),
     "mwt-table2.yaml": ((8, 4, 4, 0), 0),
-    "mwt-table3.yaml": ((8, 4, 4, 0), 0),
+    "mwt-table3.yaml": ((12, 8, 8, 0), 0),
     "mwt-tables5-7.yaml": ((8, 4, 4, 324), 0),
-    "mwt-table8.yaml": ((8, 4, 4, 324), 0),
+    "mwt-table8.yaml": ((12, 8, 8, 648), 0),
     "mwt-rq4.yaml": ((8, 7, 63, 630), 0),
     "nemo-cnns.yaml": ((24, 16, 16, 1296), 0),
     "nemo-transformers.yaml": ((14, 8, 8, 72), 0),
     "moda.yaml": ((8, 4, 4, 160), 0),
     "digits-transformers.yaml": ((5, 2, 2, 12), 0),
+    "digits-methods.yaml": ((5, 4, 4, 32), 0),
 }
 
 
