@@ -62,3 +62,27 @@ def test_a_wide_fan_out(tmp_path: Path) -> None:
     report = run("digits-subtasks", tmp_path)
     assert len(report["subtasks"]) == 330
     assert len({(row["threshold"], tuple(row["classes"])) for row in report["subtasks"]}) == 330
+
+
+def test_narrow_transformers_learn_the_digits_and_fall_apart(tmp_path: Path) -> None:
+    report = run("digits-transformers", tmp_path)
+    assert {row["backbone"] for row in report["trainings"]} == {"vit_s", "deit_s", "resnet18"}
+    assert all(row["accuracy"] > 0.8 for row in report["trainings"])
+    assert all(row["krr"] < 1 for row in report["modularizations"])
+    assert all(0 < row["weight_retention"] < 1 for row in report["subtasks"])
+
+
+def test_all_methods_stand_side_by_side(tmp_path: Path) -> None:
+    report = run("digits-methods", tmp_path)
+    trained = {row["method"]: row for row in report["trainings"]}
+    assert set(trained) == {"standard", "mwt", "nemo", "moda", "cnnsplitter"}
+    for method in ("mwt", "nemo", "moda"):
+        assert trained[method]["accuracy"] >= trained["standard"]["accuracy"] - 0.03
+    measured = {row["method"]: row for row in report["modularizations"]}
+    assert set(measured) == set(trained) - {"standard"}
+    for row in measured.values():
+        assert 0 < row["krr"] < 1
+        assert row["cohesion"] > row["coupling"]
+    assert measured["cnnsplitter"]["krr"] > measured["mwt"]["krr"]  # as the MwT paper finds (Table 3)
+    tuned = {(row["method"], len(row["classes"])) for row in report["subtasks"]}
+    assert tuned == {(method, size) for method in measured for size in (2, 3)}
