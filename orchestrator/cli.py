@@ -132,6 +132,14 @@ def report(
 
 
 @app.command()
+def sync(name: StudyName, storage: Storage = None) -> None:
+    """Write to MLflow what it lacks of a study, after its server was away; needs no Ray."""
+    from orchestrator.sync import sync_study
+
+    typer.echo(sync_study(find_study(storage_root(storage), name)))
+
+
+@app.command()
 def ui(
     storage: Storage = None,
     port: Annotated[

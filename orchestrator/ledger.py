@@ -18,7 +18,7 @@ from nemo.errors import UserError
 from orchestrator.files import file_sha256, write_bytes
 from orchestrator.keys import canonical
 from orchestrator.lease import hold
-from orchestrator.step import KINDS, Kind, Step
+from orchestrator.step import KINDS, Kind, Step, describe_step
 
 _log = logging.getLogger(__name__)
 
@@ -114,11 +114,7 @@ class Ledger:
         if present is not None and self.verify(step.key):
             return present
         document = {
-            "key": step.key,
-            "kind": step.kind,
-            "label": step.label,
-            "params": step.params,
-            "parents": step.parents,
+            **describe_step(step),
             "result": result,
             "artifacts": self._checksums(step.key),
             "environment": environment or {},
@@ -133,11 +129,10 @@ class Ledger:
 
     def fail(self, step: Step, reason: str) -> None:
         """Records why a step failed; kept beside the results, gone when a result is put."""
-        described = {"key": step.key, "kind": step.kind, "label": step.label}
-        self._write(self._failure_path(step.key), {**described, "reason": reason, "failed": _now()})
+        self._write(self._failure_path(step.key), {**describe_step(step), "reason": reason, "failed": _now()})
 
     def failure(self, key: str) -> dict[str, Any] | None:
-        """Why a step failed (`key, kind, label, reason, failed`), or None."""
+        """Why a step failed (`key, kind, label, params, parents, reason, failed`), or None."""
         return self._read(self._failure_path(key))
 
     def failures(self) -> dict[str, dict[str, Any]]:
@@ -185,6 +180,12 @@ class Ledger:
         paths = sorted((self.folder / "ledger" / "searches" / search).glob("[0-9]*.json"))
         read = [self._read(path) for path in paths]
         return [Trial(trial["number"], trial["settings"], trial.get("outcome")) for trial in read if trial]
+
+    def stops(self) -> list[dict[str, Any]]:
+        """What every trial that was stopped early was concluded with."""
+        searches = sorted((self.folder / "ledger" / "searches").glob("*"))
+        trials = [trial for search in searches for trial in self.suggestions(search.name)]
+        return [dict(trial.outcome) for trial in trials if trial.outcome]
 
     # the study
 

@@ -20,11 +20,12 @@ from orchestrator.fanout import FanOut, Shared
 from orchestrator.head import Cluster, end_orphan, ray_head, this_machine
 from orchestrator.keys import canonical
 from orchestrator.ledger import Ledger
+from orchestrator.mlflow_store import store_of
 from orchestrator.plan import Plan, plan
 from orchestrator.progress import Progress
 from orchestrator.step import KINDS, Step
 from orchestrator.steps import dataset_arrays
-from orchestrator.storage import artifact_root, storage_root, tracking_uri
+from orchestrator.storage import storage_root
 from orchestrator.study import Study
 from orchestrator.study_file import load_study_file
 from orchestrator.sweep import run_trainings
@@ -75,11 +76,9 @@ def run_study(
             with study.naming_lines():
                 check_room(this_machine(), study.resources)
             _load_once(study, driver.pending)
-        uri = study.tracking.uri or tracking_uri(root)
-        files = artifact_root(root) if study.tracking.uri is None else None
         with study.naming_lines():
-            tracking = Tracking(uri, files, study.tracking.experiment or study.name)
-        tracking.study_run(study.name, ledger, study.text, environment())
+            tracking = Tracking(*store_of(study, root))
+        tracking.study_run(study.name, ledger, environment())
         status = "KILLED"
         try:
             if driver.unfinished:
@@ -159,13 +158,13 @@ class Driver:
                 case "started":
                     self._progress.started(step)
                 case "epochs":
+                    self._tracking.log_epochs(step, event.rows)
                     for row in event.rows:
-                        self._tracking.log_training_epoch(step, row)
                         self._progress.epoch(step, row, step.params["recipe"]["epochs"])
                 case "finished":
                     assert event.document is not None
                     self._finished.add(step.key)
-                    self._tracking.log_result(step, event.document)
+                    self._tracking.log_result(event.document)
                     self._progress.finished(step, event.document["result"])
                     self._follow(step)
                 case "failed":

@@ -40,3 +40,13 @@ def make_step(
     """Describes a step; its key is a hash of the kind, the params and the parents' keys."""
     key = content_key({"kind": kind, "params": dict(params), "parents": dict(parents)})
     return Step(kind, params, parents, where, key, label)
+
+
+def describe_step(step: Step) -> dict[str, Any]:
+    """What the ledger keeps of a step: all but where it runs."""
+    return {"key": step.key, "kind": step.kind, "label": step.label, "params": step.params, "parents": step.parents}
+
+
+def step_of(document: Mapping[str, Any]) -> Step:
+    """The step that was described."""
+    return Step(document["kind"], document["params"], document["parents"], {}, document["key"], document["label"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Self
 
 from ray import tune
@@ -20,7 +21,7 @@ from orchestrator.fanout import Shared
 from orchestrator.head import Cluster
 from orchestrator.ledger import Ledger
 from orchestrator.plan import Search
-from orchestrator.step import Step
+from orchestrator.step import Step, describe_step
 from orchestrator.training import MAX_FAILURES
 from orchestrator.trial import resources_of, run_trial, takes
 
@@ -277,7 +278,9 @@ class Watcher(_Live, tune.Callback):
         else:
             epoch = trial.last_result["epoch"]
             event = Event("stopped", step, reason=f"stopped early, after epoch {epoch}, by ASHA")
-            self._ledger.conclude(config["search"], config["number"], {"epoch": epoch, "reason": event.reason})
+            stopped = datetime.now(UTC).isoformat(timespec="milliseconds")
+            outcome = {**describe_step(step), "epoch": epoch, "reason": event.reason, "stopped": stopped}
+            self._ledger.conclude(config["search"], config["number"], outcome)
             shutil.rmtree(self._context.checkpoints(step), ignore_errors=True)
         self._end(trial)
         self._on_event(event)

@@ -42,7 +42,7 @@ def chromium(program: Callable[[str], Path], tmp_path: Path) -> Iterator[webdriv
 def study(storage: Path) -> tuple[Study, Ledger]:
     study, ledger = invented_study(storage)
     tracking = Tracking(tracking_uri(storage), artifact_root(storage), study.name)
-    tracking.study_run(study.name, ledger, study.text, {})
+    tracking.study_run(study.name, ledger, {})
     tracking.close()
     return study, ledger
 

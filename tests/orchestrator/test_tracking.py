@@ -1,20 +1,24 @@
 import logging
 import multiprocessing
 import shutil
-import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from mlflow.entities import Run
+import yaml
 from mlflow.tracking import MlflowClient
 
 from nemo.errors import UserError
 from orchestrator.environment import environment
 from orchestrator.ledger import Ledger
+from orchestrator.mlflow_entries import milliseconds
+from orchestrator.step import describe_step
 from orchestrator.storage import artifact_root, tracking_uri
 from orchestrator.study import Study
+from orchestrator.sync import sync_study
 from orchestrator.tracking import Tracking
 from tests.orchestrator.invented import STUDY, finish, invented_study, plan_of
+from tests.tracked import points, runs
 
 
 @pytest.fixture(scope="session")
@@ -33,32 +37,15 @@ def storage(storage: Path, empty_store: Path) -> Path:
 
 def open_tracking(storage: Path, study: Study, ledger: Ledger) -> Tracking:
     tracking = Tracking(tracking_uri(storage), artifact_root(storage), study.name)
-    tracking.study_run(study.name, ledger, study.text, environment())
+    tracking.study_run(study.name, ledger, environment())
     return tracking
-
-
-def runs(storage: Path, tracking: Tracking) -> dict[str, Run]:
-    """Key -> run; fails where two runs have one key."""
-    found = MlflowClient(tracking_uri(storage)).search_runs([tracking.experiment_id], max_results=1000)
-    keys = [run.data.tags["nemo.key"] for run in found]
-    assert len(set(keys)) == len(keys)
-    return dict(zip(keys, found, strict=True))
-
-
-def points(storage: Path, tracking: Tracking) -> dict[tuple[str, str], list[tuple[int, int, float]]]:
-    client = MlflowClient(tracking_uri(storage))
-    return {
-        (key, name): [(p.step, p.timestamp, p.value) for p in client.get_metric_history(run.info.run_id, name)]
-        for key, run in runs(storage, tracking).items()
-        for name in run.data.metrics
-    }
 
 
 def test_runs_are_nested_named_and_tagged(storage: Path) -> None:
     study, ledger = invented_study(storage)
     tracking = open_tracking(storage, study, ledger)
     tracking.close()
-    found = runs(storage, tracking)
+    found = runs(tracking_uri(storage))
     steps = [step for step in plan_of(study, ledger).steps if step.kind in ("train", "reuse")]
     assert set(found) == {"study:invented", *(step.key for step in steps)}
     assert {run.info.status for run in found.values()} == {"FINISHED"}
@@ -80,23 +67,23 @@ def test_runs_are_nested_named_and_tagged(storage: Path) -> None:
 
 def test_a_training_carries_its_curves_its_settings_and_its_thresholds(storage: Path) -> None:
     study, ledger = invented_study(storage)
-    tracking = open_tracking(storage, study, ledger)
+    open_tracking(storage, study, ledger)
     training = next(step for step in plan_of(study, ledger).steps if step.params.get("method") == "nemo")
-    run = runs(storage, tracking)[training.key]
+    run = runs(tracking_uri(storage))[training.key]
     assert run.data.params["alpha"] == "1.0"
     assert run.data.params["recipe.epochs"] == "3"
-    curve = points(storage, tracking)[training.key, "train/loss"]
+    curve = points(tracking_uri(storage))[training.key, "train/loss"]
     assert curve == [(epoch, 1_790_000_000_000 + 1000 * epoch, 1 / (1 + epoch)) for epoch in range(3)]
     # The value that the page shows is the one of the highest threshold.
     assert run.data.metrics["krr"] == run.data.metrics["krr/0.90"] != run.data.metrics["krr/0.70"]
-    assert [step for step, _, _ in points(storage, tracking)[training.key, "krr"]] == [700, 900]
+    assert [step for step, _, _ in points(tracking_uri(storage))[training.key, "krr"]] == [700, 900]
 
 
 def test_artifacts_are_kept(storage: Path) -> None:
     study, ledger = invented_study(storage)
-    tracking = open_tracking(storage, study, ledger)
+    open_tracking(storage, study, ledger)
     client = MlflowClient(tracking_uri(storage))
-    found = runs(storage, tracking)
+    found = runs(tracking_uri(storage))
     top = found["study:invented"].info.run_id
     assert {file.path for file in client.list_artifacts(top)} == {"study.yaml", "environment.json"}
     training = next(step for step in plan_of(study, ledger).steps if step.params.get("method") == "nemo")
@@ -108,15 +95,13 @@ def test_artifacts_are_kept(storage: Path) -> None:
 def test_writing_everything_again_adds_nothing(storage: Path) -> None:
     study, ledger = invented_study(storage)
     tracking = open_tracking(storage, study, ledger)
-    once = points(storage, tracking)
+    once = points(tracking_uri(storage))
     for step in plan_of(study, ledger).steps:
-        tracking.log_result(step, ledger.get(step.key))
+        tracking.log_result(ledger.get(step.key))
     again = open_tracking(storage, study, ledger)
-    assert again.sync(ledger) == 0
     for step in plan_of(study, ledger).steps:
-        again.log_result(step, ledger.get(step.key))
-    assert points(storage, again) == once
-    assert again.missed == tracking.missed == 0
+        again.log_result(ledger.get(step.key))
+    assert points(tracking_uri(storage)) == once
 
 
 def test_an_interrupted_study_goes_on_in_its_own_runs(storage: Path) -> None:
@@ -126,16 +111,16 @@ def test_an_interrupted_study_goes_on_in_its_own_runs(storage: Path) -> None:
     # What a driver that was killed leaves: a run without its end, and one epoch of three.
     document = finish(ledger, running)
     history = document["result"]["history"]
-    tracking.log_training_epoch(running, history[0])
-    before = runs(storage, tracking)
+    tracking.log_epochs(running, history[:1])
+    before = runs(tracking_uri(storage))
     assert before[running.key].info.status == "RUNNING"
     study, ledger = invented_study(storage)
     resumed = open_tracking(storage, study, ledger)
     resumed.close()
-    after = runs(storage, resumed)
+    after = runs(tracking_uri(storage))
     assert {key: after[key].info.run_id for key in before} == {key: run.info.run_id for key, run in before.items()}
     assert after[running.key].info.status == "FINISHED"
-    assert [step for step, _, _ in points(storage, resumed)[running.key, "train/loss"]] == [0, 1, 2]
+    assert [step for step, _, _ in points(tracking_uri(storage))[running.key, "train/loss"]] == [0, 1, 2]
 
 
 def test_a_failure_keeps_its_reason_until_it_is_mended(storage: Path) -> None:
@@ -143,12 +128,12 @@ def test_a_failure_keeps_its_reason_until_it_is_mended(storage: Path) -> None:
     tracking = open_tracking(storage, study, ledger)
     step = plan_of(study, ledger).steps[0]
     tracking.log_failure(step, "the loss is NaN in epoch 2")
-    failed = runs(storage, tracking)[step.key]
+    failed = runs(tracking_uri(storage))[step.key]
     assert (failed.info.status, failed.data.tags["reason"]) == ("FAILED", "train: the loss is NaN in epoch 2")
     document = finish(ledger, step)
     resumed = open_tracking(storage, study, ledger)
-    resumed.log_result(step, document)
-    mended = runs(storage, resumed)[step.key]
+    resumed.log_result(document)
+    mended = runs(tracking_uri(storage))[step.key]
     assert (mended.info.run_id, mended.info.status) == (failed.info.run_id, "FINISHED")
     assert "reason" not in mended.data.tags
 
@@ -163,14 +148,77 @@ def test_a_store_that_is_away_stops_nothing_and_is_caught_up(storage: Path, capl
     database.mkdir()
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
-            tracking.log_result(step, document)
-    assert tracking.missed == 3
+            tracking.log_result(document)
     assert sum("the study goes on" in record.message for record in caplog.records) == 1
     database.rmdir()
     away.rename(database)
     tracking.close()
-    assert tracking.missed == 0
-    assert runs(storage, tracking)[step.key].info.status == "FINISHED"
+    assert runs(tracking_uri(storage))[step.key].info.status == "FINISHED"
+
+
+def test_what_a_killed_driver_did_not_tell_is_told_by_the_next(storage: Path) -> None:
+    study, ledger = invented_study(storage)
+    subtask = next(step for step in plan_of(study, ledger).steps if step.kind == "reuse")
+    other = Study.model_validate(yaml.safe_load(study.text) | {"seeds": [7]})
+    failed, stopped, *_ = (step for step in plan_of(other, ledger).steps if step.kind == "train")
+    ledger.fail(failed, "the loss is NaN in epoch 3")
+    ledger.suggest("search", 0, {"alpha": 0.5})
+    when = "2026-10-01T12:00:00+00:00"
+    ledger.conclude("search", 0, {**describe_step(stopped), "epoch": 3, "reason": "stopped by ASHA", "stopped": when})
+    failing = replace(subtask, key="0" * 20, params={**subtask.params, "classes": [8, 9]})
+    ledger.fail(failing, "a worker died")
+    open_tracking(storage, study, ledger).close("FAILED")
+    found = runs(tracking_uri(storage))
+    ends = {step.key: (found[step.key].info.status, found[step.key].data.tags["reason"]) for step in (failed, stopped)}
+    assert ends == {
+        failed.key: ("FAILED", "train: the loss is NaN in epoch 3"),
+        stopped.key: ("KILLED", "train: stopped by ASHA"),
+    }
+    assert found[stopped.key].info.end_time == milliseconds(when)
+    assert found[failing.key].data.tags["mlflow.parentRunId"] == found[failing.parents["train"]].info.run_id
+    assert found[failing.key].info.status == "FAILED"
+
+
+def test_a_measure_that_failed_marks_its_training_until_it_succeeds(storage: Path) -> None:
+    study, ledger = invented_study(storage, until=5)
+    step = plan_of(study, ledger).pending(ledger)[0]
+    assert step.kind != "train"
+    ledger.fail(step, "out of memory")
+    tracking = open_tracking(storage, study, ledger)
+    failed = runs(tracking_uri(storage))[step.parents["train"]]
+    assert (failed.info.status, failed.data.tags["reason"]) == ("FINISHED", f"{step.kind}: out of memory")
+    tracking.log_result(finish(ledger, step))
+    assert "reason" not in runs(tracking_uri(storage))[step.parents["train"]].data.tags
+
+
+def test_what_mlflow_refuses_holds_up_nothing_else(storage: Path, caplog: pytest.LogCaptureFixture) -> None:
+    study, ledger = invented_study(storage, until=1)
+    step = plan_of(study, ledger).pending(ledger)[0]
+    document = finish(ledger, step)
+    shutil.rmtree(ledger.folder / "ledger" / "train")
+    ledger = Ledger(ledger.folder)
+    for each in plan_of(study, ledger).steps[:3]:
+        ledger.put(each, document["result"] | ({"no!name": 1.0} if each == step else {}))
+    open_tracking(storage, study, ledger).close()
+    found = runs(tracking_uri(storage))
+    assert found[step.key].info.status == "RUNNING"
+    assert [run.info.status for run in found.values()].count("FINISHED") == 3
+    assert "refuses a result (Invalid value" in caplog.text and "no!name" in caplog.text
+    with pytest.raises(UserError, match=r"refuses a result \(Invalid value.*; nothing was missing$"):
+        sync_study(ledger.folder)
+
+
+def test_the_children_of_a_damaged_result_wait_for_it(storage: Path) -> None:
+    study, ledger = invented_study(storage)
+    training = next(step for step in plan_of(study, ledger).steps if step.params.get("method") == "nemo")
+    (ledger.folder / "ledger" / "train" / f"{training.key}.json").write_text("damaged")
+    ledger = Ledger(ledger.folder)
+    tracking = open_tracking(storage, study, ledger)
+    assert training.key not in runs(tracking_uri(storage))
+    tracking.log_result(finish(ledger, training))
+    tracking.close()
+    run = runs(tracking_uri(storage))[training.key]
+    assert {"kernels", "krr/0.70", "krr/0.90", "accuracy"} <= run.data.metrics.keys()
 
 
 def _create(storage: str) -> None:
@@ -188,20 +236,12 @@ def test_two_drivers_may_create_the_store_at_once(storage: Path) -> None:
     assert [driver.exitcode for driver in drivers] == [0, 0]
 
 
-def test_a_server_that_cannot_be_reached_is_said_before_anything_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with pytest.raises(UserError, match=r"tracking\.uri: MLflow cannot use 'http://127"):
-        Tracking(f"http://127.0.0.1:{port}", None, "any")
-
-
 def test_an_experiment_name_may_be_shared_by_studies(storage: Path) -> None:
     for name in ("first", "second"):
-        study, ledger = invented_study(storage, STUDY.replace("invented", name))
+        _, ledger = invented_study(storage, STUDY.replace("invented", name))
         tracking = Tracking(tracking_uri(storage), artifact_root(storage), "shared")
-        tracking.study_run(name, ledger, study.text, {})
-    found = MlflowClient(tracking_uri(storage)).search_runs([tracking.experiment_id], max_results=1000)
+        tracking.study_run(name, ledger, {})
+    client = MlflowClient(tracking_uri(storage))
+    found = client.search_runs([client.get_experiment_by_name("shared").experiment_id])
     by_study = [run.data.tags["study"] for run in found]
     assert by_study.count("first") == by_study.count("second") == len(by_study) / 2

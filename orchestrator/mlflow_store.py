@@ -1,0 +1,134 @@
+"""An MLflow store with the study's experiment: opened, or told why not."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from mlflow.exceptions import InvalidUrlException, MlflowException
+from mlflow.tracking import MlflowClient
+from sqlalchemy.exc import SQLAlchemyError
+
+from nemo.errors import UserError
+from orchestrator.storage import artifact_root, tracking_uri
+from orchestrator.study import Study
+
+# Its tables' versions, and the traceback of an error that is raised and told anyway.
+for _chatty, _level in {"alembic": logging.WARNING, "mlflow.store.db.utils": logging.CRITICAL}.items():
+    logging.getLogger(_chatty).setLevel(_level)
+
+STORE_ERRORS = (MlflowException, SQLAlchemyError, OSError)
+"""What a store raises that is away, or that does not take what it is given."""
+
+
+class DeletedExperiment(MlflowException):
+    """The experiment is in MLflow's bin, where nothing can be written."""
+
+
+@dataclass(frozen=True)
+class Store:
+    """An open store.
+
+    Attributes:
+        client: The store's.
+        experiment: Id of the experiment.
+    """
+
+    client: MlflowClient
+    experiment: str
+
+
+def store_of(study: Study, storage: Path) -> tuple[str, str | None, str]:
+    """Where a study's runs go, as `open_store` takes it; without a URI in the study to a file in the storage folder."""
+    experiment = study.tracking.experiment or study.name
+    if study.tracking.uri is not None:
+        return study.tracking.uri, None, experiment
+    return tracking_uri(storage), artifact_root(storage), experiment
+
+
+def open_store(uri: str, artifact_root: str | None, experiment: str) -> Store:
+    """Opens a store, and the experiment of that name, made when there is none.
+
+    Args:
+        uri: MLflow's tracking URI; an SQLite file is made with its folder.
+        artifact_root: Where a new experiment keeps its files; None leaves it to a server.
+        experiment: Name of the experiment.
+
+    Raises:
+        MlflowException, SQLAlchemyError, OSError, ImportError: It cannot be opened.
+    """
+    if _is_server(uri) and not urlsplit(uri).hostname:
+        raise InvalidUrlException("it names no host")
+    with _only_one_creates(uri):
+        client = MlflowClient(tracking_uri=uri)
+        return Store(client, _open_experiment(client, experiment, artifact_root))
+
+
+def may_come_back(uri: str, error: Exception) -> bool:
+    """Whether a store that could not be opened is a server that is away, and nothing that a person must mend first."""
+    if not isinstance(error, MlflowException) or isinstance(error, InvalidUrlException | DeletedExperiment):
+        return False
+    status = error.get_http_status_code()
+    return _is_server(uri) and (status >= 500 or status == 429)
+
+
+def is_refusal(error: Exception) -> bool:
+    """Whether the store will not take what it was given, but may take something else."""
+    return isinstance(error, MlflowException) and error.get_http_status_code() in (400, 404, 409)
+
+
+def cannot_use(uri: str, artifact_root: str | None, error: Exception) -> UserError:
+    """The sentence about a store that cannot be used; it starts with the study's field."""
+    if isinstance(error, DeletedExperiment):
+        return UserError(f"tracking.experiment: {error}")
+    remedy = "start the server, mend the URI, or leave it out to use a file in the storage folder"
+    if artifact_root is not None:
+        remedy = "make the storage folder writable with room to spare"
+    return UserError(f"tracking.uri: MLflow cannot use {uri!r} ({first_line(error)}); {remedy}")
+
+
+def first_line(error: BaseException) -> str:
+    """What went wrong, in a few words."""
+    if str(error).startswith("API request to http"):
+        # What the network did lies several errors deep, and MLflow's own words are long.
+        while (cause := error.__cause__ or error.__context__) is not None:
+            error = cause
+    text = (isinstance(error, OSError) and error.strerror) or str(error)
+    return (text.strip().splitlines() or [type(error).__name__])[0][:200]
+
+
+def _open_experiment(client: MlflowClient, name: str, artifact_root: str | None) -> str:
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
+        try:
+            return str(client.create_experiment(name, artifact_location=artifact_root))
+        except MlflowException:
+            # Another driver on the same server was faster.
+            experiment = client.get_experiment_by_name(name)
+            if experiment is None:
+                raise
+    if experiment.lifecycle_stage != "active":
+        raise DeletedExperiment(f"{name!r} was deleted in MLflow; restore it or give another name")
+    return str(experiment.experiment_id)
+
+
+def _is_server(uri: str) -> bool:
+    return uri.startswith(("http://", "https://"))
+
+
+@contextmanager
+def _only_one_creates(uri: str) -> Iterator[None]:
+    """Two drivers that create one SQLite store at the same time would leave it half migrated."""
+    if not uri.startswith("sqlite:///"):
+        yield
+        return
+    path = Path(uri.removeprefix("sqlite:///"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path.with_name(path.name + ".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

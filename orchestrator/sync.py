@@ -1,0 +1,53 @@
+"""`nemo sync`: what MLflow lacks of a study, written from the study's folder when no driver does it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nemo.errors import UserError
+from orchestrator.ledger import Ledger
+from orchestrator.mlflow_store import STORE_ERRORS, cannot_use, open_store, store_of
+from orchestrator.overview import study_overview
+from orchestrator.study_file import load_study_file
+from orchestrator.study_runs import CaughtUp, StudyRuns
+
+
+def sync_study(folder: Path) -> str:
+    """Writes what MLflow lacks of a study.
+
+    Args:
+        folder: The study's.
+
+    Returns:
+        How much it was, as a sentence.
+
+    Raises:
+        UserError: A driver runs the study, or its store cannot be reached or refuses something.
+    """
+    study, ledger = load_study_file(folder / "study.yaml"), Ledger(folder)
+    uri, artifact_root, experiment = store_of(study, folder.parent)
+    with ledger.lease(), study.naming_lines():
+        try:
+            runs = StudyRuns(open_store(uri, artifact_root, experiment), study.name, ledger)
+            caught_up = runs.catch_up()
+            runs.describe_study()
+            runs.end_study(_status(ledger))
+        except (*STORE_ERRORS, ImportError) as error:
+            raise cannot_use(uri, artifact_root, error) from error
+    return _told(caught_up, uri)
+
+
+def _told(caught_up: CaughtUp, uri: str) -> str:
+    written = f"{caught_up} written to {uri}" if caught_up.written else "nothing was missing"
+    if caught_up.refused:
+        raise UserError(f"tracking.uri: MLflow at {uri!r} refuses {caught_up.refusals}; {written}")
+    return written
+
+
+def _status(ledger: Ledger) -> str:
+    """How the study's last driver ended it, or would have."""
+    try:
+        done = study_overview(ledger.folder).done
+    except UserError:  # the data is not here that would tell what is planned
+        done = False
+    return "KILLED" if not done else "FAILED" if ledger.failures() else "FINISHED"
