@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from nemo.errors import UserError
+from orchestrator.credentials import masked
 from orchestrator.storage import find_study, known_studies, storage_root
 
 app = typer.Typer(
@@ -148,7 +149,10 @@ def ui(
     ] = None,
     uri: Annotated[
         str | None,
-        typer.Option(help="Another MLflow database, such as postgresql://..., in place of the storage's own."),
+        typer.Option(
+            envvar="MLFLOW_BACKEND_STORE_URI",
+            help="Another MLflow database, such as postgresql://..., in place of the storage's own.",
+        ),
     ] = None,
 ) -> None:
     """Open the MLflow page on this store, for this machine only, until Ctrl-C."""
@@ -171,7 +175,7 @@ def main() -> None:
     try:
         app()
     except UserError as error:
-        print(f"nemo: {error}", file=sys.stderr)
+        print(f"nemo: {masked(str(error))}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -15,6 +15,7 @@ from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
 
 from nemo.errors import UserError
+from orchestrator.credentials import masked
 from orchestrator.storage import artifact_root, tracking_uri
 from orchestrator.study import Study
 
@@ -89,7 +90,7 @@ def cannot_use(uri: str, artifact_root: str | None, error: Exception) -> UserErr
     remedy = "start the server, mend the URI, or leave it out to use a file in the storage folder"
     if artifact_root is not None:
         remedy = "make the storage folder writable with room to spare"
-    return UserError(f"tracking.uri: MLflow cannot use {uri!r} ({first_line(error)}); {remedy}")
+    return UserError(f"tracking.uri: MLflow cannot use {masked(uri)!r} ({first_line(error)}); {remedy}")
 
 
 def first_line(error: BaseException) -> str:
@@ -98,7 +99,7 @@ def first_line(error: BaseException) -> str:
         # What the network did lies several errors deep, and MLflow's own words are long.
         while (cause := error.__cause__ or error.__context__) is not None:
             error = cause
-    text = (isinstance(error, OSError) and error.strerror) or str(error)
+    text = masked((isinstance(error, OSError) and error.strerror) or str(error))
     return (text.strip().splitlines() or [type(error).__name__])[0][:200]
 
 

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, model_
 from nemo.errors import UserError
 from nemo.methods import METHODS
 from nemo.recipe import Finetune, Recipe
+from orchestrator.credentials import without_password
 from orchestrator.method_entry import MethodEntry, Methods, RecipeFields
 from orchestrator.pair import Pair
 from orchestrator.space import Point, Sweep, read_sweeps
@@ -92,7 +93,7 @@ class Resources(Model):
 class Tracking(Model):
     """Where MLflow writes; None is the SQLite file in the storage folder, and the study's name."""
 
-    uri: str | None = None
+    uri: Annotated[str, AfterValidator(without_password)] | None = None
     experiment: str | None = None
 
 

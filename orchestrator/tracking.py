@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from orchestrator.credentials import masked
 from orchestrator.files import write_bytes
 from orchestrator.ledger import Ledger
 from orchestrator.mlflow_store import STORE_ERRORS, Store, cannot_use, first_line, may_come_back, open_store
@@ -41,7 +42,7 @@ class Tracking:
     """
 
     def __init__(self, uri: str, artifact_root: str | None, experiment: str) -> None:
-        self._uri = uri
+        self._shown = masked(uri)
         self._open = partial(open_store, uri, artifact_root, experiment)
         self._lock = threading.RLock()
         self._silent_until = 0.0
@@ -102,7 +103,7 @@ class Tracking:
             self._caught_up = False
             if not self._write(lambda runs: runs.end_study(status)):
                 told = "MLflow at %s lacks some of this study: nemo sync %s, or its next run, writes it"
-                log.warning(told, self._uri, self._study)
+                log.warning(told, self._shown, self._study)
 
     def _write(self, write: Callable[[StudyRuns], None]) -> bool:
         """Writes what was missed, then this; returns whether the store took it."""
@@ -130,7 +131,7 @@ class Tracking:
         if not self._caught_up:
             caught_up = self._runs.catch_up()
             if caught_up.refused:
-                log.warning("MLflow at %s refuses %s", self._uri, caught_up.refusals)
+                log.warning("MLflow at %s refuses %s", self._shown, caught_up.refusals)
             self._caught_up = True
         return self._runs
 
@@ -140,7 +141,7 @@ class Tracking:
             self._runs.forget()
         if not self._away:
             told = "MLflow at %s cannot be written (%s); the study goes on, and what is missed is written later"
-            log.warning(told, self._uri, first_line(error))
+            log.warning(told, self._shown, first_line(error))
         self._away = True
         self._silent_until = time.monotonic() + self._pause
         self._pause = min(2 * self._pause, LONGEST_PAUSE)

@@ -55,13 +55,15 @@ def serving(
         raise UserError(f"no tracking store at {str(database)!r}; run a study first or give --storage")
     port = _usable_port(port)
     url = f"http://{HOST}:{port}"
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri or tracking_uri(storage)]
+    command = [sys.executable, "-m", "mlflow", "server"]
     command += ["--artifacts-destination", artifact_root(storage)]
     command += ["--host", HOST, "--port", str(port), "--workers", "1", "--uvicorn-opts", "--log-level warning"]
     with tempfile.TemporaryFile() as log:
         # A session of its own: the children can then be ended as one group, and a Ctrl-C reaches us first.
+        # The address may hold a password, and everybody sees a command line.
+        environment = {**os.environ, **LEAN, "MLFLOW_BACKEND_STORE_URI": uri or tracking_uri(storage)}
         server = subprocess.Popen(
-            command, env={**os.environ, **LEAN}, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            command, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
         )
         try:
             _await(url, server, log)

@@ -27,17 +27,17 @@ class Server:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
         self.url = f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{self._folder}/s.db"]
-        command += ["--artifacts-destination", (self._folder / "files").as_uri(), "--workers", "1"]
+        command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{self.folder}/s.db"]
+        command += ["--artifacts-destination", (self.folder / "files").as_uri(), "--workers", "1"]
         command += ["--host", "127.0.0.1", "--port", str(self.port)]
-        with (self._folder / "server.log").open("ab") as log:
+        with (self.folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
                 command,
                 stdout=log,
@@ -48,7 +48,7 @@ class Server:
         deadline = time.monotonic() + START_SECONDS
         while not self._answers():
             assert self._process.poll() is None and time.monotonic() < deadline, (
-                self._folder / "server.log"
+                self.folder / "server.log"
             ).read_text()
             time.sleep(0.2)
 
@@ -83,12 +83,14 @@ class Proxy:
         status: Answers every request with this status in place of the server; None passes them on.
         lose: The end of a path -> how many of its answers never arrive, although the server did what was asked.
         requests: How many came.
+        authorization: What the last one was authorized with.
     """
 
     def __init__(self, port: int) -> None:
         self.status: int | None = None
         self.lose: Counter[str] = Counter()
         self.requests = 0
+        self.authorization: str | None = None
         proxy = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -96,6 +98,7 @@ class Proxy:
 
             def _pass(self) -> None:
                 proxy.requests += 1
+                proxy.authorization = self.headers.get("Authorization")
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 status, answer, kind = proxy.status, b"", "text/plain"
                 if status is None:

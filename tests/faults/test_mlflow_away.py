@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import multiprocessing
 import os
 import signal
@@ -193,7 +194,7 @@ def test_nemo_sync_after_a_killed_driver(server: Server, proxy: Proxy, storage: 
     synced = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert (synced.returncode, synced.stderr) == (0, "")
     count = len(plan_of(study, ledger).steps)
-    assert synced.stdout == f"2 curves, {count} results, 1 failure, 1 stop written to {proxy.url}\nset()\n"
+    assert synced.stdout == f"2 curves, {count} results, 1 stop, 1 failure written to {proxy.url}\nset()\n"
     failed, stopped = foreign_trainings(study)[:2]
     assert_ended(server.url, study, failed, stopped)
     assert_whole(server.url, study, ledger, failed, stopped)
@@ -211,6 +212,24 @@ def test_lost_answers_double_nothing(server: Server, proxy: Proxy, storage: Path
     tracking.close()
     assert not +proxy.lose
     assert_whole(server.url, study, ledger)
+
+
+def test_the_environments_password_is_used_and_kept_nowhere(
+    server: Server, proxy: Proxy, storage: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "somebody")
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "s3cr3t")
+    study, ledger = study_at(proxy.url, storage, "secret")
+    tracking = open_tracking(study, ledger)
+    drive(tracking, study, ledger, lambda number: setattr(proxy, "status", 401 if number == 3 else None))
+    tracking.close()
+    authorization = base64.b64encode(b"somebody:s3cr3t")
+    assert proxy.authorization == f"Basic {authorization.decode()}"
+    assert_whole(server.url, study, ledger)
+    assert "cannot be written" in caplog.text and "s3cr3t" not in caplog.text
+    for path in [*storage.rglob("*"), *server.folder.rglob("*")]:
+        kept = path.read_bytes() if path.is_file() else b""
+        assert b"s3cr3t" not in kept and authorization not in kept, path
 
 
 def test_epochs_that_are_run_again_are_not_there_twice(server: Server, storage: Path) -> None:

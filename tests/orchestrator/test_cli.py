@@ -151,6 +151,7 @@ def test_ui_serves_the_store_and_ends_with_its_children(storage: Path) -> None:
             assert urllib.request.urlopen(url, timeout=30).status == 200
             group = _children(ui.pid)
             assert group
+            assert _listening(group) == {"127.0.0.1"}
         finally:
             ui.send_signal(signal.SIGTERM)
         assert ui.wait(30) == 130
@@ -159,6 +160,12 @@ def test_ui_serves_the_store_and_ends_with_its_children(storage: Path) -> None:
 
 def _children(pid: int) -> list[int]:
     return [child.pid for child in psutil.Process(pid).children(recursive=True)]
+
+
+def _listening(pids: list[int]) -> set[str]:
+    """The addresses that processes listen on."""
+    found = [each for pid in pids for each in psutil.Process(pid).net_connections()]
+    return {each.laddr.ip for each in found if each.status == psutil.CONN_LISTEN}
 
 
 def _state(pid: int) -> str:
