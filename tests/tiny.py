@@ -80,25 +80,25 @@ def result_files(storage: Path, name: str = "tiny") -> dict[str, tuple[bytes, in
     return {str(path): (path.read_bytes(), path.stat().st_mtime_ns) for path in files if path.parent.name != "searches"}
 
 
-def mlflow_runs(storage: Path, experiment: str = "tiny") -> list[Run]:
-    client = MlflowClient(tracking_uri(storage))
+def mlflow_runs(storage: Path, experiment: str = "tiny", uri: str | None = None) -> list[Run]:
+    client = MlflowClient(uri or tracking_uri(storage))
     found = client.get_experiment_by_name(experiment)
     return list(client.search_runs([found.experiment_id], max_results=5000)) if found else []
 
 
 def assert_complete(study: Path, storage: Path) -> None:
     """Every planned step has its result, MLflow has each once, and no metric has a step twice."""
-    done = planned(study, storage)
-    ledger = Ledger(storage / load_study_file(study, []).name, readonly=True)
+    done, wanted = planned(study, storage), load_study_file(study, [])
+    ledger = Ledger(storage / wanted.name, readonly=True)
     assert not any(done.up_to.values())
     assert done.pending(ledger) == []
     assert ledger.failures() == {}
-    runs = mlflow_runs(storage)
+    runs = mlflow_runs(storage, wanted.name, wanted.tracking.uri)
     keys = Counter(run.data.tags["nemo.key"] for run in runs)
     assert set(keys.values()) == {1}, keys
     expected = {step.key for step in done.steps if step.kind in ("train", "reuse")}
     assert {key for key in keys if not key.startswith("study:")} == expected
-    client = MlflowClient(tracking_uri(storage))
+    client = MlflowClient(wanted.tracking.uri or tracking_uri(storage))
     for run in runs:
         assert run.info.status == "FINISHED", run.data.tags
         for metric in run.data.metrics:

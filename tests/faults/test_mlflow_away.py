@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -294,3 +295,25 @@ def test_a_run_that_somebody_deletes_is_written_again(server: Server, storage: P
 
 def delete(server: Server, study: Study, step: Step) -> None:
     MlflowClient(server.url).delete_run(runs(server.url, study.name)[step.key].info.run_id)
+
+
+@pytest.mark.ray
+def test_a_study_whose_server_is_killed_while_it_runs(server: Server, tmp_path: Path) -> None:
+    storage = tmp_path / "runs"
+    study = tiny.write_study(tmp_path, tracking={"uri": server.url})
+    with (tmp_path / "driver.log").open("w") as log:
+        command = tiny.command("run", study, "--storage", storage)
+        driver = subprocess.Popen(command, stdout=log, stderr=log, env=tiny.environment())
+    while not list((storage / "tiny" / "ledger" / "train").glob("[0-9a-f]*.json")):
+        assert driver.poll() is None, (tmp_path / "driver.log").read_text()
+        time.sleep(0.05)
+    server.kill()
+    assert driver.wait(420) == 0
+    said = (tmp_path / "driver.log").read_text()
+    assert f"MLflow at {server.url} lacks some of this study: nemo sync tiny, or its next run, writes it" in said
+    assert "Next: nemo ui" in said and "Traceback" not in said
+    server.start()
+    synced = tiny.nemo("sync", "tiny", "--storage", storage)
+    assert (synced.returncode, synced.stderr) == (0, "")
+    assert f"written to {server.url}" in synced.stdout
+    tiny.assert_complete(study, storage)
