@@ -9,8 +9,8 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from optuna.trial import TrialState, create_trial
 
+from orchestrator.family_plan import Search
 from orchestrator.ledger import Ledger
-from orchestrator.plan import Search
 from orchestrator.space import Range
 from orchestrator.step import Step
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 from nemo.errors import UserError
@@ -21,7 +21,7 @@ from orchestrator.head import Cluster, end_orphan, ray_head, this_machine
 from orchestrator.keys import canonical
 from orchestrator.ledger import Ledger
 from orchestrator.mlflow_store import store_of
-from orchestrator.plan import Plan, plan
+from orchestrator.plan import Planner
 from orchestrator.progress import Progress
 from orchestrator.step import KINDS, Step
 from orchestrator.steps import dataset_arrays
@@ -31,8 +31,6 @@ from orchestrator.study_file import load_study_file
 from orchestrator.sweep import run_trainings
 from orchestrator.tracking import Tracking
 from orchestrator.training import data_key
-
-Replan = Callable[[], Plan]
 
 
 def run_study(
@@ -71,7 +69,7 @@ def run_study(
         end_orphan(ledger.folder)  # of a driver that was killed; its workers may still write checkpoints
         if retry_failed:
             ledger.forget_failures()
-        driver = Driver(study, ledger, lambda: plan(study, ledger, descriptions))
+        driver = Driver(study, ledger, Planner(study, ledger, descriptions))
         if driver.unfinished and address is None:
             with study.naming_lines():
                 check_room(this_machine(), study.resources)
@@ -111,18 +109,21 @@ class Driver:
     Args:
         study: What is wanted.
         ledger: What is finished.
-        replan: Plans the study against the ledger as it is now.
+        planner: Of the study, against the ledger.
     """
 
-    def __init__(self, study: Study, ledger: Ledger, replan: Replan) -> None:
-        self._study, self._ledger, self._replan = study, ledger, replan
+    def __init__(self, study: Study, ledger: Ledger, planner: Planner) -> None:
+        self._study, self._ledger, self._planner = study, ledger, planner
         self._lock = threading.RLock()  # events come from Tune's thread and from the fan-out's
         self._steps: dict[str, Step] = {}
-        self._finished: set[str] = set()
+        self._counts: Counter[str] = Counter()
+        self._children: dict[str, list[Step]] = {}
         self._failed: set[str] = set(ledger.failures())
         self._submitted: set[str] = set()
-        self._children: dict[str, list[Step]] = {}
-        self._plan = self._adopt(replan())
+        planned = planner.plan
+        self._searches = planned.searches
+        self._adopt(planned.steps)
+        self._finished = ledger.finished() & self._steps.keys()
 
     @property
     def pending(self) -> list[Step]:
@@ -136,7 +137,7 @@ class Driver:
     @property
     def unfinished(self) -> bool:
         """Whether a step is still to run, or an adaptive search may still suggest one."""
-        return bool(self.pending) or (bool(self._plan.searches) and self._plan.up_to["train"] > 0)
+        return bool(self.pending) or (bool(self._searches) and self._planner.up_to["train"] > 0)
 
     def run(self, cluster: Cluster, tracking: Tracking) -> None:
         """Runs everything that can run; failures are recorded and the rest goes on."""
@@ -149,7 +150,7 @@ class Driver:
             with FanOut(context, slots, shared, self._on_event) as self._fanout:
                 self._submit(self.pending)
                 trainings = [step for step in self.pending if step.kind == "train"]
-                run_trainings(trainings, self._plan.searches, context, cluster, slots, shared, self._on_event)
+                run_trainings(trainings, self._searches, context, cluster, slots, shared, self._on_event)
 
     def _on_event(self, event: Event) -> None:
         with self._lock:
@@ -175,15 +176,15 @@ class Driver:
                 case "stopped":
                     self._tracking.log_stopped(step, event.reason)
                     self._progress.stopped(step, event.reason)
+                    self._follow(step)
 
     def _follow(self, step: Step) -> None:
-        """Submits what a result, or a failure, lets run: its children, and what the plan knows only now."""
-        if step.kind != "reuse" and (any(self._plan.up_to.values()) or self._plan.searches):
-            self._plan = self._adopt(self._replan())
-            self._progress.totals(self._totals())
-            self._submit(self.pending)
-        else:
-            self._submit(self._children.get(step.key, []))
+        """Submits what the end of a step lets run: its children, and what the plan knows only now."""
+        new = self._planner.follow(step)
+        self._adopt(new)
+        self._finished.update(each.key for each in new if self._ledger.get(each.key) is not None)
+        self._progress.totals(self._totals())
+        self._submit([*self._children.get(step.key, ()), *new])
 
     def _submit(self, steps: Iterable[Step]) -> None:
         """Hands over the steps whose parents are all finished, each once; trainings wait for theirs in Tune's queue."""
@@ -193,21 +194,19 @@ class Driver:
             if step.kind != "train"
             and step.key not in self._submitted
             and step.key not in self._finished
+            and step.key not in self._failed
             and all(parent in self._finished for parent in step.parents.values())
         ]
         self._submitted.update(step.key for step in ready)
         self._fanout.submit(ready)
 
-    def _adopt(self, planned: Plan) -> Plan:
-        for step in planned.steps:
-            if step.key not in self._steps:
-                self._steps[step.key] = step
-                for parent in step.parents.values():
-                    self._children.setdefault(parent, []).append(step)
-                if self._ledger.get(step.key) is not None:
-                    self._finished.add(step.key)
-        return planned
+    def _adopt(self, steps: Iterable[Step]) -> None:
+        for step in steps:
+            self._steps[step.key] = step
+            self._counts[step.kind] += 1
+            for parent in step.parents.values():
+                self._children.setdefault(parent, []).append(step)
 
     def _totals(self) -> dict[str, int]:
-        known = Counter(step.kind for step in self._steps.values())
-        return {kind: known[kind] + self._plan.up_to[kind] for kind in KINDS}
+        up_to = self._planner.up_to
+        return {kind: self._counts[kind] + up_to[kind] for kind in KINDS}

@@ -17,10 +17,10 @@ from ray.tune.search import Searcher
 from nemo.errors import UserError
 from orchestrator.adaptive import Adaptive
 from orchestrator.context import Context, Event, OnEvent, Slots, concurrent_trainings
+from orchestrator.family_plan import Search
 from orchestrator.fanout import Shared
 from orchestrator.head import Cluster
 from orchestrator.ledger import Ledger
-from orchestrator.plan import Search
 from orchestrator.step import Step, describe_step
 from orchestrator.training import MAX_FAILURES
 from orchestrator.trial import resources_of, run_trial, takes

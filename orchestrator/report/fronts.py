@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from orchestrator.family_plan import Search
 from orchestrator.ledger import Ledger
-from orchestrator.plan import Search
 from orchestrator.report.tables import Table
 
 PERCENT = {"accuracy": "Validation accuracy %", "krr": "KRR %", "flops_reduction": "FLOPs reduction %"}

@@ -1,12 +1,13 @@
 import json
 from dataclasses import dataclass, field, replace
+from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.ledger import Trial
-from orchestrator.plan import plan
+from orchestrator.plan import Planner, plan
 from orchestrator.step import make_step
 from orchestrator.study_file import load_study_file
 from tests.orchestrator.study_examples import DESCRIPTIONS, SWEPT, documents, of_kind, study, write
@@ -280,3 +281,43 @@ def test_the_order_in_the_file_changes_no_step(seeds, methods, thresholds):
 def test_a_study_of_thousands_of_steps():
     made = study(seeds=list(range(20)), subtasks={"sizes": [2, 3, 4], "samples": "all"})
     assert len(planned(made).steps) > 7000
+
+
+@pytest.mark.parametrize("seed", range(15))
+@pytest.mark.parametrize("changed", [{**GRID, **BEST, "seeds": [0, 1]}, {"sweep": {"mwt": SEARCH}, **BEST}])
+def test_a_plan_that_follows_its_results_is_the_one_made_afresh(changed, seed):
+    made, results, luck = study(**changed), Finished(), Random(seed)
+    planner = Planner(made, results, DESCRIPTIONS)
+    known = {step.key for step in planner.plan.steps}
+    stopped = set()
+    while True:
+        now = plan(made, results, DESCRIPTIONS)
+        if not now.searches:
+            assert planner.plan == now
+        ended = results.documents.keys() | results.failed | stopped
+        ready = [step for step in now.steps if step.key not in ended and ended >= set(step.parents.values())]
+        number = len(results.trials)
+        if number < 3 * len(now.searches) and (not ready or luck.random() < 0.3):
+            results.trials.append(Trial(number, {"lambda_coup": 1.0 + number}))
+            continue
+        if not ready:
+            break
+        step = luck.choice(ready)
+        trial = next((trial for trial in results.trials if _train_of(now, trial) == step.key), None)
+        match luck.choice(["finished", "finished", "finished", "failed" if trial is None else "stopped"]):
+            case "finished":
+                number = luck.choice([0.5, 0.7, 0.9])
+                result = {"validation_accuracy": number, "krr": number}
+                results.documents[step.key] = {"key": step.key, "result": result}
+            case "failed":
+                results.failed.add(step.key)
+            case "stopped":
+                results.trials[trial.number] = replace(trial, outcome={"epoch": 1})
+                stopped.add(step.key)
+        known |= {new.key for new in planner.follow(step)}
+    assert planner.plan == now
+    assert known >= {step.key for step in now.steps}
+
+
+def _train_of(planned, trial):
+    return planned.searches[0].steps(dict(trial.settings))[0].key

@@ -16,9 +16,9 @@ import ray
 from nemo.errors import UserError
 from orchestrator.adaptive import Adaptive
 from orchestrator.context import Slots, check_room, concurrent_trainings
+from orchestrator.family_plan import Search
 from orchestrator.head import Cluster, ray_head
 from orchestrator.ledger import Ledger
-from orchestrator.plan import Search
 from orchestrator.study import Resources
 from tests import tiny
 from tests.orchestrator.driving import Drive

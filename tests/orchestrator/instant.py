@@ -1,0 +1,87 @@
+"""A driver without Ray: what it submits is finished in the order in which it came, with invented results."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from orchestrator import run
+from orchestrator.context import Context, Event, OnEvent
+from orchestrator.describing import describe
+from orchestrator.family_plan import Search
+from orchestrator.head import Cluster
+from orchestrator.ledger import Ledger
+from orchestrator.plan import Planner
+from orchestrator.progress import Progress
+from orchestrator.run import Driver
+from orchestrator.step import Step
+from orchestrator.study import Study
+from tests.orchestrator.invented import finish
+
+CLUSTER = Cluster("", ((2.0, 0.0),))
+
+Trainings = Callable[[Sequence[Step], Sequence[Search], Ledger, OnEvent, Callable[[], None]], None]
+"""Ends trainings and trials: told of the steps, the searches, the ledger, `on_event`, and how to drain the fan-out."""
+
+
+class FanOut:
+    """Stands in for `fanout.FanOut`."""
+
+    def __init__(self, context: Context, slots: object, shared: object, on_event: OnEvent) -> None:
+        self._ledger, self._on_event = context.ledger, on_event
+        self._waiting: deque[Step] = deque()
+
+    def submit(self, steps: Sequence[Step]) -> None:
+        self._waiting.extend(steps)
+
+    def drain(self) -> None:
+        while self._waiting:
+            step = self._waiting.popleft()
+            self._on_event(Event("finished", step, document=finish(self._ledger, step)))
+
+    def __enter__(self) -> FanOut:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.drain()
+
+
+class Untracked:
+    """Stands in for `tracking.Tracking`."""
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *given: None
+
+
+def all_finish(
+    steps: Sequence[Step], searches: Sequence[Search], ledger: Ledger, on_event: OnEvent, drain: Callable[[], None]
+) -> None:
+    for step in steps:
+        on_event(Event("finished", step, document=finish(ledger, step)))
+
+
+def drive(study: Study, folder: Path, trainings: Trainings = all_finish, tracking: Any = None) -> Driver:
+    """Runs a study to its end."""
+    ledger = Ledger(folder)
+    driver = Driver(study, ledger, Planner(study, ledger, describe(study)))
+    fanouts: list[FanOut] = []
+
+    def fan_out(*given: Any) -> FanOut:
+        fanouts.append(FanOut(*given))
+        return fanouts[0]
+
+    def run_trainings(steps: Sequence[Step], searches: Sequence[Search], *given: Any) -> None:
+        trainings(steps, searches, ledger, given[-1], fanouts[0].drain)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "FanOut", fan_out)
+        patch.setattr(run, "run_trainings", run_trainings)
+        patch.setattr(run, "Progress", lambda *given: Progress(*given, console=Console(file=StringIO())))
+        driver.run(CLUSTER, tracking or Untracked())
+    return driver
