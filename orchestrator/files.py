@@ -7,6 +7,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 from nemo.errors import UserError
@@ -47,6 +48,21 @@ def write_bytes(path: Path, data: bytes) -> None:
     """Writes a file through `atomic_path`."""
     with atomic_path(path) as temporary:
         temporary.write_bytes(data)
+
+
+def set_aside(path: Path, folder: Path) -> Path:
+    """Moves a damaged file into a folder, under a name that says what it was and when it was found; returns that.
+
+    Raises:
+        UserError: The folder cannot be written.
+    """
+    target = folder / f"{path.parent.name}-{path.stem}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}{path.suffix}"
+    try:
+        folder.mkdir(exist_ok=True)
+        os.replace(path, target)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be written ({error.strerror}), make it writable.") from error
+    return target
 
 
 def file_sha256(path: Path) -> str:

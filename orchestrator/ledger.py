@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+import heapq
 import json
 import logging
 import math
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 from nemo.errors import UserError
-from orchestrator.files import file_sha256, write_bytes
+from orchestrator.files import file_sha256, set_aside, write_bytes
 from orchestrator.keys import canonical
 from orchestrator.lease import hold
+from orchestrator.segments import AT_LEAST, Segment, Segments, stamps
 from orchestrator.step import KINDS, Kind, Step, describe_step
 
 _log = logging.getLogger(__name__)
@@ -44,7 +47,8 @@ class Ledger:
     written twice is harmless. One driver writes at a time (see `lease`); anyone may read at any time. Damaged results
     are moved to `quarantine/`, told once and missing from then on. Only JSON is read here, nothing is unpickled.
 
-    Layout: `ledger/<kind>/<key>.json`, `ledger/failures/<key>.json`, `ledger/searches/<search>/<number>.json`,
+    Layout: `ledger/<kind>/<key>.json`, and what these say once more, to be read at once, in
+    `ledger/segments/<kind>/<hash>.parquet`; `ledger/failures/<key>.json`, `ledger/searches/<search>/<number>.json`,
     `artifacts/<key>/`, `quarantine/`, `study.yaml` (as last submitted), `studies/` (as ever submitted), `lock`.
 
     Args:
@@ -57,6 +61,8 @@ class Ledger:
         self.readonly = readonly
         self._known: dict[str, dict[str, Any]] = {}
         self._ignored: set[Path] = set()
+        quarantine = None if readonly else self.folder / "quarantine"
+        self._segments = {kind: Segments(self.folder / "ledger" / "segments" / kind, quarantine) for kind in KINDS}
 
     # results
 
@@ -67,9 +73,8 @@ class Ledger:
         finished` and whatever `put` was told about the run.
         """
         for kind in () if key in self._known else reversed(KINDS):  # most results are of the last kind
-            path = self._path(kind, key)
-            document = self._read(path)
-            if document is not None and self._whole(path, document):
+            document = self._result(kind, key)
+            if document is not None:
                 self._known[key] = document
                 break
         return self._known.get(key)
@@ -79,12 +84,20 @@ class Ledger:
         return {key for key, _ in self.results(kind)}
 
     def results(self, kind: Kind | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
-        """The key and the document of every finished step, by kind and key."""
+        """The key and the document of every finished step, by kind and key; they are not kept in memory."""
         for each in KINDS if kind is None else (kind,):
-            for path in sorted((self.folder / "ledger" / each).glob("[0-9a-f]*.json")):
-                document = self.get(path.stem)
-                if document is not None:
-                    yield path.stem, document
+            files = stamps(self._results_folder(each))
+            streams, loose = [], set(files)
+            for segment in self._segments[each].read(files):
+                streams.append(self._folded(each, segment, segment.keys & loose))
+                loose -= segment.keys
+            yield from heapq.merge(*streams, self._loose(each, loose), key=itemgetter(0))
+
+    def fold(self, at_least: int = AT_LEAST) -> None:
+        """Folds the results of a kind into a segment where at least so many are in none; the driver does it."""
+        for kind in KINDS:
+            files = stamps(self._results_folder(kind))
+            self._segments[kind].fold(files, partial(self._result, kind), at_least)
 
     def put(
         self,
@@ -209,6 +222,26 @@ class Ledger:
 
     # inside
 
+    def _result(self, kind: Kind, key: str) -> dict[str, Any] | None:
+        """A result from its own file, if it is there whole."""
+        path = self._path(kind, key)
+        document = self._read(path)
+        return document if document is not None and self._whole(path, document) else None
+
+    def _loose(self, kind: Kind, keys: Iterable[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+        for key in sorted(keys):
+            document = self._result(kind, key)
+            if document is not None:
+                yield key, document
+
+    def _folded(self, kind: Kind, segment: Segment, keys: Set[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+        for key, document in segment.documents(keys):
+            if self._whole(self._path(kind, key), document):
+                yield key, document
+
+    def _results_folder(self, kind: Kind) -> Path:
+        return self.folder / "ledger" / kind
+
     def _path(self, kind: str, key: str) -> Path:
         return Path(f"{self.folder}/ledger/{kind}/{key}.json")
 
@@ -260,13 +293,7 @@ class Ledger:
                 _log.warning("%s: ignored, %s.", path, reason)
             self._ignored.add(path)
             return
-        folder = self.folder / "quarantine"
-        target = folder / f"{path.parent.name}-{path.stem}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}.json"
-        try:
-            folder.mkdir(exist_ok=True)
-            os.replace(path, target)
-        except OSError as error:
-            raise UserError(f"{folder}: cannot be written ({error.strerror}), make it writable.") from error
+        target = set_aside(path, self.folder / "quarantine")
         _log.warning("%s: moved to %s and computed again, %s.", path, target, reason)
 
 

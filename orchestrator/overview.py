@@ -79,15 +79,17 @@ def overview(study: Study, ledger: Ledger) -> Overview:
 
 def count(name: str, planned: Plan, ledger: Ledger) -> Overview:
     """The plan's steps by kind against the ledger."""
-    finished = {step.key for step in planned.steps if ledger.get(step.key) is not None}
+    seconds: dict[str, list[float]] = {}
+    done = set()
+    for key, document in ledger.results():
+        done.add(key)
+        seconds.setdefault(document["kind"], []).append(document["seconds"])
+    finished = {step.key for step in planned.steps if step.key in done}
     failed = {key: failure for key, failure in ledger.failures().items() if key not in finished}
     lost: set[str] = set()
     for step in planned.steps:  # parents come first
         if step.key not in finished | failed.keys() and not (lost | failed.keys()).isdisjoint(step.parents.values()):
             lost.add(step.key)
-    seconds: dict[str, list[float]] = {}
-    for _, document in ledger.results():
-        seconds.setdefault(document["kind"], []).append(document["seconds"])
     counts = []
     for kind, known in planned.counts().items():
         keys = {step.key for step in planned.steps if step.kind == kind}

@@ -23,6 +23,7 @@ from orchestrator.ledger import Ledger
 from orchestrator.mlflow_store import store_of
 from orchestrator.plan import Planner
 from orchestrator.progress import Progress
+from orchestrator.segments import AT_LEAST
 from orchestrator.step import KINDS, Step
 from orchestrator.steps import dataset_arrays
 from orchestrator.storage import storage_root
@@ -63,6 +64,7 @@ def run_study(
     root = storage_root(storage or study.storage)
     ledger = Ledger(root / study.name)
     with ledger.lease():
+        ledger.fold()
         if not replace:
             check_changes(study, ledger, descriptions)
         ledger.record_study(study.text)
@@ -84,6 +86,7 @@ def run_study(
                     driver.run(cluster, tracking)
             status = "FAILED" if ledger.failures() else "FINISHED"
         finally:
+            ledger.fold()
             tracking.close(status)
     return ledger.folder
 
@@ -120,6 +123,7 @@ class Driver:
         self._children: dict[str, list[Step]] = {}
         self._failed: set[str] = set(ledger.failures())
         self._submitted: set[str] = set()
+        self._loose = 0
         planned = planner.plan
         self._searches = planned.searches
         self._adopt(planned.steps)
@@ -168,6 +172,7 @@ class Driver:
                     self._tracking.log_result(event.document)
                     self._progress.finished(step, event.document["result"])
                     self._follow(step)
+                    self._fold()
                 case "failed":
                     self._failed.add(step.key)
                     self._tracking.log_failure(step, event.reason)
@@ -185,6 +190,13 @@ class Driver:
         self._finished.update(each.key for each in new if self._ledger.get(each.key) is not None)
         self._progress.totals(self._totals())
         self._submit([*self._children.get(step.key, ()), *new])
+
+    def _fold(self) -> None:
+        """Folds the ledger whenever it has grown by a tenth, so that the cost per result does not grow with it."""
+        self._loose += 1
+        if self._loose >= max(AT_LEAST, len(self._finished) // 10):
+            self._ledger.fold()
+            self._loose = 0
 
     def _submit(self, steps: Iterable[Step]) -> None:
         """Hands over the steps whose parents are all finished, each once; trainings wait for theirs in Tune's queue."""

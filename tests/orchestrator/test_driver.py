@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from orchestrator import plan as planning
+from orchestrator import run
 from orchestrator.adaptive import Adaptive
 from orchestrator.context import Event, OnEvent
 from orchestrator.family_plan import Search
@@ -87,6 +88,15 @@ def test_a_resumed_driver_begins_with_what_is_left(storage: Path, replanned: Cou
     assert set(replanned.values()) == {1}
     assert_finished(study, storage)
     assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_results_are_folded_while_they_come_in(storage: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folds = []
+    monkeypatch.setattr(run, "AT_LEAST", 20)
+    monkeypatch.setattr(Ledger, "fold", lambda ledger: folds.append(len(ledger.finished())))
+    drive(Study.model_validate(EVERY), storage)
+    assert folds == list(range(20, len(Ledger(storage).finished()) + 1, 20))
+    assert len(folds) >= 5
 
 
 def test_the_best_of_a_search_is_chosen_when_its_last_trial_is_stopped(storage: Path) -> None:
