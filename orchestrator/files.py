@@ -6,7 +6,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -59,7 +59,8 @@ def set_aside(path: Path, folder: Path) -> Path:
     target = folder / f"{path.parent.name}-{path.stem}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}{path.suffix}"
     try:
         folder.mkdir(exist_ok=True)
-        os.replace(path, target)
+        with suppress(FileNotFoundError):  # another reader was faster
+            os.replace(path, target)
     except OSError as error:
         raise UserError(f"{folder}: cannot be written ({error.strerror}), make it writable.") from error
     return target

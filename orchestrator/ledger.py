@@ -224,19 +224,18 @@ class Ledger:
 
     def _result(self, kind: Kind, key: str) -> dict[str, Any] | None:
         """A result from its own file, if it is there whole."""
-        path = self._path(kind, key)
-        document = self._read(path)
-        return document if document is not None and self._whole(path, document) else None
+        document = self._read(self._path(kind, key))
+        return document if document is not None and self._whole(kind, document) else None
 
     def _loose(self, kind: Kind, keys: Iterable[str]) -> Iterator[tuple[str, dict[str, Any]]]:
         for key in sorted(keys):
-            document = self._result(kind, key)
+            document = self._known.get(key) or self._result(kind, key)
             if document is not None:
                 yield key, document
 
     def _folded(self, kind: Kind, segment: Segment, keys: Set[str]) -> Iterator[tuple[str, dict[str, Any]]]:
         for key, document in segment.documents(keys):
-            if self._whole(self._path(kind, key), document):
+            if self._whole(kind, document):
                 yield key, document
 
     def _results_folder(self, kind: Kind) -> Path:
@@ -277,12 +276,12 @@ class Ledger:
         self._quarantine(path, "its checksum is wrong")
         return None
 
-    def _whole(self, path: Path, document: Mapping[str, Any]) -> bool:
+    def _whole(self, kind: Kind, document: Mapping[str, Any]) -> bool:
         """Whether the artifacts are there with their sizes; `verify` reads them through."""
         for name, recorded in document["artifacts"].items():
             artifact = self.artifact(document["key"], name)
             if not artifact.is_file() or artifact.stat().st_size != recorded["bytes"]:
-                self._quarantine(path, f"its artifact {name} is damaged or missing")
+                self._quarantine(self._path(kind, document["key"]), f"its artifact {name} is damaged or missing")
                 return False
         return True
 

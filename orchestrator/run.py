@@ -31,6 +31,7 @@ from orchestrator.study import Study
 from orchestrator.study_file import load_study_file
 from orchestrator.sweep import run_trainings
 from orchestrator.tracking import Tracking
+from orchestrator.tracking_queue import TrackingQueue
 from orchestrator.training import data_key
 
 
@@ -77,7 +78,7 @@ def run_study(
                 check_room(this_machine(), study.resources)
             _load_once(study, driver.pending)
         with study.naming_lines():
-            tracking = Tracking(*store_of(study, root))
+            tracking = TrackingQueue(Tracking(*store_of(study, root)))
         tracking.study_run(study.name, ledger, environment())
         status = "KILLED"
         try:
@@ -143,7 +144,7 @@ class Driver:
         """Whether a step is still to run, or an adaptive search may still suggest one."""
         return bool(self.pending) or (bool(self._searches) and self._planner.up_to["train"] > 0)
 
-    def run(self, cluster: Cluster, tracking: Tracking) -> None:
+    def run(self, cluster: Cluster, tracking: TrackingQueue) -> None:
         """Runs everything that can run; failures are recorded and the rest goes on."""
         context = Context(self._ledger.folder.resolve(), self._study.resources)
         with self._study.naming_lines():
