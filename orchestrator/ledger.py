@@ -145,14 +145,18 @@ class Ledger:
         self._write(self._failure_path(step.key), {**describe_step(step), "reason": reason, "failed": _now()})
 
     def failure(self, key: str) -> dict[str, Any] | None:
-        """Why a step failed (`key, kind, label, params, parents, reason, failed`), or None."""
-        return self._read(self._failure_path(key))
+        """Why a step failed (`key, kind, label, params, parents, reason, failed`); None where it did not.
+
+        A result outweighs a failure: a driver may have died between writing the one and deleting the other.
+        """
+        failure = self._read(self._failure_path(key))
+        return None if failure is None or self.get(key) is not None else failure
 
     def failures(self) -> dict[str, dict[str, Any]]:
         """Key -> failure of every failed step."""
         paths = sorted((self.folder / "ledger" / "failures").glob("[0-9a-f]*.json"))
-        read = {path.stem: self._read(path) for path in paths}
-        return {key: failure for key, failure in read.items() if failure is not None}
+        found = {path.stem: self.failure(path.stem) for path in paths}
+        return {key: failure for key, failure in found.items() if failure is not None}
 
     def forget_failures(self) -> None:
         """Lets every failed step be tried again."""

@@ -119,6 +119,14 @@ def test_failures_stand_beside_the_results(ledger):
     assert again(ledger).failure(TRAIN.key) is None
 
 
+def test_a_step_with_a_result_has_not_failed(ledger):
+    """A driver that died after it wrote the result and before it deleted the failure; or two that ran it at once."""
+    ledger.put(TRAIN, {})
+    ledger.fail(TRAIN, "its worker died")
+    assert again(ledger).failure(TRAIN.key) is None
+    assert again(ledger).failures() == {}
+
+
 def test_trials_of_a_search(ledger):
     ledger.suggest("search", 1, {"alpha": 0.7})
     ledger.suggest("search", 0, {"alpha": 0.5})
