@@ -11,7 +11,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from tests.orchestrator.simulation import HOSTS, STUDY, Death, Driver, World, simulated
+from tests.orchestrator.simulation.driver import Death, Driver
+from tests.orchestrator.simulation.stand_ins import simulated
+from tests.orchestrator.simulation.world import HOSTS, STUDY, World
 
 METHODS = {**STUDY["methods"], "moda": {}}
 
@@ -55,6 +57,8 @@ def test_a_study_killed_at_any_write_carries_on(
             assert world.results == undisturbed
     assert killed >= least
 
+
+pytestmark = pytest.mark.timeout(3600)  # NEMO_HYPOTHESIS=dev takes its time
 
 POINTS = st.sampled_from([1, 2, 3, 5, 10, 20, 40, 80, 160])
 WHICH = st.integers(0, 2)
