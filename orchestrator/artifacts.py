@@ -37,8 +37,23 @@ def document_of(ledger: Ledger, key: str) -> Mapping[str, Any]:
     """
     document = ledger.get(key)
     if document is None:
-        raise UserError(f"ledger: the result {key} that a step builds on is damaged or missing, run the study again.")
+        raise UserError(_lost(key))
     return document
+
+
+def artifact_of(ledger: Ledger, key: str, name: str) -> Path:
+    """Where an artifact of a finished step lies, after it was read through: what is damaged is never used.
+
+    Raises:
+        UserError: It is damaged or missing; the result that it belongs to is in quarantine.
+    """
+    if not ledger.verify(key):
+        raise UserError(_lost(key))
+    return ledger.artifact(key, name)
+
+
+def _lost(key: str) -> str:
+    return f"ledger: the result {key} that a step builds on is damaged or missing, run the study with --retry-failed."
 
 
 def modular_network(ledger: Ledger, key: str) -> ModularNetwork:
@@ -51,7 +66,7 @@ def state_of(ledger: Ledger, key: str) -> dict[str, Tensor]:
     document = document_of(ledger, key)
     starts_from = METHODS[document["params"]["method"]].starts_from
     if starts_from is None:
-        return load_file(ledger.artifact(key, "network.safetensors"))
+        return load_file(artifact_of(ledger, key, "network.safetensors"))
     return searched_state(ledger, document["parents"][starts_from])
 
 
@@ -64,7 +79,7 @@ def found_masks(ledger: Ledger, key: str) -> list[Tensor] | None:
     """Per layer bool `[N, K_l]`: the modules that a search found; None of a training, whose thresholds tell them."""
     if METHODS[params_of(ledger, key)["method"]].starts_from is None:
         return None
-    layers = load_file(ledger.artifact(key, "modules.safetensors"))
+    layers = load_file(artifact_of(ledger, key, "modules.safetensors"))
     return [layers[str(number)] for number in range(len(layers))]
 
 

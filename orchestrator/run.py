@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nemo.errors import UserError
 from orchestrator.changes import check_changes
@@ -33,6 +34,9 @@ from orchestrator.sweep import run_trainings
 from orchestrator.tracking import Tracking
 from orchestrator.tracking_queue import TrackingQueue
 from orchestrator.training import data_key
+
+if TYPE_CHECKING:
+    from nemo.datasets.description import Description
 
 
 def run_study(
@@ -72,7 +76,7 @@ def run_study(
         end_orphan(ledger.folder)  # of a driver that was killed; its workers may still write checkpoints
         if retry_failed:
             ledger.forget_failures()
-        driver = Driver(study, ledger, Planner(study, ledger, descriptions))
+        driver = sound_driver(study, ledger, descriptions)
         if driver.unfinished and address is None:
             with study.naming_lines():
                 check_room(this_machine(), study.resources)
@@ -90,6 +94,15 @@ def run_study(
             ledger.fold()
             tracking.close(status)
     return ledger.folder
+
+
+def sound_driver(study: Study, ledger: Ledger, descriptions: Mapping[str, Description]) -> Driver:
+    """A driver, after what its pending steps build on was read through: what is damaged is quarantined, and pending."""
+    while True:
+        driver = Driver(study, ledger, Planner(study, ledger, descriptions))
+        parents = {parent for step in driver.pending for parent in step.parents.values()}
+        if all(ledger.get(parent) is None or ledger.verify(parent) for parent in sorted(parents)):
+            return driver
 
 
 def _load_once(study: Study, steps: Iterable[Step]) -> None:

@@ -19,9 +19,9 @@ from nemo.methods import METHODS
 from nemo.modular import ModularNetwork
 from nemo.surgery import extract_module
 from orchestrator.artifacts import network_of, save_tensors, searched_state
+from orchestrator.checkpoint import Checkpoint
 from orchestrator.context import Context
 from orchestrator.environment import environment
-from orchestrator.files import atomic_path
 from orchestrator.ledger import Ledger
 from orchestrator.step import Step
 from orchestrator.steps import Arrays, as_dataset, image_shape, images_of, relevance_of, standard_flops
@@ -53,19 +53,18 @@ def split(step: Step, context: Context, dataset: ray.ObjectRef[Arrays]) -> None:
     images = fitness_images(trained_on, held_out, int(params["settings"]["images"]))
     importances = relevance_of(params, network.to(device), data, device).mean_masks
     search = CnnSplitter(importances, images.labels, params["settings"], params["seed"])
-    checkpoint, rows = context.checkpoints(step) / "search.pt", []
-    if checkpoint.exists():
-        saved = torch.load(checkpoint, weights_only=True)
+    checkpoint, rows = Checkpoint(context, step), []
+    saved = checkpoint.load()
+    if saved is not None:
         search.load_state_dict(saved["search"])
         rows = saved["rows"]
-    ray.tune.report(message([]))
+    ray.tune.report(message([], checkpoint.damage))
     shared = ray.put((network.cpu(), dataclasses.replace(data, train=images, test=images)))  # all that a task reads
     while not search.done:
         since = time.monotonic()
         found = search.tell(_logits(search.ask(), shared, context))
         rows.append(_epoch(found, time.monotonic() - since, "train" if held_out is None else "validation"))
-        with atomic_path(checkpoint) as path:
-            torch.save({"search": search.state_dict(), "rows": rows}, path)
+        checkpoint.save({"search": search.state_dict(), "rows": rows})
         ray.tune.report(message(rows[-1:]))
     result = _finish(step, network.to(device), search.modules(), data, held_out, ledger, device)
     seconds = max(time.monotonic() - begun, sum(row["seconds"] for row in rows))

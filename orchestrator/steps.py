@@ -31,6 +31,7 @@ from nemo.reuse import reuse_module
 from nemo.surgery import extract_module
 from nemo.training import Trainer
 from orchestrator.artifacts import (
+    artifact_of,
     build,
     found_masks,
     modular_network,
@@ -169,7 +170,7 @@ def measure_modules(step: Step, ledger: Ledger, device: torch.device) -> dict[st
     """
     parent, threshold = step.parents["train"], step.params["threshold"]
     train, network = params_of(ledger, parent), modular_network(ledger, parent)
-    found = load_relevance(ledger.artifact(step.parents["modularize"], "relevance.safetensors"))
+    found = load_relevance(artifact_of(ledger, step.parents["modularize"], "relevance.safetensors"))
     masks = found_masks(ledger, parent)
     if masks is None:
         masks = module_masks(found.frequencies, threshold)
@@ -190,10 +191,10 @@ def model_arrays(parents: Mapping[str, str], ledger: Ledger) -> Arrays:
         parents: Those of a reuse step: `train`, `modularize` and, where the study trains one, `standard`.
         ledger: Where their artifacts are.
     """
-    found = load_relevance(ledger.artifact(parents["modularize"], "relevance.safetensors"))
+    found = load_relevance(artifact_of(ledger, parents["modularize"], "relevance.safetensors"))
     masks = found_masks(ledger, parents["train"])
     logits = {
-        role: load_numpy(ledger.artifact(parents[role], "logits.safetensors"))["test"]
+        role: load_numpy(artifact_of(ledger, parents[role], "logits.safetensors"))["test"]
         for role in ("train", "standard")
         if role in parents
     }

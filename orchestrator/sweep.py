@@ -25,6 +25,8 @@ from orchestrator.step import Step, describe_step
 from orchestrator.training import MAX_FAILURES
 from orchestrator.trial import resources_of, run_trial, takes
 
+_log = logging.getLogger(__name__)
+
 GRACE = 0.1
 """Share of the epochs before which no trial is stopped early."""
 
@@ -260,6 +262,8 @@ class Watcher(_Live, tune.Callback):
         if rows:
             self._on_event(Event("epochs", step, rows=rows))
         elif rows is not None:
+            if result["damage"]:
+                _log.warning("%s", result["damage"])
             self._running.add(step.key)
             self._share()
             self._on_event(Event("started", step))

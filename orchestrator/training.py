@@ -1,15 +1,15 @@
 """One training as a Ray Train run inside a Ray Tune trial: checkpoints, resume, reports, and the result at its end.
 
 A training of one worker runs in Train's local mode, in the trial's own process: a worker group costs more than ten
-seconds before the first batch. Inside of a trial Ray refuses `ray.train.report` and keeps no checkpoints in that mode,
-so there `_Alone` keeps them and tells Tune itself; `_Group` leaves both to Ray Train.
+seconds before the first batch. Inside of a trial Ray refuses `ray.train.report` in that mode, so there `_Alone` tells
+Tune itself. Checkpoints are our own files in both: Ray's list of its checkpoints is not replaced as a whole, and a
+training that was killed while it was written could never start again.
 """
 
 from __future__ import annotations
 
-import tempfile
 import time
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import ray
@@ -24,9 +24,9 @@ from nemo.distributed import Workers
 from nemo.errors import UserError
 from nemo.training import Trainer, TrainingDiverged
 from orchestrator import steps
+from orchestrator.checkpoint import Checkpoint
 from orchestrator.context import Context, reason_of
 from orchestrator.environment import environment
-from orchestrator.files import atomic_path
 from orchestrator.step import Step
 
 CHECKPOINT_SHARE = 0.05
@@ -37,16 +37,13 @@ MAX_FAILURES = 2
 
 
 class Session(Protocol):
-    """Where a worker's reports and checkpoints go."""
+    """What a worker belongs to."""
 
     workers: Workers
     device: torch.device
 
-    def restore(self) -> dict[str, Any] | None:
-        """The state of the last checkpoint."""
-
-    def report(self, rows: list[dict[str, float]], state: dict[str, Any]) -> None:
-        """Keeps a checkpoint, then tells Tune of the rows that it holds; called by every worker."""
+    def tell(self, message: dict[str, Any]) -> None:
+        """Tells Tune; called by every worker, and what the first one says counts."""
 
     def agree(self, value: bool) -> bool:
         """What the first worker says."""
@@ -103,7 +100,6 @@ def fit(arguments: dict[str, Any]) -> str:
             storage_path=str(context.checkpoints(step).parent),
             callbacks=[] if alone else [TuneReportCallback()],
             failure_config=ray.train.FailureConfig(max_failures=MAX_FAILURES, controller_failure_limit=5),
-            checkpoint_config=ray.train.CheckpointConfig(num_to_keep=1),
         ),
     )
     try:
@@ -117,12 +113,14 @@ def _run_worker(arguments: dict[str, Any]) -> str:
     context, step = arguments["context"], arguments["step"]
     wanted = context.resources.training
     torch.set_num_threads(max(1, int(wanted.cpus)))
-    session = _Alone(context.checkpoints(step)) if wanted.workers == 1 else _Group()
-    started = time.monotonic()
+    session: Session = _Alone() if wanted.workers == 1 else _Group()
+    checkpoint, started = Checkpoint(context, step), time.monotonic()
     try:
         dataset = steps.as_dataset(ray.get(arguments["dataset"]))
-        trainer = steps.make_trainer(step, dataset, context.ledger, session.device, session.workers)
-        run_epochs(trainer, session, every_epoch=arguments["every_epoch"])
+        trainer = resumed(
+            lambda: steps.make_trainer(step, dataset, context.ledger, session.device, session.workers), checkpoint
+        )
+        run_epochs(trainer, checkpoint, session, every_epoch=arguments["every_epoch"])
     except (TrainingDiverged, UserError) as error:
         return reason_of(error)
     if session.workers.rank == 0:
@@ -134,46 +132,49 @@ def _run_worker(arguments: dict[str, Any]) -> str:
     return ""
 
 
-def run_epochs(trainer: Trainer, session: Session, *, every_epoch: bool) -> None:
-    """Trains to the end from where the last checkpoint left off.
+def resumed(make: Callable[[], Trainer], checkpoint: Checkpoint) -> Trainer:
+    """A trainer that goes on from its last checkpoint, or from the beginning where that cannot be used."""
+    trainer = make()
+    state = checkpoint.load(trainer.device)
+    if state is None:
+        return trainer
+    try:
+        trainer.load_state_dict(state)
+    except (RuntimeError, ValueError, LookupError, TypeError) as error:  # of other code, under the same method version
+        checkpoint.discard(error)
+        return make()  # half of it may have been loaded
+    return trainer
+
+
+def run_epochs(trainer: Trainer, checkpoint: Checkpoint, session: Session, *, every_epoch: bool) -> None:
+    """Trains to the end from where the trainer is.
 
     Rows are reported together with the checkpoint that holds them: an epoch that has to be run again after an
     interruption was never told to anyone, so no history ever has two entries for one epoch.
     """
-    state = session.restore()
-    if state is not None:
-        trainer.load_state_dict(state)
-    session.report([], {})
+    session.tell(message([], checkpoint.damage))
     reported, cost, since = trainer.epoch, 0.0, time.monotonic()
     while not trainer.done:
         trainer.run_epoch()
         due = every_epoch or trainer.done or time.monotonic() - since >= cost / CHECKPOINT_SHARE
         if session.agree(due):
             before = time.monotonic()
-            session.report(trainer.history[reported:], trainer.state_dict())
+            if session.workers.rank == 0:
+                checkpoint.save(trainer.state_dict())
+            session.tell(message(trainer.history[reported:]))
             reported, since = trainer.epoch, time.monotonic()
             cost = since - before
 
 
 class _Alone:
-    """One worker in the trial's process; the checkpoint is one file, replaced as a whole."""
+    """One worker in the trial's process."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self) -> None:
         self.workers = Workers()
         self.device = own_device()
-        self._file = folder / "alone.pt"
 
-    def restore(self) -> dict[str, Any] | None:
-        if not self._file.exists():
-            return None
-        state: dict[str, Any] = torch.load(self._file, map_location=self.device, weights_only=True)
-        return state
-
-    def report(self, rows: list[dict[str, float]], state: dict[str, Any]) -> None:
-        if state:
-            with atomic_path(self._file) as path:
-                torch.save(state, path)
-        ray.tune.report(message(rows))
+    def tell(self, message: dict[str, Any]) -> None:
+        ray.tune.report(message)
 
     def agree(self, value: bool) -> bool:
         return value
@@ -187,21 +188,8 @@ class _Group:
         self.workers = Workers(context.get_world_rank(), context.get_world_size())
         self.device = ray.train.torch.get_device()
 
-    def restore(self) -> dict[str, Any] | None:
-        checkpoint = ray.train.get_checkpoint()
-        if checkpoint is None:
-            return None
-        with checkpoint.as_directory() as folder:
-            state: dict[str, Any] = torch.load(Path(folder) / "state.pt", map_location=self.device, weights_only=True)
-        return state
-
-    def report(self, rows: list[dict[str, float]], state: dict[str, Any]) -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            checkpoint = None
-            if state and self.workers.rank == 0:
-                torch.save(state, Path(folder) / "state.pt")
-                checkpoint = ray.train.Checkpoint.from_directory(folder)
-            ray.train.report(message(rows), checkpoint=checkpoint)
+    def tell(self, message: dict[str, Any]) -> None:
+        ray.train.report(message)
 
     def agree(self, value: bool) -> bool:
         flag = torch.tensor(int(value), device=self.device)
@@ -209,9 +197,15 @@ class _Group:
         return bool(flag.item())
 
 
-def message(rows: list[dict[str, float]]) -> dict[str, Any]:
-    """What Tune sees: all new rows, and the last one's metrics by name for a scheduler, which counts epochs from 1."""
-    return {"rows": rows, **({**rows[-1], "epoch": int(rows[-1]["epoch"]) + 1} if rows else {})}
+def message(rows: list[dict[str, float]], damage: str = "") -> dict[str, Any]:
+    """What Tune sees: all new rows, and the last one's metrics by name for a scheduler, which counts epochs from 1.
+
+    Args:
+        rows: The new entries of the history; none when the training has started.
+        damage: What was wrong with the checkpoint that it found.
+    """
+    last = {**rows[-1], "epoch": int(rows[-1]["epoch"]) + 1} if rows else {}
+    return {"rows": rows, "damage": damage, **last}
 
 
 def _first_failure(error: ray.train.TrainingFailedError) -> BaseException:

@@ -10,9 +10,12 @@ import torch
 
 from nemo.baselines import CnnSplitter, class_logit, fitness_images
 from orchestrator.artifacts import found_masks, modular_network
+from orchestrator.checkpoint import Checkpoint
+from orchestrator.context import Context
 from orchestrator.ledger import Ledger
 from orchestrator.step import Step
 from orchestrator.steps import as_dataset, dataset_arrays, images_of, relevance_of
+from orchestrator.study import Resources
 from tests import tiny
 from tests.faults.test_killed_driver import carry_on, kill_when
 
@@ -45,13 +48,13 @@ def test_a_killed_search_carries_on(tmp_path: Path) -> None:
     assert Counter(step.kind for step in steps) == {"train": 2, "modularize": 1, "measure": 1, "reuse": 2}
     start, search = steps[:2]
     assert search.parents == {"standard": start.key}
-    checkpoint = storage / "tiny" / "checkpoints" / search.key / "search.pt"
+    checkpoint = Checkpoint(Context(storage / "tiny", Resources()), search)
 
-    def some_generations_are_kept() -> bool:
-        return checkpoint.exists() and len(torch.load(checkpoint, weights_only=True)["rows"]) >= 2
+    def generations() -> list[dict[str, float]]:
+        return (checkpoint.load() or {"rows": []})["rows"]
 
-    kill_when(study, storage, some_generations_are_kept)
-    kept = torch.load(checkpoint, weights_only=True)["rows"]
+    kill_when(study, storage, lambda: len(generations()) >= 2)
+    kept = generations()
     assert len(kept) < GENERATIONS
     carry_on(study, storage)
 
@@ -63,7 +66,7 @@ def test_a_killed_search_carries_on(tmp_path: Path) -> None:
     assert [row["search/fitness"] for row in result["history"]] == [row["fitness"] for row in expected.history]
     for ours, theirs in zip(found_masks(ledger, search.key) or [], expected.modules(), strict=True):
         assert torch.equal(ours, theirs)
-    assert not checkpoint.parent.exists()
+    assert not checkpoint.file.parent.exists()
 
     report = tiny.report(storage)
     [measured] = report["modularizations"]

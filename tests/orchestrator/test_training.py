@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.checkpoint import Checkpoint
 from orchestrator.context import Event
 from orchestrator.head import Cluster, ray_head
 from tests.orchestrator.driving import Drive, kill_one
@@ -61,6 +62,34 @@ def test_a_killed_worker_changes_nothing(head: tuple[Path, Cluster], tmp_path: P
         assert document["workers"] == workers
         results.append(document)
     assert results[0]["artifacts"] == results[1]["artifacts"]  # the same checksums of weights and logits
+
+
+@pytest.mark.parametrize(("workers", "title"), [(1, "ImplicitFunc"), (2, "RayTrainWorker")])
+def test_a_damaged_checkpoint_is_told_once_and_never_used(
+    head: tuple[Path, Cluster], tmp_path: Path, caplog: pytest.LogCaptureFixture, workers: int, title: str
+) -> None:
+    whole = run(tmp_path / "whole", head, workers, None)
+    resources = {"training": {"workers": workers, "cpus": 1}}
+    drive = Drive(tmp_path / "broken", head[1], {**ONE, "resources": resources})
+    (step,) = drive.steps("train")
+    file = Checkpoint(drive.context, step).file
+    left = [title]
+
+    def damage(event: Event) -> None:
+        if event.kind == "epochs" and left:
+            kill_one(head[0], left.pop())
+            content = bytearray(file.read_bytes())
+            content[len(content) // 2] ^= 1
+            file.write_bytes(content)
+
+    drive.train(on_event=damage)
+    (kept,) = (drive.folder / "quarantine").iterdir()
+    (said,) = [record.getMessage() for record in caplog.records if record.name == "orchestrator.sweep"]
+    assert said.startswith(f"{file}: moved to {kept.parent}, its checksum is wrong; ")
+    assert said.endswith(f"{step.label} starts again.")
+    expected, found = (each.ledger.get(step.key) or {} for each in (whole, drive))
+    assert found["artifacts"] == expected["artifacts"]
+    assert [row["epoch"] for row in found["result"]["history"]] == list(range(6))
 
 
 def test_a_finished_training_is_not_run_again(head: tuple[Path, Cluster], tmp_path: Path) -> None:

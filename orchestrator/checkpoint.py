@@ -1,0 +1,77 @@
+"""A checkpoint: how far a training or a search is, in a file that is read back only if it is whole and its own."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+import torch
+
+from orchestrator.context import Context
+from orchestrator.files import atomic_path
+from orchestrator.step import Step
+
+
+class Checkpoint:
+    """The state of one step while it runs: `checkpoints/<key>/state.pt` in the study's folder.
+
+    The file's first line is the SHA-256 of the step's key and of what follows. A file that does not fit it, because it
+    was cut short, a bit flipped, or it belongs to another step, is moved to `quarantine/` and the step starts again.
+    What fits is read with `weights_only`: tensors and plain values, and nothing that could run.
+
+    Attributes:
+        file: Where it is.
+        damage: What was wrong with a file that was put away, as a sentence; empty where nothing was.
+    """
+
+    def __init__(self, context: Context, step: Step) -> None:
+        self.file = context.checkpoints(step) / "state.pt"
+        self.damage = ""
+        self._step = step
+        self._quarantine = context.folder / "quarantine"
+
+    def save(self, state: Mapping[str, Any]) -> None:
+        """Replaces the checkpoint as a whole.
+
+        Raises:
+            UserError: The folder cannot be written, or is full.
+        """
+        buffer = io.BytesIO()
+        torch.save(dict(state), buffer)
+        content = buffer.getbuffer()
+        with atomic_path(self.file) as path, open(path, "wb") as file:
+            file.write(self._checksum(content) + b"\n")
+            file.write(content)
+
+    def load(self, device: torch.device | str = "cpu") -> dict[str, Any] | None:
+        """The state that was saved last; None where there is none that can be used."""
+        try:
+            checksum, _, content = self.file.read_bytes().partition(b"\n")
+            if checksum != self._checksum(content):
+                raise ValueError("its checksum is wrong")
+            state: dict[str, Any] = torch.load(io.BytesIO(content), map_location=device, weights_only=True)
+            return state
+        except FileNotFoundError:
+            return None
+        except Exception as error:  # whatever it is, the next start would meet it again
+            self.discard(error)
+            return None
+
+    def discard(self, reason: Exception) -> None:
+        """Puts the file away and says so in `damage`."""
+        target = self._quarantine / f"checkpoint-{self._step.key}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}.pt"
+        self._quarantine.mkdir(exist_ok=True)
+        with suppress(FileNotFoundError):  # another worker of the group has put it away
+            os.replace(self.file, target)
+        what = str(reason).partition("\n")[0].rstrip(".")
+        self.damage = f"{self.file}: moved to {self._quarantine}, {what}; {self._step.label} starts again."
+
+    def _checksum(self, content: bytes | memoryview) -> bytes:
+        found = hashlib.sha256(self._step.key.encode())
+        found.update(content)
+        return found.hexdigest().encode()
