@@ -53,12 +53,12 @@ def read_methods(data: Any) -> dict[str, MethodEntry]:
                 METHODS[name].complete(fields)
             except UserError as error:
                 setting, _, text = str(error).partition(": ")
-                problems.add(setting if setting in fields else "settings", text=text)
+                problems.add(name, setting if setting in fields else "settings", text=text)
             if METHODS[name].starts_from is not None and recipe:
                 text = (
                     f"means nothing to {name}, which trains no network: it takes that of {METHODS[name].starts_from}."
                 )
-                problems.add("recipe", text=text)
+                problems.add(name, "recipe", text=text)
             entries[name] = MethodEntry(settings=fields, recipe=recipe)
     problems.raise_any()
     return entries

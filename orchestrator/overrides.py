@@ -6,11 +6,11 @@ import copy
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
 from nemo.errors import UserError
 from orchestrator.validation import Place
 from orchestrator.yaml_source import parse_value
+
+_DEEPEST = 10
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,11 @@ def apply_overrides(data: dict[str, Any], texts: list[str]) -> tuple[dict[str, A
         try:
             if not equals or not key.strip():
                 raise _Refused("should be key=value, such as recipe.epochs=5")
-            place: Place = tuple(int(part) if part.isdecimal() else part for part in key.strip().split("."))
-            _set(data, place, parse_value(value))
+            if key.count(".") > _DEEPEST:
+                raise _Refused(f"no field of a study lies {key.count('.')} deep")
+            place: Place = tuple(int(part) if _is_position(part) else part for part in key.strip().split("."))
+            _set(data, place, _read(value))
             applied.append(Override(text, place))
-        except yaml.YAMLError:
-            wrong.append(f"--set {text}: the value is no valid YAML.")
         except _Refused as error:
             wrong.append(f"--set {text}: {error}.")
     if wrong:
@@ -47,6 +47,17 @@ def apply_overrides(data: dict[str, Any], texts: list[str]) -> tuple[dict[str, A
 
 class _Refused(Exception):
     """Why an override cannot be applied."""
+
+
+def _is_position(part: str) -> bool:
+    return part.isdecimal() and len(part) < 10
+
+
+def _read(text: str) -> Any:
+    try:
+        return parse_value(text)
+    except ValueError as error:
+        raise _Refused(f"the value {error}") from error
 
 
 def _set(data: Any, place: Place, value: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
@@ -15,6 +16,7 @@ Point = dict[str, float]
 """Swept name -> its value; the names are settings of the method, `lr` and `lr_mask`."""
 
 LEARNING_RATES = ("lr", "lr_mask")
+MOST_POINTS = 10_000
 OBJECTIVES: dict[str, Literal["maximize", "minimize"]] = {
     "accuracy": "maximize",
     "krr": "minimize",
@@ -95,6 +97,10 @@ class Sweep(Model):
         if len(given) != 1:
             what = "is empty" if not given else f"has {' and '.join(given)}"
             problems.add(text=f"{what}, give exactly one of grid, list and search with their values.")
+        points = math.prod(len(values) for values in (self.grid or {}).values())
+        if points > MOST_POINTS:
+            text = f"makes {points:,} points, give fewer values, at most {MOST_POINTS:,} points, or a search."
+            problems.add("grid", text=text)
         if self.search:
             if self.trials is None:
                 problems.add("trials", text="is missing, say how many trainings the search may try.")

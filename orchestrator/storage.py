@@ -7,10 +7,23 @@ from pathlib import Path
 
 from nemo.errors import UserError
 
+DATABASE, FILES = "mlflow.db", "mlartifacts"
+STORES = (DATABASE, FILES)
+"""What lies beside the studies: MLflow's own."""
+
 
 def storage_root(given: str | Path | None = None) -> Path:
-    """The storage folder: as given, else `$NEMO_STORAGE`, else `runs`; absolute."""
-    return Path(given or os.environ.get("NEMO_STORAGE") or "runs").expanduser().absolute()
+    """The storage folder: as given, else `$NEMO_STORAGE`, else `runs`; absolute.
+
+    Raises:
+        UserError: Its path is no text, which neither MLflow nor a result could hold.
+    """
+    path = Path(os.path.expanduser(given or os.environ.get("NEMO_STORAGE") or "runs")).absolute()
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise UserError(f"{str(path)!a}: the storage folder's path is no text in UTF-8, choose another.") from None
+    return path
 
 
 def known_studies(storage: Path) -> list[str]:
@@ -33,9 +46,9 @@ def find_study(storage: Path, name: str) -> Path:
 
 def tracking_uri(storage: Path) -> str:
     """The default MLflow store of a storage folder: an SQLite file."""
-    return f"sqlite:///{storage / 'mlflow.db'}"
+    return f"sqlite:///{storage / DATABASE}"
 
 
 def artifact_root(storage: Path) -> str:
     """Where the default store keeps its files, as a URI."""
-    return (storage / "mlartifacts").as_uri()
+    return (storage / FILES).as_uri()

@@ -17,10 +17,30 @@ from orchestrator.credentials import without_password
 from orchestrator.method_entry import MethodEntry, Methods, RecipeFields
 from orchestrator.pair import Pair
 from orchestrator.space import Point, Sweep, read_sweeps
+from orchestrator.storage import STORES
 from orchestrator.study_checks import check_whole
 from orchestrator.validation import FieldsOf, Model, NoDuplicates, Number, Problems, Whole, field_name, valid_fields
 
 Threshold = Annotated[Number, Field(gt=0, le=1)]
+
+
+def _check_samples(value: Any) -> Any:
+    problems = Problems()
+    if value not in ("all", "nested") and (type(value) is not int or value < 1):
+        problems.add(text=f"should be a whole number of at least 1, all or nested, not {value!r:.60}.")
+    problems.raise_any()
+    return value
+
+
+def _check_class(value: Any) -> Any:
+    problems = Problems()
+    if type(value) not in (int, str):
+        problems.add(text=f"should be the number or the name of a class, not {value!r:.60}.")
+    problems.raise_any()
+    return value
+
+
+Class = Annotated[int | str, BeforeValidator(_check_class)]
 
 
 class Subtasks(Model):
@@ -38,9 +58,9 @@ class Subtasks(Model):
 
     source: Literal["best", "every"] = Field("every", alias="from")
     sizes: Annotated[list[Annotated[Whole, Field(ge=2)]], NoDuplicates] = []
-    samples: Annotated[Whole, Field(ge=1)] | Literal["all", "nested"] = 10
+    samples: Annotated[int | Literal["all", "nested"], BeforeValidator(_check_samples)] = 10
     seed: Annotated[Whole, Field(ge=0)] = 0
-    classes: list[Annotated[list[Whole | str], Field(min_length=2), NoDuplicates]] = []
+    classes: list[Annotated[list[Class], Field(min_length=2), NoDuplicates]] = []
     thresholds: Annotated[list[Threshold], Field(min_length=1), NoDuplicates] | None = None
     mask_values: Literal["drop", "keep_generator", "fold_mean"] = "drop"
     head: Literal["linear", "paper", "slice"] | None = None
@@ -102,6 +122,8 @@ def _check_study_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
         text = f"{name!r} names a folder, use 1 to 64 letters, digits, '.', '_' or '-', a letter or digit first."
         problems.add(text=text)
+    if name in STORES:
+        problems.add(text=f"{name!r} is where the storage folder keeps MLflow's data, choose another name.")
     problems.raise_any()
     return name
 

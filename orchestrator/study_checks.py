@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 Layers = list[tuple[Place, dict[str, Any]]]
 """Recipe fields and where they stand in the study, those that win last."""
 
+MOST_MEASURES = 1_000_000
+
 
 def check_whole(study: Study) -> None:
     """Checks what lies between the parts: methods, recipes, thresholds, what selects needs validation images.
@@ -42,10 +44,20 @@ def check_whole(study: Study) -> None:
             if name not in study.methods:
                 text = f"{name} is none of the study's methods, add it there or remove it."
                 problems.add("pairs", position, "methods", name, text=text)
+    _check_number(study, problems)
     _check_activations(study, problems)
     _check_recipes(study, problems)
     _check_subtasks(study, problems)
     problems.raise_any()
+
+
+def _check_number(study: Study, problems: Problems) -> None:
+    """Refuses a study of more trainings and measures than anybody could wait for."""
+    trainings = len(study.pairs) * len(study.seeds) * sum(len(study.points(method)) for method in study.methods)
+    measures = trainings * len(study.thresholds)
+    if measures > MOST_MEASURES:
+        text = f"asks for {measures:,} measures, give fewer seeds, points or thresholds: at most {MOST_MEASURES:,}."
+        problems.add(text=text)
 
 
 def _check_activations(study: Study, problems: Problems) -> None:

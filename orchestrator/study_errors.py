@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import copy
+import math
+import unicodedata
+from collections.abc import Iterator
 from typing import Any
 
 from pydantic import ValidationError
@@ -23,8 +26,10 @@ def find_errors(data: Any) -> tuple[Study | None, list[Found]]:
     Returns:
         The study, without the wrong parts where there are some, or None if too little is left; and what is wrong.
     """
-    found: list[Found] = []
+    found = list(_odd_values(data))
     rest = copy.deepcopy(data)
+    for place, _ in reversed(found):
+        _remove(rest, place)
     while True:
         try:
             return Study.model_validate(rest), found
@@ -37,6 +42,29 @@ def find_errors(data: Any) -> tuple[Study | None, list[Found]]:
         found += new
         for place, _ in sorted(new, key=lambda each: [str(part).zfill(9) for part in each[0]], reverse=True):
             _remove(rest, place)
+
+
+def _odd_values(data: Any, place: Place = ()) -> Iterator[Found]:
+    """What YAML can say and no study: dates and sets, names that are none, characters and numbers out of range."""
+    if isinstance(data, dict):
+        for name, value in data.items():
+            if isinstance(name, str):
+                yield from _odd_values(value, (*place, name))
+            else:
+                yield (*place, str(name)), f"{name!r} is no name here, put it in quotes."
+    elif isinstance(data, list):
+        for position, value in enumerate(data):
+            yield from _odd_values(value, (*place, position))
+    elif isinstance(data, str):
+        odd = next((char for char in data if unicodedata.category(char) in ("Cc", "Cs")), None)
+        if odd is not None:
+            yield place, f"holds the character {odd!a}, which no name has; remove it."
+    elif isinstance(data, float) and not math.isfinite(data):
+        yield place, f"should be a finite number, not {data}."
+    elif isinstance(data, int) and abs(data) >= 2**63:
+        yield place, "is too large a number, choose a smaller one."
+    elif data is not None and not isinstance(data, int | float):
+        yield place, f"is a {type(data).__name__} in YAML, put it in quotes."
 
 
 def _is_new(place: Place, known: list[Place], data: Any) -> bool:

@@ -1,4 +1,4 @@
-"""YAML without surprises: the safe loader, no duplicate names, `1e-3` is a number."""
+"""YAML without surprises: the safe loader, no duplicate names, `1e-3` is a number, nothing huge."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import Any
 
 import yaml
 
+from nemo.documents import read_document
 from nemo.errors import UserError
 
-_LARGEST = 1_000_000  # bytes; a study is a page of text, and YAML's aliases make small files huge
+_MOST, _DEEPEST = 10_000, 20
+"""Values, and lists within lists: aliases make a small file huge, and what is deep exhausts the stack."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -26,9 +28,16 @@ def parse_value(text: str) -> Any:
     """Reads one YAML value.
 
     Raises:
-        yaml.YAMLError: The text is no YAML.
+        ValueError: The text is no YAML, or more than a study needs.
     """
-    return yaml.load(text, Loader=_Loader)
+    try:
+        value = yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        raise ValueError("is no valid YAML") from error
+    except Exception as error:  # see `parse_yaml`
+        raise ValueError(f"is no usable YAML, {_reason(error)}") from error
+    _refuse_huge(value)
+    return value
 
 
 def parse_yaml(path: Path) -> tuple[yaml.Node, Any, str]:
@@ -47,14 +56,18 @@ def parse_yaml(path: Path) -> tuple[yaml.Node, Any, str]:
         doubles = _duplicates(root)
         if doubles:
             raise UserError("\n".join(f"{path}:{line}: {name}: is given twice, remove one." for line, name in doubles))
-        return root, loader.construct_document(root), text
+        data = loader.construct_document(root)
+        _refuse_huge(data)
+        return root, data, text
+    except UserError:
+        raise
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise UserError(f"{path}:{mark.line + 1 if mark else 1}: study: is no valid YAML, {error.problem}.") from None
     except yaml.YAMLError as error:
         raise UserError(f"{path}:1: study: is no valid YAML, {str(error).splitlines()[0]}.") from None
-    except (RecursionError, ValueError) as error:
-        raise UserError(f"{path}:1: study: is no usable YAML, {type(error).__name__}: {error}.") from None
+    except Exception as error:  # a tag that does not fit its value makes PyYAML raise whatever its parsing runs into
+        raise UserError(f"{path}:1: study: is no usable YAML, {_reason(error)}.") from None
     finally:
         if loader is not None:
             loader.dispose()
@@ -62,13 +75,37 @@ def parse_yaml(path: Path) -> tuple[yaml.Node, Any, str]:
 
 def _read(path: Path) -> str:
     try:
-        if path.stat().st_size > _LARGEST:
-            raise UserError(f"{path}:1: study: is larger than {_LARGEST // 1000} kB, which no study is.")
-        return path.read_text(encoding="utf-8")
+        return read_document(path)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}), give the path of a study file.") from None
     except UnicodeDecodeError:
         raise UserError(f"{path}:1: study: is no text in UTF-8, save it as such.") from None
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "it is nested too deep"
+    return str(error) if isinstance(error, ValueError) else "a value does not fit its tag"
+
+
+def _refuse_huge(data: Any) -> None:
+    """Looks at every value once for each time that it is reached, aliases included.
+
+    Raises:
+        ValueError: There is no end to them, or they are nested too deep.
+    """
+    waiting, count = [(data, 0)], 0
+    while waiting:
+        value, depth = waiting.pop()
+        count += 1
+        if count > _MOST:
+            raise ValueError(f"it has more than {_MOST:,} values, those behind aliases included")
+        if depth > _DEEPEST:
+            raise ValueError(f"it is nested more than {_DEEPEST} deep")
+        if isinstance(value, dict):
+            waiting += [(item, depth + 1) for item in value.values()]
+        elif isinstance(value, list | tuple | set):
+            waiting += [(item, depth + 1) for item in value]
 
 
 def _duplicates(root: yaml.Node) -> list[tuple[int, str]]:

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from nemo.backbones.vit_fields import FIELDS
+from nemo.documents import read_document
 from nemo.errors import UserError
 
 PREFIX = "vit:"
 ROLES = ("query", "key", "value", "output", "fc1", "fc2")
 """What a linear layer does in its block, in the order of the masks."""
-
-CLASSES = {
-    "vit": "ViTForImageClassification",
-    "deit": "DeiTForImageClassificationWithTeacher",
-    "vit_msn": "ViTMSNForImageClassification",
-    "ijepa": "IJepaForImageClassification",
-}
-"""Model type -> the class of transformers that has its trained parts."""
 
 _SMALL = {
     "hidden_size": 384,
@@ -32,6 +27,8 @@ _PUBLISHED = {
     "vit_s": {"model_type": "vit", "num_attention_heads": 12, **_SMALL},  # method.md 1.7
     "deit_s": {"model_type": "deit", "num_attention_heads": 6, **_SMALL},  # method.md 1.8
 }
+_MOST_WEIGHTS = 2_000_000_000
+"""More need 32 GB for weights, gradients and momentum alone, and are no networks for images of this size."""
 _DEFAULTS = {"hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12}
 
 
@@ -69,26 +66,30 @@ def read_config(name: str) -> dict[str, Any]:
     path, text = Path("the configuration"), given
     try:
         if not given.startswith("{"):
-            path = Path(given).expanduser()
+            path = Path(os.path.expanduser(given))
             path = path / "config.json" if path.is_dir() else path
-            text = path.read_text(encoding="utf-8")
+            text = read_document(path)
         fields = json.loads(text)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"backbone: {path} cannot be read as JSON ({error}), give a model's config.json.") from error
     if not isinstance(fields, dict):
         raise UserError(f"backbone: {path} holds no JSON object, give a model's config.json.")
-    fields = {"model_type": "vit", "patch_size": 16, **_DEFAULTS, **fields}
-    if fields["model_type"] not in CLASSES:
-        raise UserError(
-            f"backbone: {path} has the model_type {fields['model_type']!r}, choose one of {', '.join(CLASSES)}."
-        )
-    for field in (*_DEFAULTS, "patch_size"):
-        if not isinstance(fields[field], int) or fields[field] < 1:
-            raise UserError(f"backbone: {path} has the {field} {fields[field]!r}, give a whole number above 0.")
+    known = {name: value for name, value in fields.items() if name in FIELDS}
+    fields = {"model_type": "vit", "patch_size": 16, **_DEFAULTS, **known}
+    for field, value in fields.items():
+        if not FIELDS[field].accepts(value):
+            raise UserError(f"backbone: {path} has the {field} {value!r:.60}, give {FIELDS[field].wanted}.")
     if fields["hidden_size"] % fields["num_attention_heads"]:
         raise UserError(
             f"backbone: {path} splits a hidden_size of {fields['hidden_size']} into "
             f"{fields['num_attention_heads']} heads, choose a multiple."
+        )
+    hidden = fields["hidden_size"]
+    weights = fields["num_hidden_layers"] * (4 * hidden * hidden + 2 * hidden * fields["intermediate_size"])
+    if weights > _MOST_WEIGHTS:
+        raise UserError(
+            f"backbone: {path} describes a network of {weights:,} weights, choose sizes that make at most "
+            f"{_MOST_WEIGHTS:,}."
         )
     return fields
 

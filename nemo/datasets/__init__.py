@@ -57,6 +57,7 @@ def load_dataset(name: str, *, root: str | None = None, image_size: int | None =
     with _readable(name):
         source = _source(name, root, image_size, options)
         description = source.describe()
+        _check_memory(name, description)
         train, test = source.read()
     mean, std = _channels(source, train[0])
     return Dataset(
@@ -70,6 +71,17 @@ def load_dataset(name: str, *, root: str | None = None, image_size: int | None =
         flip=source.flip,
         fingerprint=description.fingerprint,
     )
+
+
+def _check_memory(name: str, description: Description) -> None:
+    """Refuses images that the memory cannot hold, before they are read."""
+    count, size = description.train_size + description.test_size, description.image_size
+    needed, memory = count * 3 * size**2, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if needed > memory:
+        raise UserError(
+            f"dataset {name}: {count:,} images of {size}x{size} pixels take {needed / 2**30:,.0f} GB, this machine has "
+            f"{memory / 2**30:,.0f}; choose a smaller image_size, or fewer images with train_images."
+        )
 
 
 @contextmanager
@@ -88,7 +100,7 @@ def _source(name: str, root: str | None, image_size: int | None, options: dict[s
     if kind in ("cifar10", "cifar100", "svhn") and not path:
         from nemo.datasets import torchvision_sets as sets
 
-        folder = Path(root or os.environ.get("NEMO_DATA") or "~/.cache/nemo").expanduser()
+        folder = Path(os.path.expanduser(root or os.environ.get("NEMO_DATA") or "~/.cache/nemo"))
         source = {"cifar10": sets.CIFARSource, "cifar100": sets.CIFAR100Source, "svhn": sets.SVHNSource}[kind]
         return source(name, options, image_size, folder)
     if name == "digits":

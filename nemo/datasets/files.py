@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ class FilesSource(Source):
 
     def __init__(self, name: str, options: Mapping[str, Any], image_size: int | None, path: str) -> None:
         super().__init__(name, options, image_size)
-        self.path = Path(path).expanduser()
+        self.path = Path(os.path.expanduser(path))
         if not self.path.is_dir():
             raise UserError(f"dataset {name}: there is no folder {self.path}; correct the path.")
 
@@ -58,9 +59,11 @@ def content_sha256(path: Path) -> str:
     """SHA-256 (hex) of a file.
 
     Raises:
-        UserError: It cannot be read.
+        UserError: It cannot be read, or is no regular file, which might never end.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise UserError(f"{path} is a folder, a pipe or a device; leave it out.")
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from nemo.errors import UserError
+
+MAX_PADDING = 64
 
 
 def _is_number(value: Any) -> bool:
@@ -17,16 +20,26 @@ def _is_count(value: Any, least: int = 1) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
+def _is_padding(value: Any) -> bool:
+    return _is_count(value, least=0) and value <= MAX_PADDING
+
+
 def _is_mean(value: Any) -> bool:
-    return isinstance(value, list | tuple) and len(value) == 3 and all(map(_is_number, value))
+    return _are_three(value) and all(0 <= part <= 1 for part in value)
 
 
 def _is_std(value: Any) -> bool:
-    return _is_mean(value) and all(part > 0 for part in value)
+    return _are_three(value) and all(0 < part < math.inf for part in value)
+
+
+def _are_three(value: Any) -> bool:
+    return isinstance(value, list | tuple) and len(value) == 3 and all(map(_is_number, value))
 
 
 def _is_names(value: Any) -> bool:
-    return isinstance(value, list | tuple) and len(value) >= 2 and all(isinstance(name, str) for name in value)
+    if not isinstance(value, list | tuple) or not all(isinstance(name, str) for name in value):
+        return False
+    return len(set(value)) == len(value) >= 2
 
 
 def _is_flag(value: Any) -> bool:
@@ -44,13 +57,13 @@ class Option:
 OPTIONS: Mapping[str, Option] = {
     "mean": Option("three numbers between 0 and 1, one per channel", _is_mean),
     "std": Option("three positive numbers, one per channel", _is_std),
-    "padding": Option("a whole number of pixels, 0 or more", lambda value: _is_count(value, least=0)),
+    "padding": Option(f"a whole number of pixels from 0 to {MAX_PADDING}", _is_padding),
     "flip": Option("true or false", _is_flag),
     "train_images": Option("a whole number, 1 or more", _is_count),
     "test_images": Option("a whole number, 1 or more", _is_count),
     "coarse": Option("true or false", _is_flag),
     "extra": Option("true or false", _is_flag),
-    "classes": Option("a list of class names", _is_names),
+    "classes": Option("a list of different class names", _is_names),
     "label": Option("the name of a column", lambda value: isinstance(value, str)),
 }
 """Every option of every data set."""

@@ -18,6 +18,8 @@ from nemo.datasets.source import Images, Labels
 from nemo.errors import UserError
 
 _LABELS = ("label", "labels", "fine_label")
+_MOST_CLASSES = 100_000
+_UNREADABLE = (pa.ArrowException, OSError, UnicodeError, OverflowError, MemoryError)  # what damage makes pyarrow raise
 _ROWS = 4096  # rows whose encoded bytes are in memory at a time
 
 
@@ -33,7 +35,8 @@ class ParquetSource(FilesSource):
 
     def _shards(self, part: str) -> list[Path]:
         single = self.path / f"{part}.parquet"
-        shards = [single] if single.is_file() else sorted(self.path.glob(f"{part}*.parquet"))
+        found = [single] if single.is_file() else sorted(self.path.glob(f"{part}*.parquet"))
+        shards = [shard for shard in found if shard.is_file()]  # reading a pipe might never end
         if not shards:
             raise UserError(f"dataset {self.name}: {self.path} has no {part}.parquet; add it or correct the path.")
         return shards
@@ -106,7 +109,7 @@ class ParquetSource(FilesSource):
                         if not content:
                             raise UserError(f"{where} is empty; remove the row.")
                     yield contents, wheres
-            except (pa.ArrowException, OSError) as error:
+            except _UNREADABLE as error:
                 raise _damaged(shard, error) from error
 
     def _size(self) -> int:
@@ -141,12 +144,12 @@ class ParquetSource(FilesSource):
 def _file(path: Path) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(path)
-    except (pa.ArrowException, OSError) as error:
+    except _UNREADABLE as error:
         raise _damaged(path, error) from error
 
 
 def _damaged(path: Path, error: Exception) -> UserError:
-    reason = str(error).splitlines()[0].rstrip(".")
+    reason = str(error).partition("\n")[0].rstrip(".") or type(error).__name__
     return UserError(f"{path} is damaged or no parquet file ({reason}); fetch it again.")
 
 
@@ -154,13 +157,18 @@ def _read(path: Path, column: str) -> Labels:
     """The labels of one file."""
     try:
         array = _file(path).read([column]).column(0)
-    except (pa.ArrowException, OSError) as error:
+    except _UNREADABLE as error:
         raise _damaged(path, error) from error
     if array.null_count:
         raise UserError(f"{path}: column {column!r} has empty labels; remove those rows.")
     labels = array.to_numpy().astype(np.int64)
     if len(labels) and labels.min() < 0:
         raise UserError(f"{path}: column {column!r} has the negative label {labels.min()}; remove those rows.")
+    if len(labels) and labels.max() >= _MOST_CLASSES:
+        raise UserError(
+            f"{path}: column {column!r} has the label {labels.max()}, but there can be {_MOST_CLASSES:,} classes; "
+            "number them from 0."
+        )
     return labels
 
 
@@ -169,5 +177,5 @@ def _names(schema: pa.Schema, column: str) -> list[str] | None:
     try:
         features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
         return [str(name) for name in features[column]["names"]]
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, RecursionError):
         return None

@@ -8,14 +8,15 @@ from nemo.errors import UserError
 from nemo.methods.method import Method
 
 _LEAST = {"generations": 1, "population": 4, "images": 1}
+_MOST = 1_000_000
 
 
 def _check(settings: Mapping[str, float]) -> None:
     """Refuses what no search can run with: a number of things that is not whole or too small, no share of 1."""
     for name, least in _LEAST.items():
         value = settings[name]
-        if not (value >= least and float(value).is_integer()):
-            raise UserError(f"{name}: should be a whole number of at least {least}, not {value:g}.")
+        if not (least <= value <= _MOST and float(value).is_integer()):
+            raise UserError(f"{name}: should be a whole number from {least} to {_MOST:,}, not {value:g}.")
     weight = settings["accuracy_weight"]
     if not 0 <= weight <= 1:
         raise UserError(f"accuracy_weight: should lie between 0 and 1, not at {weight:g}.")

@@ -124,10 +124,10 @@ def test_it_trains_nothing_and_knows_its_backbones(digits: Dataset) -> None:
     ("settings", "told"),
     [
         ({"generation": 3}, "generation is no setting of cnnsplitter, which has generations, population"),
-        ({"generations": 0}, "generations: should be a whole number of at least 1, not 0"),
-        ({"population": 3}, "population: should be a whole number of at least 4, not 3"),
-        ({"population": 7.5}, "population: should be a whole number of at least 4, not 7.5"),
-        ({"images": float("nan")}, "images: should be a whole number of at least 1, not nan"),
+        ({"generations": 0}, "generations: should be a whole number from 1 to 1,000,000, not 0"),
+        ({"population": 3}, "population: should be a whole number from 4 to 1,000,000, not 3"),
+        ({"population": 7.5}, "population: should be a whole number from 4 to 1,000,000, not 7.5"),
+        ({"images": float("nan")}, "images: should be a whole number from 1 to 1,000,000, not nan"),
         ({"accuracy_weight": 1.1}, "accuracy_weight: should lie between 0 and 1, not at 1.1"),
     ],
 )

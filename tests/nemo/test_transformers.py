@@ -12,7 +12,8 @@ from torch import nn
 import nemo
 from nemo.backbones import check_backbone
 from nemo.backbones.vit import transformers_model, wrap
-from nemo.backbones.vit_config import ROLES
+from nemo.backbones.vit_config import ROLES, read_config
+from nemo.backbones.vit_fields import ACTIVATIONS
 from nemo.modular import unmasked_kernels
 from nemo.transformer import NeuronMaskGenerator, TokenUnit
 from tests.nemo.transformers import IMAGE, NAMES
@@ -123,16 +124,33 @@ def test_refusals_name_the_file_and_the_remedy(tmp_path: Path) -> None:
         (f"vit:{tmp_path}/none.json", 32, "none.json cannot be read"),
         (f"vit:{tmp_path}/broken.json", 32, "broken.json cannot be read"),
         (f"vit:{tmp_path}/list.json", 32, "holds no JSON object"),
-        (config_file(tmp_path, model_type="swin"), 32, "model_type 'swin', choose one of vit, deit"),
     ):
         with pytest.raises(nemo.UserError, match=match):
             check_backbone(name, 1.0, image_size)
     for fields, match in (
+        ({"model_type": "swin"}, "model_type 'swin', give one of vit, deit"),
         ({"patch_size": "4"}, "patch_size '4', give a whole number"),
+        ({"patch_size": True}, "patch_size True, give a whole number"),
         ({"num_attention_heads": 5}, "splits a hidden_size of 24 into 5 heads"),
-        ({"hidden_act": "sigmoid"}, "hidden_act 'sigmoid' is not 0 at 0"),
-        ({"hidden_act": "gelo"}, "transformers refuses"),
-        ({"layer_norm_eps": "small"}, "transformers refuses"),
+        ({"hidden_size": 99_999, "num_attention_heads": 1}, "describes a network of 79,[0-9,]+ weights, choose sizes"),
+        ({"hidden_act": "sigmoid"}, "hidden_act 'sigmoid', give one of gelu, "),
+        ({"layer_norm_eps": "small"}, "layer_norm_eps 'small', give a number above 0"),
+        ({"hidden_dropout_prob": float("nan")}, "hidden_dropout_prob nan, give a number of at least 0 and below 1"),
+        ({"qkv_bias": [1]}, r"qkv_bias \[1\], give true or false"),
     ):
         with pytest.raises(nemo.UserError, match=match):
-            nemo.build_backbone(config_file(tmp_path, **fields), 10)
+            check_backbone(config_file(tmp_path, **fields))
+
+
+def test_every_activation_is_0_at_0() -> None:
+    from transformers.activations import ACT2FN
+
+    assert all(ACT2FN[name](torch.zeros(3)).eq(0).all() for name in ACTIVATIONS)
+
+
+def test_what_a_configuration_says_to_transformers_itself_is_not_heard(tmp_path: Path) -> None:
+    """`attn_implementation` may name code on a hub, which transformers would fetch and run."""
+    said = {"attn_implementation": "kernels-community/flash-attn", "auto_map": {"AutoModel": "theirs.Model"}}
+    name = config_file(tmp_path, **said)
+    assert not said.keys() & read_config(name).keys()
+    nemo.build_backbone(name, 10)
