@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 from collections.abc import Mapping
-from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Any
 
 import torch
 
 from orchestrator.context import Context
-from orchestrator.files import atomic_path
+from orchestrator.files import atomic_path, set_aside
 from orchestrator.step import Step
 
 
@@ -38,9 +35,13 @@ class Checkpoint:
     def save(self, state: Mapping[str, Any]) -> None:
         """Replaces the checkpoint as a whole.
 
+        Whoever stops a training takes its folder away. Its workers live a moment longer, and what they save is dropped.
+
         Raises:
             UserError: The folder cannot be written, or is full.
         """
+        if not self.file.parent.exists():
+            return
         buffer = io.BytesIO()
         torch.save(dict(state), buffer)
         content = buffer.getbuffer()
@@ -49,7 +50,8 @@ class Checkpoint:
             file.write(content)
 
     def load(self, device: torch.device | str = "cpu") -> dict[str, Any] | None:
-        """The state that was saved last; None where there is none that can be used."""
+        """The state that was saved last; None where there is none that can be used. Makes the folder to save in."""
+        self.file.parent.mkdir(parents=True, exist_ok=True)
         try:
             checksum, _, content = self.file.read_bytes().partition(b"\n")
             if checksum != self._checksum(content):
@@ -64,10 +66,7 @@ class Checkpoint:
 
     def discard(self, reason: Exception) -> None:
         """Puts the file away and says so in `damage`."""
-        target = self._quarantine / f"checkpoint-{self._step.key}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}.pt"
-        self._quarantine.mkdir(exist_ok=True)
-        with suppress(FileNotFoundError):  # another worker of the group has put it away
-            os.replace(self.file, target)
+        set_aside(self.file, self._quarantine)
         what = str(reason).partition("\n")[0].rstrip(".")
         self.damage = f"{self.file}: moved to {self._quarantine}, {what}; {self._step.label} starts again."
 

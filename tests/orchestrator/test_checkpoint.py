@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,11 +24,13 @@ OTHER = make_step("train", {"seed": 1}, {}, {}, "mwt, seed 1")
 
 
 def checkpoint(folder: Path, step: Step = STEP) -> Checkpoint:
-    return Checkpoint(Context(folder, Resources()), step)
+    found = Checkpoint(Context(folder, Resources()), step)
+    found.file.parent.mkdir(parents=True, exist_ok=True)
+    return found
 
 
 def put_away(folder: Path) -> list[Path]:
-    return list((folder / "quarantine").glob("checkpoint-*.pt"))
+    return list((folder / "quarantine").glob("*.pt"))
 
 
 def assert_refused(folder: Path, reason: str, step: Step = STEP) -> None:
@@ -54,6 +57,13 @@ def test_a_state_comes_back(tmp_path: Path) -> None:
     assert put_away(tmp_path) == []
 
 
+def test_a_training_that_was_stopped_saves_no_more(tmp_path: Path) -> None:
+    stopped = checkpoint(tmp_path)
+    shutil.rmtree(stopped.file.parent)
+    stopped.save(STATE)
+    assert not stopped.file.parent.exists()
+
+
 @settings(max_examples=60)
 @given(st.data())
 def test_no_damage_goes_unseen(data: st.DataObject) -> None:
@@ -72,7 +82,7 @@ def test_no_damage_goes_unseen(data: st.DataObject) -> None:
 
 def test_a_checkpoint_of_another_training(tmp_path: Path) -> None:
     checkpoint(tmp_path, OTHER).save(STATE)
-    checkpoint(tmp_path, OTHER).file.parent.rename(checkpoint(tmp_path).file.parent)
+    checkpoint(tmp_path, OTHER).file.rename(checkpoint(tmp_path).file)
     assert_refused(tmp_path, "its checksum is wrong")
 
 
