@@ -43,6 +43,9 @@ _QUIET = {
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
 
+_PREFIX = "nemo-"  # of the folder with Ray's own files
+
+_log = logging.getLogger(__name__)
 _token = secrets.token_hex(32)  # one per process: Ray caches the first token that it reads
 
 
@@ -126,8 +129,11 @@ def end_orphan(folder: str | Path) -> int:
     """
     record = Path(folder).resolve() / "ray" / "head.json"
     try:
-        head = json.loads(record.read_text())
-    except (FileNotFoundError, json.JSONDecodeError):
+        head = _read(record)
+    except FileNotFoundError:
+        return 0
+    except (OSError, ValueError, OverflowError, LookupError, TypeError, RecursionError):
+        _log.warning("%s: is damaged and left alone, a Ray head that an earlier driver started may still run.", record)
         return 0
     processes = _recorded(head["processes"]) | _marked(head["marker"])
     for process in processes:  # daemons first would let the workers start writing their last words
@@ -139,8 +145,25 @@ def end_orphan(folder: str | Path) -> int:
     return len(processes)
 
 
+def _read(record: Path) -> dict[str, Any]:
+    """What a record says, if it is one that could be ours: what it names is killed and removed.
+
+    Raises:
+        ValueError, OverflowError, LookupError, TypeError, RecursionError: It is damaged.
+        OSError: It cannot be read.
+    """
+    head = json.loads(record.read_bytes())
+    temp, marker = Path(head["temp"]), str(head["marker"])
+    processes = [(int(pid), float(started)) for pid, started in head["processes"]]
+    if temp.parent != Path(_short_folder()) or not temp.name.startswith(_PREFIX):
+        raise ValueError(f"{temp} is no folder of a head of ours")
+    if not marker or any(not 0 < pid < 2**31 for pid, _ in processes):
+        raise ValueError("it names no processes")
+    return {"temp": str(temp), "marker": marker, "processes": processes}
+
+
 def _start(record: Path, num_cpus: int | None, num_gpus: int | None) -> str:
-    temp = Path(tempfile.mkdtemp(prefix="nemo-", dir=_short_folder()))
+    temp = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_short_folder()))
     marker = secrets.token_hex(8)
     head: dict[str, Any] = {"marker": marker, "temp": str(temp), "driver": os.getpid(), "processes": []}
     _write(record, head)  # before the start: a driver killed in its middle leaves no orphan that can't be found
@@ -198,25 +221,28 @@ def _connect(address: str, variables: dict[str, str]) -> None:
 
 
 def _use_token(folder: Path) -> None:
-    """Switch this process and its children to token authentication, unless the user chose a mode."""
-    if os.environ.setdefault("RAY_AUTH_MODE", "token") != "token" or "RAY_AUTH_TOKEN" in os.environ:
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "token"
-    path.unlink(missing_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(_token)
-    os.environ["RAY_AUTH_TOKEN_PATH"] = str(path)
+    """Switch this process and its children to token authentication, whatever mode they had: all can reach Ray's ports.
+
+    A token in the environment is taken as it is.
+    """
+    os.environ["RAY_AUTH_MODE"] = "token"
+    if "RAY_AUTH_TOKEN" not in os.environ:
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / "token"
+        path.unlink(missing_ok=True)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(_token)
+        os.environ["RAY_AUTH_TOKEN_PATH"] = str(path)
     from ray._raylet import Config  # type: ignore[attr-defined]
 
     Config.initialize("")  # Ray read its mode when it was imported
 
 
-def _recorded(processes: list[list[float]]) -> set[psutil.Process]:
+def _recorded(processes: list[tuple[int, float]]) -> set[psutil.Process]:
     found = set()
     for pid, started in processes:
         with contextlib.suppress(psutil.Error):
-            process = psutil.Process(int(pid))
+            process = psutil.Process(pid)
             if process.create_time() == started:  # else the number was given to somebody else's process
                 found |= {process, *process.children(recursive=True)}
     return found

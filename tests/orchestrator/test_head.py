@@ -9,6 +9,8 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import psutil
@@ -84,7 +86,7 @@ def test_the_head_of_a_killed_driver_is_ended_with_its_workers(storage: Path) ->
 def test_a_process_that_got_a_recorded_number_later_is_left_alone(storage: Path) -> None:
     bystander = subprocess.Popen(["sleep", "600"])
     try:
-        record = {"marker": "none", "temp": str(storage / "t"), "processes": [[bystander.pid, 1.0]]}
+        record = {"marker": "none", "temp": "/tmp/nemo-none", "processes": [[bystander.pid, 1.0]]}
         (storage / "ray").mkdir()
         (storage / "ray" / "head.json").write_text(json.dumps(record))
         assert end_orphan(storage) == 0
@@ -92,6 +94,49 @@ def test_a_process_that_got_a_recorded_number_later_is_left_alone(storage: Path)
     finally:
         bystander.kill()
         bystander.wait()
+
+
+@pytest.mark.parametrize("temp", ["{folder}", "/tmp/nemo-none/../../{folder}", "/", "nemo-none", "/tmp/other", ""])
+def test_a_record_that_names_a_folder_of_somebody_else_removes_nothing(
+    storage: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, temp: str
+) -> None:
+    (tmp_path / "nemo-precious").mkdir()
+    record = {"marker": "none", "temp": temp.format(folder=tmp_path / "nemo-precious"), "processes": []}
+    (storage / "ray").mkdir()
+    (storage / "ray" / "head.json").write_text(json.dumps(record))
+    assert end_orphan(storage) == 0
+    assert (tmp_path / "nemo-precious").exists()
+    assert "head.json: is damaged and left alone" in caplog.text
+
+
+STRANGER = """
+import sys, ray
+try:
+    ray.init(address=sys.argv[1], log_to_driver=False)
+except Exception as error:
+    print(type(error).__name__)
+else:
+    print("let in")
+"""
+
+
+def test_who_has_no_token_is_refused_whatever_the_environment_says(
+    storage: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    with ray_head(storage, num_cpus=1, num_gpus=0) as cluster:
+        assert ray.get(seen.remote()) == {"RAY_ADDRESS": cluster.address, "RAY_AUTH_MODE": "token"}
+        (storage / "wrong").write_text("0" * 64)
+        for mode in ({"RAY_AUTH_MODE": "disabled"}, {"RAY_AUTH_TOKEN_PATH": str(storage / "wrong")}):
+            asked = [sys.executable, "-c", STRANGER, cluster.address]
+            said = subprocess.run(asked, capture_output=True, text=True, env=os.environ | mode, timeout=300)
+            assert said.stdout.split()[-1:] not in ([], ["let in"]), said.stderr
+        port = json.loads((storage / "ray" / "head.json").read_text())["dashboard_port"]
+        for path in ("/api/jobs/", "/api/version", "/nodes?view=summary"):
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=60)
+            assert refused.value.code == 401
+    assert os.environ["RAY_AUTH_MODE"] == "disabled"
 
 
 def test_an_address_without_a_head_is_one_sentence(storage: Path) -> None:
