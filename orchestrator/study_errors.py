@@ -48,23 +48,29 @@ def _odd_values(data: Any, place: Place = ()) -> Iterator[Found]:
     """What YAML can say and no study: dates and sets, names that are none, characters and numbers out of range."""
     if isinstance(data, dict):
         for name, value in data.items():
-            if isinstance(name, str):
-                yield from _odd_values(value, (*place, name))
-            else:
+            if not isinstance(name, str):
                 yield (*place, str(name)), f"{name!r} is no name here, put it in quotes."
+            elif _odd_character(name):
+                yield place, f"has a name with the character {_odd_character(name)!a}, remove it."
+            else:
+                yield from _odd_values(value, (*place, name))
     elif isinstance(data, list):
         for position, value in enumerate(data):
             yield from _odd_values(value, (*place, position))
     elif isinstance(data, str):
-        odd = next((char for char in data if unicodedata.category(char) in ("Cc", "Cs")), None)
-        if odd is not None:
-            yield place, f"holds the character {odd!a}, which no name has; remove it."
+        if _odd_character(data):
+            yield place, f"holds the character {_odd_character(data)!a}, which no name has; remove it."
     elif isinstance(data, float) and not math.isfinite(data):
         yield place, f"should be a finite number, not {data}."
     elif isinstance(data, int) and abs(data) >= 2**63:
         yield place, "is too large a number, choose a smaller one."
     elif data is not None and not isinstance(data, int | float):
         yield place, f"is a {type(data).__name__} in YAML, put it in quotes."
+
+
+def _odd_character(text: str) -> str | None:
+    """The first one that moves a terminal's cursor, ends a path, or is half of a pair."""
+    return next((char for char in text if unicodedata.category(char) in ("Cc", "Cs")), None)
 
 
 def _is_new(place: Place, known: list[Place], data: Any) -> bool:

@@ -73,6 +73,7 @@ STUDIES: list[tuple[str, str | bytes, str]] = [
     ("an escape in a name", digits(dataset='"folder:\\e[2J"'), ":2: pairs[0].dataset: holds the character '\\x1b'"),
     ("a NUL in a path", digits(dataset='"folder:/x\\0y"'), ":2: pairs[0].dataset: holds the character '\\x00'"),
     ("half a character", digits(dataset='"folder:\\ud800"'), ":2: pairs[0].dataset: holds the character '\\ud800'"),
+    ("an escape as a field", HEAD + '"\\e[2J": 1\n', ":1: study: has a name with the character '\\x1b', remove it."),
     # names and paths
     ("no name", HEAD.replace("name: broken\n", ""), ":1: name: is missing."),
     ("an empty name", HEAD.replace("broken", '""'), ":1: name: '' names a folder, use 1 to 64 letters"),
