@@ -35,7 +35,7 @@ def write_study(folder: Path, workers: int) -> Path:
     )
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_transformers_from_training_to_modules(tmp_path: Path, workers: int) -> None:
     storage = tmp_path / "runs"
     study = write_study(tmp_path, workers)
