@@ -239,13 +239,13 @@ def load_relevance(path: str | Path) -> Relevance:
             if (file.metadata() or {}) != _FORMAT:
                 raise UserError(f"{path}: is no relevance file of this version, run the modularizing step again")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
+        layers = range(sum(name.startswith("counts.") for name in tensors))
+        return Relevance(
+            counts=[tensors[f"counts.{layer}"] for layer in layers],
+            samples=tensors["samples"],
+            mean_masks=[tensors[f"mean_masks.{layer}"] for layer in layers],
+            packed=tensors["packed"],
+            labels=tensors["labels"],
+        )
+    except (OSError, SafetensorError, KeyError) as error:
         raise UserError(f"{path}: cannot be read ({error}), delete it and run the modularizing step again") from error
-    layers = sum(name.startswith("counts.") for name in tensors)
-    return Relevance(
-        counts=[tensors[f"counts.{layer}"] for layer in range(layers)],
-        samples=tensors["samples"],
-        mean_masks=[tensors[f"mean_masks.{layer}"] for layer in range(layers)],
-        packed=tensors["packed"],
-        labels=tensors["labels"],
-    )

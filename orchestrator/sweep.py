@@ -262,7 +262,7 @@ class Watcher(_Live, tune.Callback):
         if rows:
             self._on_event(Event("epochs", step, rows=rows))
         elif rows is not None:
-            if result["damage"]:
+            if result.get("damage"):
                 _log.warning("%s", result["damage"])
             self._running.add(step.key)
             self._share()

@@ -51,7 +51,16 @@ def program() -> Callable[[str], Path]:
 # Modules that train or cut many networks: part of `make test`, too long for `make test-fast`.
 HEAVY = {
     *("test_activations", "test_backbones", "test_bad_input", "test_cnnsplitter", "test_distillation"),
-    *("test_distributed", "test_extending", "test_masking", "test_moda", "test_reuse", "test_simulation"),
+    *(
+        "test_distributed",
+        "test_extending",
+        "test_fuzz",
+        "test_fuzz_files",
+        "test_masking",
+        "test_moda",
+        "test_reuse",
+        "test_simulation",
+    ),
     *("test_steps", "test_surgery"),
     *("test_tracking", "test_training", "test_transformer_surgery", "test_transformers"),
 }

@@ -41,7 +41,8 @@ def _is_number(value: Any) -> bool:
 
 _SIZE = Field(f"a whole number from 1 to {LARGEST:,}", lambda value: type(value) is int and 0 < value <= LARGEST)
 _SHARE = Field("a number of at least 0 and below 1", lambda value: _is_number(value) and 0 <= value < 1)
-_SMALL = Field("a number above 0 and at most 1", lambda value: _is_number(value) and 0 < value <= 1)
+_SCALE = Field("a number above 0 and at most 1", lambda value: _is_number(value) and 0 < value <= 1)
+_EPS = Field("a number from 1e-12 to 1", lambda value: _is_number(value) and 1e-12 <= value <= 1)
 
 FIELDS: Mapping[str, Field] = {
     "model_type": _one_of(*CLASSES),
@@ -53,7 +54,7 @@ FIELDS: Mapping[str, Field] = {
     "hidden_act": _one_of(*ACTIVATIONS),
     "hidden_dropout_prob": _SHARE,
     "attention_probs_dropout_prob": _SHARE,
-    "layer_norm_eps": _SMALL,
-    "initializer_range": _SMALL,
+    "layer_norm_eps": _EPS,
+    "initializer_range": _SCALE,
     "qkv_bias": Field("true or false", lambda value: isinstance(value, bool)),
 }

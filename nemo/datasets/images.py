@@ -26,14 +26,17 @@ Encoded = bytes | Callable[[], bytes]
 def _open(content: Encoded, where: str) -> Image.Image:
     try:
         image = Image.open(io.BytesIO(content if isinstance(content, bytes) else content()), formats=_FORMATS)
+    except Image.DecompressionBombError as error:  # Pillow's own limit is higher
+        raise _too_large(where) from error
     except Exception as error:
         raise UserError(f"{where} is not a readable PNG or JPEG image; replace it or leave it out.") from error
     if image.width * image.height > MAX_PIXELS:
-        raise UserError(
-            f"{where} has {image.width} x {image.height} pixels, more than the {MAX_PIXELS:,} that an image may have; "
-            "make it smaller."
-        )
+        raise _too_large(where)
     return image
+
+
+def _too_large(where: str) -> UserError:
+    return UserError(f"{where} has more pixels than the {MAX_PIXELS:,} that an image may have; make it smaller.")
 
 
 def shorter_side(content: Encoded, where: str) -> int:

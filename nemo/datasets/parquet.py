@@ -109,6 +109,7 @@ class ParquetSource(FilesSource):
                         if not content:
                             raise UserError(f"{where} is empty; remove the row.")
                     yield contents, wheres
+                _check_rows(file, row)
             except _UNREADABLE as error:
                 raise _damaged(shard, error) from error
 
@@ -156,7 +157,9 @@ def _damaged(path: Path, error: Exception) -> UserError:
 def _read(path: Path, column: str) -> Labels:
     """The labels of one file."""
     try:
-        array = _file(path).read([column]).column(0)
+        file = _file(path)
+        array = file.read([column]).column(0)
+        _check_rows(file, len(array))
     except _UNREADABLE as error:
         raise _damaged(path, error) from error
     if array.null_count:
@@ -170,6 +173,12 @@ def _read(path: Path, column: str) -> Labels:
             "number them from 0."
         )
     return labels
+
+
+def _check_rows(file: pq.ParquetFile, rows: int) -> None:
+    """Refuses a column of another length: images and labels would no longer belong together."""
+    if rows != file.metadata.num_rows:
+        raise pa.ArrowInvalid(f"a column has {rows} of {file.metadata.num_rows} rows")
 
 
 def _names(schema: pa.Schema, column: str) -> list[str] | None:

@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 
 import nemo
 from nemo.backbones import check_backbone
 from nemo.backbones.vit import transformers_model, wrap
-from nemo.backbones.vit_config import ROLES, read_config
-from nemo.backbones.vit_fields import ACTIVATIONS
+from nemo.backbones.vit_config import ROLES, read_config, with_config
+from nemo.backbones.vit_fields import ACTIVATIONS, CLASSES, FIELDS
 from nemo.modular import unmasked_kernels
 from nemo.transformer import NeuronMaskGenerator, TokenUnit
 from tests.nemo.transformers import IMAGE, NAMES
@@ -132,14 +134,41 @@ def test_refusals_name_the_file_and_the_remedy(tmp_path: Path) -> None:
         ({"patch_size": "4"}, "patch_size '4', give a whole number"),
         ({"patch_size": True}, "patch_size True, give a whole number"),
         ({"num_attention_heads": 5}, "splits a hidden_size of 24 into 5 heads"),
-        ({"hidden_size": 99_999, "num_attention_heads": 1}, "describes a network of 79,[0-9,]+ weights, choose sizes"),
+        ({"hidden_size": 99_999, "num_attention_heads": 1}, "describes a network of 80,[0-9,]+ weights, choose sizes"),
         ({"hidden_act": "sigmoid"}, "hidden_act 'sigmoid', give one of gelu, "),
-        ({"layer_norm_eps": "small"}, "layer_norm_eps 'small', give a number above 0"),
+        ({"layer_norm_eps": "small"}, "layer_norm_eps 'small', give a number from 1e-12 to 1"),
         ({"hidden_dropout_prob": float("nan")}, "hidden_dropout_prob nan, give a number of at least 0 and below 1"),
         ({"qkv_bias": [1]}, r"qkv_bias \[1\], give true or false"),
     ):
         with pytest.raises(nemo.UserError, match=match):
             check_backbone(config_file(tmp_path, **fields))
+
+
+RATES = st.floats(0, 1, exclude_max=True)
+ACCEPTED = {
+    "model_type": st.sampled_from([*CLASSES]),
+    "num_hidden_layers": st.integers(1, 3),
+    "num_attention_heads": st.sampled_from([1, 2, 3]),
+    "hidden_size": st.sampled_from([6, 12, 30]),
+    "intermediate_size": st.integers(1, 40),
+    "patch_size": st.sampled_from([1, 2, 4, 8, 16]),
+    "hidden_act": st.sampled_from(ACTIVATIONS),
+    "hidden_dropout_prob": RATES,
+    "attention_probs_dropout_prob": RATES,
+    "layer_norm_eps": st.floats(1e-12, 1),
+    "initializer_range": st.floats(0, 1, exclude_min=True),
+    "qkv_bias": st.booleans(),
+}
+
+
+@settings(max_examples=40)
+@given(st.fixed_dictionaries({}, optional=ACCEPTED), st.sampled_from([0.3, 1.0]))
+def test_what_is_accepted_can_be_built(fields: dict[str, object], width: float) -> None:
+    assert ACCEPTED.keys() == FIELDS.keys()
+    small = {"num_hidden_layers": 1, "hidden_size": 12, "num_attention_heads": 3, "intermediate_size": 8}
+    network = nemo.build_backbone(with_config({**small, **fields}), 3, width, IMAGE).eval()
+    with torch.no_grad():
+        assert network(torch.rand(2, 3, IMAGE, IMAGE)).isfinite().all()
 
 
 def test_every_activation_is_0_at_0() -> None:

@@ -6,13 +6,17 @@ import os
 import resource
 import shutil
 import socket
+import struct
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from orchestrator.cli import main
@@ -134,9 +138,44 @@ def _no_class_in_train(root: Path) -> None:
     pictures.write_table(root / "train.parquet", [pictures.shape(0, 0)] * 2, [0, 2])
 
 
+def _bit_flipped(root: Path) -> None:
+    whole = bytearray((root / "train.parquet").read_bytes())
+    whole[-1] ^= 1  # elsewhere it may give other data, which has another fingerprint
+    (root / "train.parquet").write_bytes(whole)
+
+
+def _a_pipe_for_test(root: Path) -> None:
+    (root / "test.parquet").unlink()
+    os.mkfifo(root / "test.parquet")
+
+
+def _labels_as_texts(root: Path) -> None:
+    table = pq.read_table(root / "train.parquet")
+    pq.write_table(table.set_column(1, "label", table["label"].cast(pa.string())), root / "train.parquet")
+
+
+def _labelled(root: Path, *labels: int) -> None:
+    pictures.write_table(root / "train.parquet", [pictures.shape(0, 0)] * len(labels), [*labels])
+
+
+def _without_images(root: Path) -> None:
+    pq.write_table(pa.table({"label": [0, 1, 2], "img": ["a.png", "b.png", "c.png"]}), root / "train.parquet")
+
+
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize(
     ("spoil", "told"),
     [
+        (_bit_flipped, "{root}/train.parquet is damaged or no parquet file ("),
+        (_a_pipe_for_test, "{root} has no test.parquet; add it or correct the path."),
+        (_labels_as_texts, "{root}/train.parquet has no integer column 'label' with the labels among img, label;"),
+        (_without_images, "{root}/train.parquet has no column of images, struct{{bytes, path}} or binary, among label"),
+        (lambda root: _labelled(root, 0, 1, -1), "column 'label' has the negative label -1; remove those rows."),
+        (
+            lambda root: _labelled(root, 0, 10**12),
+            "column 'label' has the label 1000000000000, but there can be 100,000",
+        ),
+        (lambda root: _labelled(root), "class '0' has no training images; add some, or leave the class out."),
         (shutil.rmtree, "there is no folder {root}; correct the path."),
         (_without_test, "{root} has no test.parquet; add it or correct the path."),
         (_truncated, "{root}/train.parquet is damaged or no parquet file ("),
@@ -159,9 +198,55 @@ def _spoiled_png(root: Path) -> None:
     (root / "train" / "disc" / "002.png").write_bytes(b"no image")
 
 
+def _bomb(root: Path) -> None:
+    """A hundred bytes that unpack to ten gigabytes."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    chunk = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+    (root / "train" / "disc" / "002.png").write_bytes(
+        b"\x89PNG\r\n\x1a\n" + chunk + struct.pack(">I", 90) + b"IDAT" + bytes(94)
+    )
+
+
+def _replaced(root: Path, make: Callable[[Path], None]) -> None:
+    image = root / "train" / "disc" / "002.png"
+    image.unlink()
+    make(image)
+
+
+def _no_images_in(root: Path, name: str) -> None:
+    for image in (root / "train" / name).iterdir():
+        image.rename(image.with_suffix(".txt"))
+
+
+def _one_class(root: Path) -> None:
+    for part in ("train", "test"):
+        for name in ("disc", "square"):
+            shutil.rmtree(root / part / name)
+
+
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize(
     ("spoil", "told"),
     [
+        (
+            _bomb,
+            "{root}/train/disc/002.png has more pixels than the 64,000,000 that an image may have; make it smaller.",
+        ),
+        (
+            lambda root: _replaced(root, os.mkfifo),
+            "{root}/train/disc/002.png is a folder, a pipe or a device; leave it",
+        ),
+        (
+            lambda root: _replaced(root, Path.mkdir),
+            "{root}/train/disc/002.png is a folder, a pipe or a device; leave it",
+        ),
+        (lambda root: _replaced(root, lambda path: path.symlink_to("none")), "002.png cannot be read (No such file or"),
+        (lambda root: _replaced(root, lambda path: path.symlink_to("/etc/passwd")), "002.png is not a readable PNG"),
+        (
+            lambda root: _no_images_in(root, "disc"),
+            "class 'disc' has no training images; add some, or leave the class out.",
+        ),
+        (_one_class, "it has 1 classes, but a network needs 2."),
         (_spoiled_png, "{root}/train/disc/002.png is not a readable PNG or JPEG image; replace it or leave it out."),
         (lambda root: shutil.rmtree(root / "test"), "{root} has no folder 'test'; add it."),
         (lambda root: shutil.rmtree(root / "test" / "disc"), "class 'disc' has no test images; add some, or leave"),
@@ -175,6 +260,12 @@ def test_folders(refusal: Refusal, tmp_path: Path, spoil: Callable[[Path], None]
     said = refusal(study)
     assert said.startswith(f"{study}:4: pairs[0].dataset: ")
     assert told.format(root=root) in said
+
+
+def test_images_that_no_memory_holds(refusal: Refusal, tmp_path: Path) -> None:
+    said = refusal(tiny.write_study(tmp_path, pairs=[{**PAIR, "image_size": 200_000}]))
+    assert "pairs[0].dataset: dataset digits: 1,797 images of 200000x200000 pixels take 200," in said
+    assert "this machine has" in said and "choose a smaller image_size, or fewer images with train_images." in said
 
 
 def test_images_too_small_for_the_backbone(refusal: Refusal, tmp_path: Path) -> None:
@@ -251,6 +342,13 @@ def test_a_storage_folder_that_is_read_only(tmp_path: Path) -> None:
     said = bound_by_permissions("run", tiny.write_study(tmp_path), "--storage", tmp_path / "runs")
     assert said.startswith(f"{tmp_path}/runs/tiny")
     assert "cannot be written (Permission denied), make it writable" in said
+
+
+def test_a_study_of_somebody_else(tmp_path: Path) -> None:
+    study = tiny.write_study(tmp_path)
+    study.chmod(0)
+    said = bound_by_permissions("plan", study)
+    assert said == f"{study}: cannot be read (Permission denied), give the path of a study file."
 
 
 def test_data_that_may_not_be_read(tmp_path: Path) -> None:

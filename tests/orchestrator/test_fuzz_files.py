@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -135,6 +135,16 @@ def test_suggestions(finished: Finished, data: st.DataObject) -> None:
 
 @settings(max_examples=60)
 @given(data=st.data())
+def test_segments(finished: Finished, data: st.DataObject) -> None:
+    finished.ledger.fold(at_least=1)
+    whole = dict(finished.ledger.results("train"))
+    (path,) = (finished.ledger.folder / "ledger" / "segments" / "train").glob("*.parquet")
+    with instead(path, data.draw(damaged(path.read_bytes()))):
+        assert dict(Ledger(finished.ledger.folder).results("train")) == whole
+
+
+@settings(max_examples=60)
+@given(data=st.data())
 def test_artifacts(finished: Finished, data: st.DataObject) -> None:
     result = finished.ledger.folder / "ledger" / "train" / f"{finished.train}.json"
     path = finished.ledger.artifact(finished.train, "network.safetensors")
@@ -157,6 +167,7 @@ def _relevance() -> bytes:
 
 
 @settings(max_examples=200)
+@example(_relevance().replace(b'"labels"', b'"mabels"'))
 @given(damaged(_relevance()))
 def test_relevance(data: bytes) -> None:
     with folder() as here:
@@ -177,6 +188,7 @@ PARQUET = _parquet()
 
 
 @settings(max_examples=120)
+@example(PARQUET[:5] + b"\x06" + PARQUET[6:])  # a page of another kind: the labels are there, the images are not
 @given(damaged(PARQUET))
 def test_parquet_files(data: bytes) -> None:
     with folder() as here:

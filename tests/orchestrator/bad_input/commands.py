@@ -37,6 +37,7 @@ COMMANDS: list[tuple[str, str]] = [
     ("report invented --format xml", "'xml' is not one of"),
     ("report invented --storage {here}/none", "no study has been run there yet; give another name or --storage"),
     ("report invented --storage {here}/study.yaml", "no study has been run there yet"),
+    ("sync ../../etc", "no study '../../etc' under"),
     ("status ../{here}", "no study '../{here}' under"),
     ("run {study} --storage {here}/study.yaml", "{here}/study.yaml/invented: cannot be written (Not a directory)"),
     ("ui --storage {here}/none", "no tracking store at '{here}/none/mlflow.db'; run a study first"),

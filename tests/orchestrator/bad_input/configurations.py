@@ -26,6 +26,6 @@ CONFIGURATIONS: list[tuple[str, str | bytes, str]] = [
     ("an activation", '{"hidden_act": "sigmoid"}', "has the hidden_act 'sigmoid', give one of gelu"),
     ("a list as activation", '{"hidden_act": [1]}', "has the hidden_act [1], give one of gelu"),
     ("all dropped", '{"hidden_dropout_prob": 1}', "has the hidden_dropout_prob 1, give a number of at least 0"),
-    ("NaN", '{"layer_norm_eps": NaN}', "has the layer_norm_eps nan, give a number above 0"),
+    ("NaN", '{"layer_norm_eps": NaN}', "has the layer_norm_eps nan, give a number from 1e-12 to 1"),
     ("a text as flag", '{"qkv_bias": "no"}', "has the qkv_bias 'no', give true or false."),
 ]
