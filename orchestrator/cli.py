@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import sys
 from enum import StrEnum
@@ -60,11 +61,17 @@ def run(
     ] = False,
 ) -> None:
     """Run a study here, or on the cluster at --address; a study that was started before carries on."""
+    from orchestrator.interruption import Interrupted
     from orchestrator.report.rendering import print_report
     from orchestrator.report.study_report import read_report
     from orchestrator.run import run_study
 
-    folder = run_study(study, overrides or [], storage, address, retry_failed, replace)
+    try:
+        folder = run_study(study, overrides or [], storage, address, retry_failed, replace)
+    except Interrupted as end:
+        command = shlex.join(["nemo", *sys.argv[1:]])
+        print(f"nemo: stopped by {end}; what is finished is kept, this carries on: {command}", file=sys.stderr)
+        raise typer.Exit(end.exit_code) from None
     frames, tables = read_report(folder)
     print_report(frames.study, tables, sys.stdout)
     option = "" if storage_root() == folder.parent else f" --storage {folder.parent}"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from nemo.errors import UserError
-from orchestrator.files import write_bytes
+from orchestrator.files import Unwritable, write_bytes
 from orchestrator.head import Cluster
 from orchestrator.ledger import Ledger
 from orchestrator.step import Step
@@ -38,9 +38,21 @@ class Context:
         """Where a training keeps its checkpoints while it is not finished."""
         return self.folder / "checkpoints" / step.key
 
-    def fail(self, step: Step, error: BaseException) -> str:
-        """Records a failure, and its traceback in `logs/` where it is no expected one; returns the reason."""
-        reason = reason_of(error)
+    def fail(self, step: Step, error: BaseException, reason: str = "") -> str:
+        """Records a failure, and its traceback in `logs/` where it is no expected one; returns the reason.
+
+        Args:
+            step: What failed.
+            error: Why.
+            reason: The same in one line; else it is taken from the error.
+
+        Raises:
+            Unwritable: That is the error: it stops the study, and fails no step.
+        """
+        cause = cause_of(error)
+        if isinstance(cause, Unwritable):
+            raise cause
+        reason = reason or reason_of(error)
         if not _expected(error):
             write_bytes(self.folder / "logs" / f"{step.key}.txt", f"{step.label}\n\n{error}\n".encode())
         self.ledger.fail(step, reason)
@@ -142,17 +154,32 @@ def _check_subtasks(cluster: Cluster, resources: Resources) -> None:
         )
 
 
+DIED = "its worker died again and again: it was killed, or the machine has too little memory"
+"""Why a step failed that was tried as often as it may be."""
+
+_DEATHS = {"ActorDiedError", "WorkerCrashedError", "WorkerHealthCheckFailedError"}
+
+
 def reason_of(error: BaseException) -> str:
     """One line that says what went wrong, as the ledger and the report show it."""
-    cause = getattr(error, "cause", None) or error
+    cause = cause_of(error)
+    if type(cause).__name__ in _DEATHS:
+        return DIED
     lines = str(cause).strip().splitlines() or [""]
     return lines[0] if _expected(error) else f"{type(cause).__name__}: {lines[0] or lines[-1]}"
+
+
+def cause_of(error: BaseException) -> BaseException:
+    """What went wrong in a worker, without what Ray wraps around it."""
+    while isinstance(cause := getattr(error, "cause", None), BaseException):
+        error = cause
+    return error
 
 
 def _expected(error: BaseException) -> bool:
     from nemo.training import TrainingDiverged
 
-    return isinstance(getattr(error, "cause", None) or error, UserError | TrainingDiverged)
+    return isinstance(cause_of(error), UserError | TrainingDiverged)
 
 
 def _fitting(free: tuple[float, float], each: tuple[float, float]) -> int:

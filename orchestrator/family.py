@@ -195,7 +195,8 @@ class Family:
         return list(dict.fromkeys(drawn))
 
     def _where(self, resources: Mapping[str, Any]) -> dict[str, Any]:
-        return {**location(self.study, self.pair), "resources": dict(resources)}
+        fingerprint = self.description.fingerprint
+        return {**location(self.study, self.pair), "fingerprint": fingerprint, "resources": dict(resources)}
 
 
 def _at(threshold: float | None) -> str:

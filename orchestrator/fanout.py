@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -20,6 +20,8 @@ from orchestrator.training import compute, data_key, own_device, ran_on
 
 MAX_RETRIES = 2
 """How often a step is tried again after its worker died."""
+
+OnError = Callable[[BaseException], object]
 
 _POLL = 0.2  # seconds until newly submitted steps, or a change of the trainings' share, are noticed
 
@@ -85,16 +87,26 @@ class FanOut:
         slots: How many tasks may be in flight.
         shared: Data sets and models in the object store.
         on_event: Called in the fan-out's thread with each `finished` or `failed` step.
+        stop: Called there with what ended it too early, at once; it is raised when the block is left in any case.
     """
 
-    def __init__(self, context: Context, slots: Slots, shared: Shared, on_event: OnEvent) -> None:
+    def __init__(
+        self, context: Context, slots: Slots, shared: Shared, on_event: OnEvent, stop: OnError | None = None
+    ) -> None:
         self._context, self._slots, self._shared, self._on_event = context, slots, shared, on_event
+        self._stop = stop
         self._waiting: deque[Step] = deque()
         self._flying: dict[ray.ObjectRef[dict[str, Any]], Step] = {}
         self._closing = threading.Event()
         self._aborting = threading.Event()
+        self._ended = threading.Event()
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="fan-out", daemon=True)
+
+    @property
+    def flying(self) -> list[Step]:
+        """The steps that Ray has been given and that have not ended."""
+        return list(self._flying.values())
 
     def submit(self, steps: Sequence[Step]) -> None:
         """Queues steps, in their order; may be called from any thread, and from `on_event`.
@@ -114,14 +126,27 @@ class FanOut:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is not None:
-            self._aborting.set()
         self._closing.set()
-        self._thread.join()
+        try:
+            if error is None:
+                self._ended.wait()  # unlike a thread's `join`, as good as new when Ctrl-C interrupts it
+        finally:
+            self._aborting.set()
+            self._ended.wait()
         if self._error is not None and error is None:
             raise self._error
 
     def _run(self) -> None:
+        try:
+            self._run_all()
+        except BaseException as error:  # raised again in the driver's own thread
+            self._error = error
+            if self._stop is not None and not self._aborting.is_set():
+                self._stop(error)
+        finally:
+            self._ended.set()
+
+    def _run_all(self) -> None:
         try:
             while not self._aborting.is_set():
                 closing = self._closing.is_set()  # before looking: what is submitted first is seen
@@ -134,8 +159,6 @@ class FanOut:
                     return
                 else:
                     time.sleep(_POLL / 4)
-        except BaseException as error:  # raised again in the driver's own thread
-            self._error = error
         finally:
             for reference in self._flying:
                 ray.cancel(reference, force=True)

@@ -12,6 +12,21 @@ from pathlib import Path
 
 from nemo.errors import UserError
 
+_PROBE = 1 << 20
+"""Bytes that a folder with room takes."""
+
+
+class Unwritable(UserError):
+    """A folder of the study cannot be written, or is full: no step's fault, and no step goes on without it."""
+
+
+def unwritable(folder: Path, reason: OSError) -> Unwritable:
+    """The sentence about a folder that could not be written."""
+    return Unwritable(
+        f"{folder}: cannot be written ({reason.strerror or reason}), make it writable with room to spare, "
+        "or set `storage` in the study to another folder."
+    )
+
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
@@ -20,7 +35,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     The file and its folder are flushed to the disk before this returns.
 
     Raises:
-        UserError: The folder cannot be written, or is full.
+        Unwritable: The folder cannot be written, or is full.
     """
     temporary: Path | None = None
     try:
@@ -34,11 +49,11 @@ def atomic_path(path: Path) -> Iterator[Path]:
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
         _flush_folder(path.parent)
-    except OSError as error:
-        raise UserError(
-            f"{path.parent}: cannot be written ({error.strerror or error}), make it writable with room to spare, "
-            "or set `storage` in the study to another folder."
-        ) from error
+    except Exception as error:
+        reason = error if isinstance(error, OSError) else _write_error(temporary)
+        if reason is None:
+            raise
+        raise unwritable(path.parent, reason) from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
@@ -70,6 +85,17 @@ def file_sha256(path: Path) -> str:
     """The SHA-256 of a file's content, in hexadecimal."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _write_error(path: Path | None) -> OSError | None:
+    """Why nothing can be written to a file: of a full disk, torch and safetensors tell in words of their own."""
+    try:
+        if path is not None:
+            with open(path, "ab") as file:
+                file.write(bytes(_PROBE))
+    except OSError as error:
+        return error
+    return None
 
 
 def _flush_folder(folder: Path) -> None:

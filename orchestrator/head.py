@@ -12,21 +12,26 @@ import logging
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import grpc
 import psutil
 
 from nemo.errors import UserError
 
 MARKER = "NEMO_RAY_HEAD"
 """Environment variable that every process of one of our heads inherits; its value names the head."""
+
+ANSWERS_WITHIN = 30.0
+"""Seconds within which a Ray head has to answer."""
 
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -102,12 +107,12 @@ def ray_head(
     end_orphan(folder)
     own = address is None
     environment = dict(os.environ)
-    if address is None:
-        _use_token(record.parent)
-        address = _start(record, num_cpus, num_gpus)
-    variables = {name: os.environ.get(name, value) for name, value in _QUIET.items()} | {"RAY_ADDRESS": address}
-    os.environ.update(variables)
     try:
+        if address is None:
+            _use_token(record.parent)
+            address = _start(record, num_cpus, num_gpus)
+        variables = {name: os.environ.get(name, value) for name, value in _QUIET.items()} | {"RAY_ADDRESS": address}
+        os.environ.update(variables)
         _connect(address, variables)
         resources = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         yield Cluster(address, tuple((each.get("CPU", 0.0), each.get("GPU", 0.0)) for each in resources))
@@ -115,7 +120,7 @@ def ray_head(
         ray.shutdown()
         if own:
             end_orphan(folder)
-        for name in {*variables, "RAY_AUTH_MODE", "RAY_AUTH_TOKEN_PATH"}:
+        for name in {*_QUIET, "RAY_ADDRESS", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN_PATH"}:
             os.environ.pop(name, None)
             if name in environment:
                 os.environ[name] = environment[name]
@@ -135,14 +140,29 @@ def end_orphan(folder: str | Path) -> int:
     except (OSError, ValueError, OverflowError, LookupError, TypeError, RecursionError):
         _log.warning("%s: is damaged and left alone, a Ray head that an earlier driver started may still run.", record)
         return 0
-    processes = _recorded(head["processes"]) | _marked(head["marker"])
-    for process in processes:  # daemons first would let the workers start writing their last words
-        with contextlib.suppress(psutil.Error):
-            process.kill()
-    psutil.wait_procs(processes, timeout=30)
+    ended: set[psutil.Process] = set()
+    while processes := (_recorded(head["processes"]) | _marked(head["marker"])) - ended:  # one may just start another
+        for process in processes:  # daemons first would let the workers start writing their last words
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        psutil.wait_procs(processes, timeout=30)
+        ended |= processes
     shutil.rmtree(head["temp"], ignore_errors=True)
-    record.unlink()
-    return len(processes)
+    record.unlink(missing_ok=True)
+    return len(ended)
+
+
+def head_lives(folder: str | Path) -> bool:
+    """Whether the head that `folder` records still has the processes without which Ray ends; True where there is none.
+
+    Ray itself takes up to a minute to notice, and then ends the driver with words of its own.
+    """
+    record = Path(folder).resolve() / "ray" / "head.json"
+    try:
+        vital = json.loads(record.read_text()).get("vital", [])
+    except (FileNotFoundError, json.JSONDecodeError):
+        return True
+    return len(_living(vital)) == len(vital)
 
 
 def _read(record: Path) -> dict[str, Any]:
@@ -177,7 +197,9 @@ def _start(record: Path, num_cpus: int | None, num_gpus: int | None) -> str:
     command += [f"--num-gpus={num_gpus}"] if num_gpus is not None else []
     environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"} | _QUIET
     started = subprocess.run(command, env=environment | {MARKER: marker}, capture_output=True, text=True, check=False)
-    head["processes"] = sorted([p.pid, p.create_time()] for p in _marked(marker))
+    daemons = _marked(marker)
+    head["processes"] = sorted([each.pid, each.create_time()] for each in daemons)
+    head["vital"] = sorted([each.pid, each.create_time()] for each in daemons if _name(each) in _VITAL)
     if started.returncode != 0:
         _write(record, head)
         end_orphan(record.parent.parent)
@@ -187,6 +209,8 @@ def _start(record: Path, num_cpus: int | None, num_gpus: int | None) -> str:
     _write(record, head)
     return str(head["address"])
 
+
+_VITAL = ("gcs_server", "raylet")
 
 _PORTS = (
     "port",
@@ -208,6 +232,8 @@ def _connect(address: str, variables: dict[str, str]) -> None:
     try:
         # Ray itself would try for minutes.
         socket.create_connection((host, int(port)), timeout=10).close()
+        _require_answer(address)
+        on_terminate = signal.getsignal(signal.SIGTERM)
         ray.init(
             address=address,
             runtime_env={"env_vars": variables},
@@ -215,9 +241,21 @@ def _connect(address: str, variables: dict[str, str]) -> None:
             logging_level=logging.ERROR,
             configure_logging=True,
         )
+        signal.signal(signal.SIGTERM, on_terminate)  # Ray's own handler ends a process without a word
     except (OSError, RuntimeError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(f"--address {address}: no Ray head answers ({reason}); start one or leave it out") from error
+
+
+def _require_answer(address: str) -> None:
+    """Raises an OSError unless something at an address speaks gRPC, as Ray's head does; with TLS, Ray finds out."""
+    if os.environ.get("RAY_USE_TLS", "0") != "0":
+        return
+    with grpc.insecure_channel(address) as channel:
+        try:
+            grpc.channel_ready_future(channel).result(timeout=ANSWERS_WITHIN)
+        except grpc.FutureTimeoutError:
+            raise OSError(f"none within {ANSWERS_WITHIN:.0f} s") from None
 
 
 def _use_token(folder: Path) -> None:
@@ -238,14 +276,30 @@ def _use_token(folder: Path) -> None:
     Config.initialize("")  # Ray read its mode when it was imported
 
 
-def _recorded(processes: list[tuple[int, float]]) -> set[psutil.Process]:
-    found = set()
+def _living(processes: Iterable[Sequence[float]]) -> list[psutil.Process]:
+    """Those of `[pid, start]` that live; a pid may be another process's by now, or that of a dead one."""
+    found = []
     for pid, started in processes:
         with contextlib.suppress(psutil.Error):
-            process = psutil.Process(pid)
-            if process.create_time() == started:  # else the number was given to somebody else's process
-                found |= {process, *process.children(recursive=True)}
+            process = psutil.Process(int(pid))
+            if process.create_time() == started and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
     return found
+
+
+def _recorded(processes: Iterable[Sequence[float]]) -> set[psutil.Process]:
+    found = set(_living(processes))
+    for process in list(found):
+        with contextlib.suppress(psutil.Error):
+            found |= set(process.children(recursive=True))
+    return found
+
+
+def _name(process: psutil.Process) -> str:
+    try:
+        return process.name()
+    except psutil.Error:
+        return ""
 
 
 def _marked(marker: str) -> set[psutil.Process]:

@@ -121,6 +121,10 @@ class Progress(AbstractContextManager["Progress"]):
         self._close(step)
         self._line(f"{step.label}: {reason}")
 
+    def silent(self, text: str) -> None:
+        """Nothing happens; what is waited for."""
+        self._console.print(f"[yellow]{escape(text)}", highlight=False, soft_wrap=True)
+
     def _close(self, step: Step) -> None:
         task = self._running.pop(step.key, None)
         if self._bars and task is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,8 +18,8 @@ from orchestrator.context import Context, Event, Slots, check_room
 from orchestrator.describing import check_study, describe, location
 from orchestrator.environment import environment
 from orchestrator.fanout import FanOut, Shared
-from orchestrator.head import Cluster, end_orphan, ray_head, this_machine
-from orchestrator.keys import canonical
+from orchestrator.head import Cluster, end_orphan, head_lives, ray_head, this_machine
+from orchestrator.interruption import interruptible, stoppable
 from orchestrator.ledger import Ledger
 from orchestrator.mlflow_store import store_of
 from orchestrator.plan import Planner
@@ -34,6 +34,8 @@ from orchestrator.sweep import run_trainings
 from orchestrator.tracking import Tracking
 from orchestrator.tracking_queue import TrackingQueue
 from orchestrator.training import data_key
+from orchestrator.watch import Silence, Watch
+from orchestrator.watchdog import Watchdog, patience, watching
 
 if TYPE_CHECKING:
     from nemo.datasets.description import Description
@@ -61,14 +63,16 @@ def run_study(
         The study's folder.
 
     Raises:
-        UserError: Something is wrong with the study, its data, its folder, its tracking or the cluster.
+        UserError: Something is wrong with the study, its data, its folder, its tracking or the cluster, or nothing was
+            heard of it for so long that there is no hope.
+        Interrupted: Ctrl-C or SIGTERM came; everything that was started has ended, and the same call carries on.
     """
     study = load_study_file(path, overrides or [])
     descriptions = describe(study)
     check_study(study, descriptions)
     root = storage_root(storage or study.storage)
     ledger = Ledger(root / study.name)
-    with ledger.lease():
+    with ledger.lease(), interruptible(lambda: end_orphan(ledger.folder)):
         ledger.fold()
         if not replace:
             check_changes(study, ledger, descriptions)
@@ -107,13 +111,12 @@ def sound_driver(study: Study, ledger: Ledger, descriptions: Mapping[str, Descri
 
 def _load_once(study: Study, steps: Iterable[Step]) -> None:
     """Reads every data set here before anything starts, so that damaged files are told of at once."""
-    needed, wrong = {data_key(step) for step in steps}, []
+    needed, wrong = {data_key(step): step.where for step in steps}, []
     for position, pair in enumerate(study.pairs):
-        where = location(study, pair)
-        if canonical(where) in needed:
-            needed.remove(canonical(where))
+        here = location(study, pair).items()
+        for key in [key for key, where in needed.items() if here <= where.items()]:
             try:
-                dataset_arrays(where)
+                dataset_arrays(needed.pop(key))
             except UserError as error:
                 wrong.append(f"{study.where('pairs', position, 'dataset')}: {error}")
     if wrong:
@@ -138,6 +141,7 @@ class Driver:
         self._failed: set[str] = set(ledger.failures())
         self._submitted: set[str] = set()
         self._loose = 0
+        self._patience = patience()
         planned = planner.plan
         self._searches = planned.searches
         self._adopt(planned.steps)
@@ -163,16 +167,36 @@ class Driver:
         with self._study.naming_lines():
             check_room(cluster, context.resources)
         shared, slots = Shared(context), Slots(cluster)
-        with Progress(self._totals(), Counter(self._steps[key].kind for key in self._finished)) as progress:
-            self._progress, self._tracking = progress, tracking
-            with FanOut(context, slots, shared, self._on_event) as self._fanout:
+        finished = Counter[str](self._steps[key].kind for key in self._finished)
+        with Progress(self._totals(), finished) as self._progress, stoppable() as stop:
+            self._tracking = tracking
+            self._fanout = FanOut(context, slots, shared, self._on_event, stop)
+            self._watch = Watch(cluster, lambda: self._fanout.flying, Watchdog(self._patience))
+            with watching(lambda: self._look(context, stop)), self._fanout:
                 self._submit(self.pending)
                 trainings = [step for step in self.pending if step.kind == "train"]
                 run_trainings(trainings, self._searches, context, cluster, slots, shared, self._on_event)
 
+    def _look(self, context: Context, stop: Callable[[BaseException], None]) -> bool:
+        """Looks whether the run is still alive; False when it was given up."""
+        try:
+            text = self._watch.look()
+        except Silence as silence:
+            stop(silence)
+            for step in self._watch.awaited():
+                self._on_event(Event("failed", step, reason=context.fail(step, UserError(silence.reason))))
+            return False
+        if text:
+            self._progress.silent(text)
+        if not head_lives(self._ledger.folder):
+            self._progress.silent("Ray's head died, and Ray ends this run within a minute; the same command carries on")
+            return False
+        return True
+
     def _on_event(self, event: Event) -> None:
         with self._lock:
             step = event.step
+            self._watch.saw(event)
             match event.kind:
                 case "started":
                     self._progress.started(step)

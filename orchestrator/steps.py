@@ -12,6 +12,7 @@ from safetensors.numpy import load_file as load_numpy
 from nemo.datasets import load_dataset
 from nemo.datasets.dataset import Dataset, Split, split_validation
 from nemo.distributed import Workers
+from nemo.errors import UserError
 from nemo.evaluation import BATCH, predict
 from nemo.flops import count_flops, count_parameters
 from nemo.loader import Loader
@@ -55,11 +56,16 @@ def dataset_arrays(where: Mapping[str, Any]) -> Arrays:
     """Loads the data set that a step's `where` names.
 
     Raises:
-        UserError: Its files are missing or damaged.
+        UserError: Its files are missing or damaged, or others than when the study was planned.
     """
     dataset = load_dataset(
         where["dataset"], root=where["data_root"], image_size=where["image_size"], **where["dataset_options"]
     )
+    if dataset.fingerprint != where["fingerprint"]:
+        raise UserError(
+            f"dataset {where['dataset']}: its files are others than when the study started, put them back, or run the "
+            "study again to plan it with these."
+        )
     splits = {"train": dataset.train, "test": dataset.test}
     return {**vars(dataset), **{name: (part.images.numpy(), part.labels.numpy()) for name, part in splits.items()}}
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Self
 
 from ray import tune
@@ -16,14 +18,15 @@ from ray.tune.search import Searcher
 
 from nemo.errors import UserError
 from orchestrator.adaptive import Adaptive
-from orchestrator.context import Context, Event, OnEvent, Slots, concurrent_trainings
+from orchestrator.context import DIED, Context, Event, OnEvent, Slots, concurrent_trainings
 from orchestrator.family_plan import Search
 from orchestrator.fanout import Shared
+from orchestrator.files import Unwritable
 from orchestrator.head import Cluster
 from orchestrator.ledger import Ledger
 from orchestrator.step import Step, describe_step
 from orchestrator.training import MAX_FAILURES
-from orchestrator.trial import resources_of, run_trial, takes
+from orchestrator.trial import UNWRITABLE, resources_of, run_trial, takes
 
 _log = logging.getLogger(__name__)
 
@@ -113,6 +116,12 @@ def _own(error: BaseException) -> BaseException:
     while cause is not None and not isinstance(cause, UserError):
         cause = cause.__context__
     return cause or error
+
+
+def _failure(trial: Trial) -> str:
+    """What Ray tells of a trial's last failure, from this machine's file: Tune's `get_error` may be one behind."""
+    told = Path(str(trial.error_file)).read_text()
+    return re.split(r"^Failure # \d+ \(.*\)\n", told, flags=re.MULTILINE)[-1].strip()
 
 
 def _name(trial: Trial) -> str:
@@ -257,6 +266,8 @@ class Watcher(_Live, tune.Callback):
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
+        if UNWRITABLE in result:
+            raise Unwritable(result[UNWRITABLE])
         step = trial.config["steps"][0]
         rows = result.get("rows")
         if rows:
@@ -291,7 +302,9 @@ class Watcher(_Live, tune.Callback):
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         step = trial.config["steps"][0]
-        reason = self._context.fail(step, trial.get_error() or RuntimeError("Tune gave no reason"))
+        told = _failure(trial)
+        reason = DIED if told.startswith("The actor died") else told.splitlines()[-1]
+        self._context.fail(step, RuntimeError(told), reason)
         self._end(trial)
         self._on_event(Event("failed", step, reason=reason))
 

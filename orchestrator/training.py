@@ -27,6 +27,7 @@ from orchestrator import steps
 from orchestrator.checkpoint import Checkpoint
 from orchestrator.context import Context, reason_of
 from orchestrator.environment import environment
+from orchestrator.files import Unwritable
 from orchestrator.step import Step
 
 CHECKPOINT_SHARE = 0.05
@@ -82,6 +83,9 @@ def fit(arguments: dict[str, Any]) -> str:
 
     Args:
         arguments: `step`, `context`, `every_epoch` (report each epoch), and `dataset` in the object store.
+
+    Raises:
+        Unwritable: The study's folder is full.
     """
     context, step = arguments["context"], arguments["step"]
     wanted = context.resources.training
@@ -105,7 +109,10 @@ def fit(arguments: dict[str, Any]) -> str:
     try:
         return str(trainer.fit().return_value or "")
     except ray.train.TrainingFailedError as error:  # after its own retries
-        return reason_of(_first_failure(error))
+        first = _first_failure(error)
+        if isinstance(first, Unwritable):
+            raise first from None
+        return reason_of(first)
 
 
 def _run_worker(arguments: dict[str, Any]) -> str:
@@ -121,6 +128,8 @@ def _run_worker(arguments: dict[str, Any]) -> str:
             lambda: steps.make_trainer(step, dataset, context.ledger, session.device, session.workers), checkpoint
         )
         run_epochs(trainer, checkpoint, session, every_epoch=arguments["every_epoch"])
+    except Unwritable:
+        raise
     except (TrainingDiverged, UserError) as error:
         return reason_of(error)
     if session.workers.rank == 0:

@@ -7,16 +7,21 @@ from collections.abc import Mapping
 from typing import Any
 
 import ray
+import ray.tune
 from ray.tune import PlacementGroupFactory
 
 from nemo.errors import UserError
 from nemo.methods import METHODS
 from orchestrator.context import Context, concurrent_subtasks
+from orchestrator.files import Unwritable
 from orchestrator.head import Cluster
 from orchestrator.splitting import split
 from orchestrator.step import Step
 from orchestrator.steps import Arrays
 from orchestrator.training import compute, data_key, fit
+
+UNWRITABLE = "unwritable"
+"""What a trial reports last when the study's folder cannot be written."""
 
 SPLIT_TASKS = 16
 """At most so many candidates of one search run at a time."""
@@ -57,6 +62,13 @@ def run_trial(config: Mapping[str, Any], *, context: Context, datasets: Mapping[
         context: The study's.
         datasets: Key -> data set, see `data_key`.
     """
+    try:
+        _run(config, context, datasets)
+    except Unwritable as error:  # Tune itself would try again, and tell of errors in files in that folder
+        ray.tune.report({UNWRITABLE: str(error)})
+
+
+def _run(config: Mapping[str, Any], context: Context, datasets: Mapping[str, ray.ObjectRef[Arrays]]) -> None:
     step, *others = config["steps"]
     ledger, dataset = context.ledger, datasets[data_key(step)]
     if ledger.get(step.key) is None:
@@ -64,6 +76,8 @@ def run_trial(config: Mapping[str, Any], *, context: Context, datasets: Mapping[
         if _splits(step):
             try:
                 split(step, context, dataset)
+            except Unwritable:
+                raise
             except UserError as error:  # a retry can't mend it
                 reason = str(error)
         else:

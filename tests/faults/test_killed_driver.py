@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests import tiny
+from tests.faults.driver import Driver, finished
 
 pytestmark = [pytest.mark.ray, pytest.mark.faults]
 
 
 def kill_when(study: Path, storage: Path, reached: Callable[[], bool]) -> None:
     """Starts the study and kills its driver, and nothing else, as soon as `reached()`."""
-    log = (storage.parent / "driver.log").open("w")
-    driver = subprocess.Popen(
-        tiny.command("run", study, "--storage", storage), stdout=log, stderr=log, env=tiny.environment()
-    )
-    deadline = time.monotonic() + 300
-    while not reached():
-        assert driver.poll() is None, (storage.parent / "driver.log").read_text()
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    os.kill(driver.pid, signal.SIGKILL)
-    driver.wait()
+    driver = Driver(study, storage)
+    driver.wait_until(reached)
+    driver.kill()
 
 
 def carry_on(study: Path, storage: Path) -> None:
@@ -43,10 +32,6 @@ def carry_on(study: Path, storage: Path) -> None:
     tiny.assert_complete(study, storage)
 
 
-def finished(storage: Path, kind: str) -> int:
-    return len(list((storage / "tiny" / "ledger" / kind).glob("[0-9a-f]*.json")))
-
-
 def test_killed_in_the_sweep(tmp_path: Path) -> None:
     storage = tmp_path / "runs"
     study = tiny.write_study(tmp_path, recipe={**tiny.STUDY["recipe"], "epochs": 12})
@@ -55,10 +40,10 @@ def test_killed_in_the_sweep(tmp_path: Path) -> None:
     def in_the_sweep() -> bool:
         """One training is finished and another one has a checkpoint."""
         others = [path for path in (storage / "tiny" / "checkpoints").glob("*/*") if path.is_dir() or path.suffix]
-        return finished(storage, "train") >= 1 and bool(others)
+        return finished(storage / "tiny", "train") >= 1 and bool(others)
 
     kill_when(study, storage, in_the_sweep)
-    assert finished(storage, "train") < 3
+    assert finished(storage / "tiny", "train") < 3
     carry_on(study, storage)
     assert keys <= {step.key for step in tiny.planned(study, storage).steps}
 
@@ -67,6 +52,6 @@ def test_killed_in_the_fan_out(tmp_path: Path) -> None:
     storage = tmp_path / "runs"
     subtasks = {**tiny.STUDY["subtasks"], "samples": 12, "finetune": {"epochs": 4, "batch_size": 32}}
     study = tiny.write_study(tmp_path, subtasks=subtasks)
-    kill_when(study, storage, lambda: finished(storage, "reuse") >= 3)
-    assert finished(storage, "reuse") < 12
+    kill_when(study, storage, lambda: finished(storage / "tiny", "reuse") >= 3)
+    assert finished(storage / "tiny", "reuse") < 12
     carry_on(study, storage)

@@ -71,12 +71,20 @@ class Drive:
         return [event for event in self.events if event.kind == kind and step in (None, event.step)]
 
 
-def kill_one(head: Path, title: str) -> None:
-    """Kills one worker of the head that `head` records, by what `ps` shows that it runs."""
+def kill_one(head: Path, title: str, there: bool = True) -> bool:
+    """Kills one worker of the head that `head` records, by what `ps` shows that it runs; says whether there was one.
+
+    Args:
+        head: The folder of the study that the head was started for.
+        title: What `ps` shows after `ray::`.
+        there: Whether there must be one.
+    """
     marker = json.loads((head / "ray" / "head.json").read_text())["marker"]
     for process in psutil.process_iter():
         with suppress(psutil.Error):
             if process.environ().get(MARKER) == marker and process.cmdline()[0].startswith(f"ray::{title}"):
                 process.kill()
-                return
-    raise AssertionError(f"no process runs {title}")
+                process.wait(30)
+                return True
+    assert not there, f"no process runs {title}"
+    return False

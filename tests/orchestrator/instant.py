@@ -33,7 +33,9 @@ Trainings = Callable[[Sequence[Step], Sequence[Search], Ledger, OnEvent, Callabl
 class FanOut:
     """Stands in for `fanout.FanOut`."""
 
-    def __init__(self, context: Context, slots: object, shared: object, on_event: OnEvent) -> None:
+    flying: Sequence[Step] = ()
+
+    def __init__(self, context: Context, slots: object, shared: object, on_event: OnEvent, stop: object) -> None:
         self._ledger, self._on_event = context.ledger, on_event
         self._waiting: deque[Step] = deque()
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tempfile
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,8 +12,8 @@ import pytest
 import torch
 
 from orchestrator import steps as work
-from orchestrator.context import Event
-from orchestrator.fanout import FanOut
+from orchestrator.context import DIED, Event
+from orchestrator.fanout import MAX_RETRIES, FanOut
 from orchestrator.head import ray_head
 from orchestrator.step import make_step
 from tests.orchestrator.driving import Drive, kill_one
@@ -84,6 +86,26 @@ def test_a_killed_worker_is_tried_again(drive: Drive) -> None:
     assert kills
     assert {event.kind for event in drive.events} == {"finished"}
     assert drive.ledger.get(long.key) is not None
+
+
+def test_a_worker_that_is_killed_again_and_again(drive: Drive) -> None:
+    good = drive.steps("reuse")[5]
+    params = {**good.params, "finetune": {**good.params["finetune"], "epochs": 100_000}}
+    doomed = make_step("reuse", params, good.parents, good.where, "doomed")
+
+    def kill() -> None:
+        for _ in range(1 + MAX_RETRIES):
+            while not kill_one(drive.folder, "doomed", there=False):
+                time.sleep(0.2)
+
+    killer = threading.Thread(target=kill, daemon=True)
+    killer.start()
+    drive.fan_out([doomed, good])
+    killer.join(60)
+    assert not killer.is_alive()
+    assert [event.step for event in drive.told("finished")] == [good]
+    (failed,) = drive.told("failed")
+    assert (failed.step, failed.reason) == (doomed, DIED)
 
 
 def test_a_failure_is_recorded_and_the_others_go_on(drive: Drive) -> None:

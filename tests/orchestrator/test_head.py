@@ -145,3 +145,12 @@ def test_an_address_without_a_head_is_one_sentence(storage: Path) -> None:
         address = f"127.0.0.1:{free.getsockname()[1]}"
     with pytest.raises(UserError, match=f"--address {address}: "), ray_head(storage, address=address):
         pass
+
+
+def test_a_port_that_never_answers_is_one_sentence(storage: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestrator.head.ANSWERS_WITHIN", 2.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        told = rf"--address {address}: no Ray head answers \(none within 2 s\); start one or leave it out"
+        with pytest.raises(UserError, match=told), ray_head(storage, address=address):
+            pass

@@ -1,0 +1,73 @@
+"""What ends a study before its end: Ctrl-C and SIGTERM, and the threads beside the main one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+class Interrupted(KeyboardInterrupt):
+    """Somebody wants this process to end.
+
+    Attributes:
+        exit_code: What a shell expects of a process that a signal ended: 130 after Ctrl-C, 143 after SIGTERM.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.exit_code = 128 + number
+
+
+@contextmanager
+def interruptible(end: Callable[[], object]) -> Iterator[None]:
+    """Raises `Interrupted` in a block, in the main thread, at the first SIGINT or SIGTERM; the second ends the process.
+
+    Args:
+        end: Called before the process ends at once, for what would outlive it.
+    """
+    received: list[int] = []
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        if len(received) == 1:
+            raise Interrupted(number)
+        try:
+            end()
+        finally:
+            os._exit(128 + number)
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class _Stopped(BaseException):
+    """Unwinds the main thread, past everybody's `except Exception`."""
+
+
+@contextmanager
+def stoppable() -> Iterator[Callable[[BaseException], None]]:
+    """Lets the threads of a block end it: yields what they call with the error that it shall raise."""
+    errors: list[BaseException] = []
+
+    def stop(error: BaseException) -> None:
+        errors.append(error)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR2)  # wakes it wherever it waits
+
+    def unwind(number: int, frame: FrameType | None) -> None:
+        raise _Stopped
+
+    before = signal.signal(signal.SIGUSR2, unwind)
+    try:
+        yield stop
+    except _Stopped:
+        raise errors[0] from None
+    finally:
+        signal.signal(signal.SIGUSR2, before)

@@ -1,0 +1,107 @@
+"""`nemo run` as a process that a test watches through its storage, and ends in many ways."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
+from pathlib import Path
+from types import TracebackType
+
+import psutil
+
+from orchestrator.head import MARKER, end_orphan
+from tests import tiny
+
+
+class Driver(AbstractContextManager["Driver"]):
+    """The driver of a study, in a process group of its own, as a terminal starts it.
+
+    Args:
+        study: The study file.
+        storage: The storage folder.
+        words: More of the command line.
+        environment: More of the environment.
+    """
+
+    def __init__(self, study: Path, storage: Path, *words: object, **environment: str) -> None:
+        self.folder = storage / "tiny"
+        self._log = study.with_name("driver.log")
+        with self._log.open("w") as log:
+            self.process = subprocess.Popen(
+                tiny.command("run", study, "--storage", storage, *words),
+                stdout=log,
+                stderr=log,
+                env=tiny.environment() | environment,
+                start_new_session=True,
+            )
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill()
+        end_orphan(self.folder)
+
+    @property
+    def log(self) -> str:
+        """What it has written to a terminal so far."""
+        return self._log.read_text()
+
+    def wait_until(self, reached: Callable[[], bool], seconds: float = 300) -> None:
+        """Waits while the driver runs; fails with its log if it ends before."""
+        deadline = time.monotonic() + seconds
+        while not reached():
+            assert self.process.poll() is None, self.log
+            assert time.monotonic() < deadline, self.log
+            time.sleep(0.02)
+
+    def ended(self, seconds: float = 120) -> int:
+        """Waits for its end; its exit code, as a shell gives it."""
+        code = self.process.wait(seconds)
+        return 128 - code if code < 0 else code
+
+    def kill(self) -> None:
+        """Kills the driver, and nothing else."""
+        self.process.kill()
+        self.process.wait()
+
+    def press_ctrl_c(self) -> None:
+        """Sends a SIGINT to everything that a terminal would."""
+        os.killpg(self.process.pid, signal.SIGINT)
+
+    @property
+    def marker(self) -> str | None:
+        """Names its Ray head; None where there is none."""
+        return self._head("marker")
+
+    @property
+    def temporary(self) -> Path | None:
+        """The folder of its Ray head; None where there is none."""
+        folder = self._head("temp")
+        return None if folder is None else Path(folder)
+
+    def _head(self, field: str) -> str | None:
+        try:
+            return str(json.loads((self.folder / "ray" / "head.json").read_text())[field])
+        except FileNotFoundError:
+            return None
+
+
+def processes(marker: str | None, title: str = "") -> list[psutil.Process]:
+    """What lives of a Ray head, its workers included; of these, what `ps` shows with this title."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            ours = marker is not None and process.environ().get(MARKER) == marker
+            if ours and " ".join(process.cmdline()).startswith(title):
+                found.append(process)
+    return found
+
+
+def finished(folder: Path, kind: str) -> int:
+    """How many steps of a kind have their result."""
+    return len(list((folder / "ledger" / kind).glob("[0-9a-f]*.json")))

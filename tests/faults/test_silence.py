@@ -1,0 +1,35 @@
+"""A worker that is alive and does nothing any more: the study says so, gives up with a reason, and can go on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator.ledger import Ledger
+from tests import tiny
+from tests.faults.driver import Driver, processes
+
+pytestmark = [pytest.mark.ray, pytest.mark.faults, pytest.mark.slow]
+
+
+def test_stopped_workers(tmp_path: Path) -> None:
+    storage = tmp_path / "runs"
+    study = tiny.write_study(tmp_path, recipe={**tiny.STUDY["recipe"], "epochs": 40}, sweep=None)
+    with Driver(study, storage, NEMO_GIVE_UP_AFTER="80") as driver:
+        driver.wait_until(lambda: len(list((driver.folder / "checkpoints").glob("*/alone.pt"))) == 2)
+        marker = driver.marker
+        for worker in processes(marker, "ray::ImplicitFunc"):
+            worker.suspend()
+        driver.wait_until(lambda: "no news for 40 s; waiting for " in driver.log)
+        assert driver.ended() == 2
+    assert not processes(marker)
+    failures = Ledger(driver.folder, readonly=True).failures()
+    assert {failure["kind"] for failure in failures.values()} == {"train"}
+    assert {failure["reason"] for failure in failures.values()} == {"gave up after 80 s without any news"}
+    last = driver.log.splitlines()[-1]
+    assert last.startswith("nemo: gave up after 80 s without any news; this was waited for: ")
+    assert all(failure["label"] in last for failure in failures.values())
+    assert "Traceback" not in driver.log
+    assert tiny.nemo("run", study, "--storage", storage, "--retry-failed").returncode == 0
+    tiny.assert_complete(study, storage)
