@@ -15,7 +15,7 @@ from orchestrator.ledger import Ledger
 from tests import tiny
 from tests.faults.driver import Driver, finished, processes
 
-pytestmark = [pytest.mark.ray, pytest.mark.faults]
+pytestmark = [pytest.mark.ray, pytest.mark.faults, pytest.mark.slow]
 Fill = Callable[[Driver], None]
 
 
@@ -71,7 +71,8 @@ def test_no_room(tmp_path: Path, workers: int, stage: str, own_disk: bool) -> No
         last = driver.log.splitlines()[-1]
         assert last.startswith(f"nemo: {storage}/tiny/") and "cannot be written (" in last, driver.log
         assert "No space left on device" in last or "File too large" in last
-        assert "Traceback" not in driver.log
+        own = [line for line in driver.log.splitlines() if "(raylet)" not in line]
+        assert not any(line.startswith("Traceback") for line in own)  # where the limit meets Ray's logs, Ray says so
         assert not processes(marker)
         assert Ledger(driver.folder, readonly=True).failures() == {}  # it is no step's fault
 

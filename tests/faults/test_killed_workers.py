@@ -23,7 +23,13 @@ def head() -> Iterator[tuple[Path, Cluster]]:
         yield Path(folder), cluster
 
 
-@pytest.mark.parametrize(("workers", "title"), [(1, "ImplicitFunc"), (2, "RayTrainWorker"), (2, "ImplicitFunc")])
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    ("workers", "title"),
+    [(1, "ImplicitFunc"), pytest.param(2, "RayTrainWorker", marks=SLOW), pytest.param(2, "ImplicitFunc", marks=SLOW)],
+)
 def test_a_training(head: tuple[Path, Cluster], tmp_path: Path, workers: int, title: str) -> None:
     resources = {"training": {"workers": workers, "cpus": 1}, "max_concurrent": 1}
     drive = Drive(tmp_path, head[1], {"methods": {"mwt": {}}, "sweep": GRID, "resources": resources})
