@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -11,8 +12,10 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import psutil
+import torch
 
 from orchestrator.head import MARKER, end_orphan
 from tests import tiny
@@ -105,3 +108,13 @@ def processes(marker: str | None, title: str = "") -> list[psutil.Process]:
 def finished(folder: Path, kind: str) -> int:
     """How many steps of a kind have their result."""
     return len(list((folder / "ledger" / kind).glob("[0-9a-f]*.json")))
+
+
+def checkpoints(folder: Path) -> dict[str, dict[str, Any]]:
+    """Key -> state of every checkpoint of a study."""
+    found = {}
+    for path in (folder / "checkpoints").glob("*/state.pt"):
+        with suppress(FileNotFoundError):  # its result has just taken its place
+            content = path.read_bytes().partition(b"\n")[2]  # after the checksum
+            found[path.parent.name] = torch.load(io.BytesIO(content), weights_only=True)
+    return found

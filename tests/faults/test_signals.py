@@ -6,11 +6,10 @@ import time
 from pathlib import Path
 
 import pytest
-import torch
 
 from orchestrator.ledger import Ledger
 from tests import tiny
-from tests.faults.driver import Driver, finished, processes
+from tests.faults.driver import Driver, checkpoints, finished, processes
 from tests.faults.test_killed_driver import carry_on
 
 pytestmark = [pytest.mark.ray, pytest.mark.faults]
@@ -33,22 +32,20 @@ def assert_stopped(driver: Driver, marker: str | None, name: str) -> None:
 def test_ctrl_c_in_a_training(tmp_path: Path) -> None:
     storage = tmp_path / "runs"
     study = tiny.write_study(tmp_path, recipe={**tiny.STUDY["recipe"], "epochs": 40})
-    checkpoints = storage / "tiny" / "checkpoints"
     with Driver(study, storage) as driver:
-        driver.wait_until(lambda: any(checkpoints.glob("*/alone.pt")))
+        driver.wait_until(lambda: bool(checkpoints(driver.folder)))
         marker = driver.marker
         driver.press_ctrl_c()
         assert driver.ended() == 130
         assert_stopped(driver, marker, "SIGINT")
-    kept = {path: torch.load(path, weights_only=True)["history"] for path in checkpoints.glob("*/alone.pt")}
+    kept = {key: state["history"] for key, state in checkpoints(storage / "tiny").items()}
     assert kept
-    assert not list(checkpoints.glob("*/.*"))  # nothing half written
     carried_on = tiny.nemo("run", study, "--storage", storage)
     assert carried_on.returncode == 0, carried_on.stderr
     tiny.assert_complete(study, storage)
     ledger = Ledger(storage / "tiny", readonly=True)
-    for path, history in kept.items():
-        document = ledger.get(path.parent.name)
+    for key, history in kept.items():
+        document = ledger.get(key)
         assert document is not None
         assert document["result"]["history"][: len(history)] == history
 

@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.ledger import Ledger
 from tests import tiny
-from tests.faults.driver import Driver, processes
+from tests.faults.driver import Driver, checkpoints, processes
 
 pytestmark = [pytest.mark.ray, pytest.mark.faults, pytest.mark.slow]
 
@@ -17,7 +17,7 @@ def test_stopped_workers(tmp_path: Path) -> None:
     storage = tmp_path / "runs"
     study = tiny.write_study(tmp_path, recipe={**tiny.STUDY["recipe"], "epochs": 40}, sweep=None)
     with Driver(study, storage, NEMO_GIVE_UP_AFTER="80") as driver:
-        driver.wait_until(lambda: len(list((driver.folder / "checkpoints").glob("*/alone.pt"))) == 2)
+        driver.wait_until(lambda: len(checkpoints(driver.folder)) == 2)
         marker = driver.marker
         for worker in processes(marker, "ray::ImplicitFunc"):
             worker.suspend()
