@@ -43,13 +43,17 @@ def interruptible(end: Callable[[], object]) -> Iterator[None]:
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
+    except KeyboardInterrupt:
+        if not received:
+            raise
+        raise Interrupted(received[0]) from None  # where Ray waits, it raises a plain KeyboardInterrupt in its place
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
-class _Stopped(BaseException):
-    """Unwinds the main thread, past everybody's `except Exception`."""
+class _Stopped(KeyboardInterrupt):
+    """Unwinds the main thread, past everybody's `except Exception`; where Ray waits, it knows no other kind."""
 
 
 @contextmanager
@@ -67,7 +71,9 @@ def stoppable() -> Iterator[Callable[[BaseException], None]]:
     before = signal.signal(signal.SIGUSR2, unwind)
     try:
         yield stop
-    except _Stopped:
+    except KeyboardInterrupt:
+        if not errors:
+            raise
         raise errors[0] from None
     finally:
         signal.signal(signal.SIGUSR2, before)
