@@ -126,6 +126,7 @@ class Studies(RuleBasedStateMachine):
         other = self.world.start("b" if driver.process.host == "a" else "a")
         self._go(other, before)
         self.world.tick(70)
+        self.world.disputed = True
         self._go(other, points)
         driver.frozen = False
 

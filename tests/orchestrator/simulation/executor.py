@@ -70,7 +70,7 @@ class Tuner:
                 if isinstance(config, dict):
                     assert config["steps"][0].key not in current().found, "a finished training is submitted"
                     trials.append(SimpleNamespace(config=config, last_result={"epoch": 1}, get_error=lambda: None))
-                    self._watcher.on_trial_result(0, [], trials[-1], {"rows": []})
+                    self._watcher.on_trial_result(0, [], trials[-1], {"rows": [], "damage": ""})
                     started += 1
                     continue
                 if config == Searcher.FINISHED:
