@@ -6,10 +6,9 @@ import fcntl
 import json
 import logging
 import os
-import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from nemo.errors import UserError
 from orchestrator.files import write_bytes
+from orchestrator.interruption import stoppable
 from orchestrator.process import Process
 
 RENEWED_EVERY = 10.0
@@ -181,7 +181,7 @@ def read_owner(folder: Path) -> Owner | None:
 def hold(folder: Path) -> Iterator[None]:
     """Holds the lease of the study in a folder, renewing it in a thread of its own.
 
-    Where another driver takes over nonetheless, the block is interrupted as by Ctrl-C and `LeaseLost` is raised.
+    Where another driver takes over nonetheless, the block is interrupted wherever it waits; in the main thread only.
 
     Raises:
         UserError: Another driver is alive, or the folder cannot be written.
@@ -190,33 +190,26 @@ def hold(folder: Path) -> Iterator[None]:
     lease = Lease(folder)
     lease.take()
     released = threading.Event()
-    lost: list[LeaseLost] = []
 
-    def renew() -> None:
+    def renew(stop: Callable[[BaseException], None]) -> None:
         warned = False
         while not released.wait(RENEWED_EVERY):
             try:
                 lease.renew()
                 warned = False
             except LeaseLost as error:
-                lost.append(error)
-                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)  # wakes it, wherever it waits
-                return
+                return stop(error)
             except UserError as error:
                 if not warned:
                     _log.warning("%s Until then this driver's lease is not renewed.", error)
                 warned = True
 
-    renewing = threading.Thread(target=renew, name="lease", daemon=True)
-    renewing.start()
-    try:
-        yield
-    except KeyboardInterrupt:
-        if not lost:
-            raise
-    finally:
-        released.set()
-        renewing.join()
-        lease.release()
-    if lost:
-        raise lost[0]
+    with stoppable() as stop:
+        renewing = threading.Thread(target=renew, args=[stop], name="lease", daemon=True)
+        renewing.start()
+        try:
+            yield
+        finally:
+            released.set()
+            renewing.join()
+            lease.release()

@@ -18,7 +18,9 @@ from tests.orchestrator.simulation.driver import Killed, current
 class FanOut:
     """Stands in for `fanout.FanOut`: submitted steps wait until `step` runs one of them."""
 
-    def __init__(self, context: Context, slots: object, shared: object, on_event: Callable[[Event], None]) -> None:
+    def __init__(
+        self, context: Context, slots: object, shared: object, on_event: Callable[[Event], None], stop: object
+    ) -> None:
         self._context, self._on_event = context, on_event
         self.waiting: list[Step] = []
         self._world = current().world
