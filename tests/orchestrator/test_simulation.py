@@ -152,6 +152,6 @@ class Studies(RuleBasedStateMachine):
             self.temporary.cleanup()
 
 
-# NEMO_HYPOTHESIS=dev draws new ones every time, and fifteen times as many.
-Studies.TestCase.settings = settings(max_examples=200 if settings.default.derandomize else 3000, stateful_step_count=40)
+# NEMO_HYPOTHESIS=dev draws new ones every time, and 120 times as many.
+Studies.TestCase.settings = settings(max_examples=25 if settings.default.derandomize else 3000, stateful_step_count=40)
 TestStudies = Studies.TestCase
