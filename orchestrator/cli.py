@@ -24,7 +24,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="The study file (YAML).", show_default=False)]
+StudyFile = Annotated[
+    Path, typer.Argument(readable=False, metavar="STUDY", help="The study file (YAML).", show_default=False)
+]
 StudyName = Annotated[str, typer.Argument(metavar="NAME", help="The study's name.", show_default=False)]
 Overrides = Annotated[
     list[str] | None,

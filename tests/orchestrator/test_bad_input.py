@@ -341,7 +341,7 @@ def test_a_storage_folder_that_is_read_only(tmp_path: Path) -> None:
     (tmp_path / "runs").mkdir(mode=0o555)
     said = bound_by_permissions("run", tiny.write_study(tmp_path), "--storage", tmp_path / "runs")
     assert said.startswith(f"{tmp_path}/runs/tiny")
-    assert "cannot be written (Permission denied), make it writable" in said
+    assert "cannot be written (Permission denied), choose another `storage`" in said
 
 
 def test_a_study_of_somebody_else(tmp_path: Path) -> None:
