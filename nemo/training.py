@@ -69,11 +69,9 @@ def build_network(
         return network
 
 
-def training_images(dataset: Dataset, recipe: Recipe, seed: int) -> tuple[Split, Split | None]:
-    """The images that a recipe trains on, and those it holds out for validation, or None."""
-    if recipe.validation == 0:
-        return dataset.train, None
-    return split_validation(dataset.train, recipe.validation, seed)
+def training_images(dataset: Dataset, validation: float, seed: int) -> tuple[Split, Split | None]:
+    """The images that are trained on, and the share that is held out for validation, or None."""
+    return split_validation(dataset.train, validation, seed) if validation > 0 else (dataset.train, None)
 
 
 class Trainer:
@@ -124,7 +122,7 @@ class Trainer:
         self.workers = workers or Workers()
         self.evaluates = evaluate
         self.dataset = dataset
-        self.images, self.validation = training_images(dataset, recipe, seed)
+        self.images, self.validation = training_images(dataset, recipe.validation, seed)
         self.loader = Loader(
             self.images,
             dataset=dataset,

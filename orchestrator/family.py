@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from nemo.backbones.vit_config import ROLES, is_transformer, read_config, short_name
@@ -64,6 +65,7 @@ class Family:
         """Where modules are cut out."""
         return [None] if self.splits else self.study.subtask_thresholds
 
+    @cached_property
     def before(self) -> dict[str, Step]:
         """Role -> the training that each one here needs: a `teacher` to learn from, a `standard` one to search in."""
         starts_from = METHODS[self.method].starts_from
@@ -97,14 +99,14 @@ class Family:
             **self._recipe_params(settings, rates),
             "seed": self.seed,
         }
-        parents = {role: step.key for role, step in self.before().items()}
+        parents = {role: step.key for role, step in self.before.items()}
         return make_step("train", params, parents, self._where(self.study.resources.training.model_dump()), label)
 
     def _backbone_params(self) -> dict[str, Any]:
         """The backbone; what only Transformers have is left out for others, so that their keys know nothing of it."""
         params: dict[str, Any] = {"backbone": short_name(self.pair.backbone)}
         if self.pair.backbone != params["backbone"]:
-            params["config"] = read_config(self.pair.backbone)
+            params["config"] = read_config(self.pair.network)
         roles = self.pair.roles
         if METHODS[self.method].source == "masks" and roles is not None and set(roles) != set(ROLES):
             params["roles"] = [role for role in ROLES if role in roles]

@@ -87,7 +87,7 @@ class _Planner:
     def plan(self) -> FamilyPlan:
         family, wanted = self._family, self._study.subtasks
         points, missing, search = self._points()
-        steps = [*family.before().values()]
+        steps = [*family.before.values()]
         for point in points:
             steps += family.point_steps(point)
         up_to = Counter(train=missing)
@@ -111,7 +111,7 @@ class _Planner:
         sweep = self._study.sweep.get(self._family.method)
         if sweep is None or not sweep.search:
             return self._study.points(self._family.method), 0, None
-        if any(self._failed(step) for step in self._family.before().values()):
+        if any(self._failed(step) for step in self._family.before.values()):
             return [], 0, None
         search = _search(self._family, sweep)
         trials = self._results.suggestions(search.key)[: sweep.trials]

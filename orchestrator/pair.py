@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
 from nemo.backbones import BACKBONE_NAMES, backbone_entry, check_backbone
-from nemo.backbones.vit_config import PREFIX, ROLES, is_transformer
+from nemo.backbones.vit_config import PREFIX, ROLES, is_transformer, read_config, with_config
 from nemo.datasets import DATASET_NAMES
 from nemo.errors import UserError
 from nemo.recipe import Finetune
@@ -77,6 +78,7 @@ class Pair(Model):
     recipe: RecipeFields = {}
     methods: Methods = {}
     finetune: Annotated[dict[str, Any], FieldsOf(Finetune)] = {}
+    _network: str = PrivateAttr("")
 
     @model_validator(mode="after")
     def _check_backbone(self) -> Self:
@@ -87,10 +89,12 @@ class Pair(Model):
             field, _, text = str(error).partition(": ")
             problems.add(field, text=text)
         problems.raise_any()  # what follows reads the configuration of a Transformer
+        named = self.backbone.startswith(PREFIX)
+        self._network = with_config(read_config(self.backbone)) if named else self.backbone
         if self.roles is not None and not is_transformer(self.backbone):
             text = f"are those of a Transformer's layers, and {self.backbone} is none; remove them."
             problems.add("roles", text=text)
-        if self.teacher is not None and backbone_entry(self.backbone).teacher is None:
+        if self.teacher is not None and backbone_entry(self.network).teacher is None:
             text = f"{self.backbone} has no head that learns from a teacher, remove it or choose deit_s."
             problems.add("teacher", text=text)
         with problems.under("teacher"):
@@ -101,9 +105,14 @@ class Pair(Model):
         return self
 
     @property
+    def network(self) -> str:
+        """The backbone, with a configuration in the place of its path: what a file says later changes nothing."""
+        return self._network
+
+    @cached_property
     def taught_by(self) -> Pair | None:
         """The teacher as a pair of its own: the same images, another network."""
-        published = backbone_entry(self.backbone).teacher
+        published = backbone_entry(self.network).teacher
         if published is None:
             return None
         own = self.teacher or Teacher()

@@ -16,15 +16,17 @@ from nemo.baselines import Candidate, CnnSplitter, class_logit, composed_logits,
 from nemo.datasets.dataset import Dataset, Split
 from nemo.flops import count_flops, count_parameters
 from nemo.methods import METHODS
+from nemo.metrics import subtask_accuracy
 from nemo.modular import ModularNetwork
 from nemo.surgery import extract_module
+from nemo.training import training_images
 from orchestrator.artifacts import network_of, save_tensors, searched_state
 from orchestrator.checkpoint import Checkpoint
 from orchestrator.context import Context
 from orchestrator.environment import environment
 from orchestrator.ledger import Ledger
 from orchestrator.step import Step
-from orchestrator.steps import Arrays, as_dataset, image_shape, images_of, relevance_of, standard_flops
+from orchestrator.steps import Arrays, as_dataset, image_shape, relevance_of, standard_flops
 from orchestrator.training import MAX_FAILURES, message, own_device, ran_on
 
 Shared = tuple[ModularNetwork, Dataset]
@@ -49,7 +51,7 @@ def split(step: Step, context: Context, dataset: ray.ObjectRef[Arrays]) -> None:
     start = step.parents[str(METHODS[params["method"]].starts_from)]
     network = network_of(params, searched_state(ledger, start))
     assert isinstance(network, ModularNetwork)
-    trained_on, held_out = images_of(params, data)
+    trained_on, held_out = training_images(data, params["recipe"]["validation"], params["seed"])
     images = fitness_images(trained_on, held_out, int(params["settings"]["images"]))
     importances = relevance_of(params, network.to(device), data, device).mean_masks
     search = CnnSplitter(importances, images.labels, params["settings"], params["seed"])
@@ -120,17 +122,19 @@ def _finish(
     """
     splits = {"test": data.test, "validation": held_out}
     logits = {
-        name: composed_logits(network, masks, split, data, device)
-        for name, split in splits.items()
-        if split is not None
+        name: composed_logits(network, masks, images, data, device)
+        for name, images in splits.items()
+        if images is not None
     }
+    classes = range(step.params["num_classes"])
     accuracy = {
-        name: float((logits[name].argmax(dim=1) == splits[name].labels).double().mean())  # type: ignore[union-attr]
-        for name in logits
+        name: subtask_accuracy(logits[name], images.labels, classes)
+        for name, images in splits.items()
+        if images is not None
     }
     save_tensors(ledger.artifact(step.key, "logits.safetensors"), logits)
     save_tensors(ledger.artifact(step.key, "modules.safetensors"), {str(n): mask for n, mask in enumerate(masks)})
-    modules = [extract_module(network, masks, [label], head="slice") for label in range(step.params["num_classes"])]
+    modules = [extract_module(network, masks, [label], head="slice") for label in classes]
     shape = image_shape(step.params)
     return {
         "accuracy": accuracy["test"],

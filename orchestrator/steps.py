@@ -10,7 +10,7 @@ import torch
 from safetensors.numpy import load_file as load_numpy
 
 from nemo.datasets import load_dataset
-from nemo.datasets.dataset import Dataset, Split, split_validation
+from nemo.datasets.dataset import Dataset, Split
 from nemo.distributed import Workers
 from nemo.errors import UserError
 from nemo.evaluation import BATCH, predict
@@ -30,7 +30,7 @@ from nemo.modularizing import (
 from nemo.recipe import Finetune, Recipe
 from nemo.reuse import reuse_module
 from nemo.surgery import extract_module
-from nemo.training import Trainer
+from nemo.training import Trainer, training_images
 from orchestrator.artifacts import (
     artifact_of,
     build,
@@ -138,17 +138,11 @@ def standard_flops(train: Mapping[str, Any]) -> float:
 _SAMPLE_LEVEL = ("sample_krr", "sample_cohesion", "sample_coupling", "dead_layers")
 
 
-def images_of(train: Mapping[str, Any], dataset: Dataset) -> tuple[Split, Split | None]:
-    """The images that a network was trained on, and those that were held out for validation, or None."""
-    share = train["recipe"]["validation"]
-    return split_validation(dataset.train, share, train["seed"]) if share > 0 else (dataset.train, None)
-
-
 def relevance_of(
     train: Mapping[str, Any], network: ModularNetwork, dataset: Dataset, device: torch.device
 ) -> Relevance:
     """The relevance pass over the images that a network was trained on."""
-    split, _ = images_of(train, dataset)
+    split, _ = training_images(dataset, train["recipe"]["validation"], train["seed"])
     batches = Loader(split, dataset=dataset, batch_size=BATCH, train=False, device=device).epoch()
     return relevance(network, ((batch.images, batch.labels) for batch in batches), train["num_classes"])
 

@@ -64,7 +64,7 @@ def _check_activations(study: Study, problems: Problems) -> None:
     """Refuses what cannot be had of methods that read relevance from activations."""
     driven = [name for name in study.methods if METHODS[name].source == "activations"]
     for position, pair in enumerate(study.pairs):
-        if driven and not backbone_entry(pair.backbone).relu:
+        if driven and not backbone_entry(pair.network).relu:
             text = f"{pair.backbone} has no ReLU whose activations {driven[0]} could read, drop one of them."
             problems.add("pairs", position, "backbone", text=text)
     if driven and study.subtasks is not None and study.subtasks.mask_values != "drop":

@@ -90,8 +90,8 @@ def run_trainings(
                 scheduler=PerSearch(searches),
                 num_samples=total,
                 max_concurrent_trials=concurrent,
-                reuse_actors=context.resources.training.workers
-                == 1,  # the next trial finds torch imported; a trial of many workers is safer anew
+                # The next trial finds torch imported; a trial of many workers is safer anew.
+                reuse_actors=context.resources.training.workers == 1,
                 trial_name_creator=_name,
                 trial_dirname_creator=_name,
             ),

@@ -91,5 +91,7 @@ def _run(config: Mapping[str, Any], context: Context, datasets: Mapping[str, ray
         for other in others:
             if ledger.get(other.key) is None:
                 compute(other, context, dataset)
+    except Unwritable:
+        raise
     except Exception as error:  # the training is finished all the same
         context.fail(other, error)

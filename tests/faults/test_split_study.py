@@ -9,12 +9,13 @@ import pytest
 import torch
 
 from nemo.baselines import CnnSplitter, class_logit, fitness_images
+from nemo.training import training_images
 from orchestrator.artifacts import found_masks, modular_network
 from orchestrator.checkpoint import Checkpoint
 from orchestrator.context import Context
 from orchestrator.ledger import Ledger
 from orchestrator.step import Step
-from orchestrator.steps import as_dataset, dataset_arrays, images_of, relevance_of
+from orchestrator.steps import as_dataset, dataset_arrays, relevance_of
 from orchestrator.study import Resources
 from tests import tiny
 from tests.faults.test_killed_driver import carry_on, kill_when
@@ -28,7 +29,8 @@ def searched_here(step: Step, ledger: Ledger) -> CnnSplitter:
     torch.set_num_threads(1)
     data = as_dataset(dataset_arrays(step.where))
     network = modular_network(ledger, step.key)
-    images = fitness_images(*images_of(step.params, data), int(step.params["settings"]["images"]))
+    split = training_images(data, step.params["recipe"]["validation"], step.params["seed"])
+    images = fitness_images(*split, int(step.params["settings"]["images"]))
     importances = relevance_of(step.params, network, data, torch.device("cpu")).mean_masks
     search = CnnSplitter(importances, images.labels, step.params["settings"], step.params["seed"])
     while not search.done:
