@@ -8,7 +8,7 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport PYTHONHOME PYTHONPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart test test-fast test-slow test-gpu lint format clean
+.PHONY: help setup quickstart test test-fast test-slow test-faults test-gpu lint format clean
 
 help:  ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -27,6 +27,9 @@ test-fast: setup  ## The quick tests: no Ray, browser, kills or trainings; under
 
 test-slow: setup  ## The tests that take minutes
 	$(BIN)/python -m pytest -m "slow and not gpu" $(ARGS)
+
+test-faults: setup  ## Kill small studies over a hundred times; the table goes into docs/reliability.md
+	$(BIN)/python -m tests.faults.matrix --into docs/reliability.md $(ARGS)
 
 test-gpu: setup  ## The tests that need a CUDA device
 	$(BIN)/python -m pytest -m gpu $(ARGS)

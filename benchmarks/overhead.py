@@ -195,6 +195,8 @@ def stand_ins(submit: Callable[[Sequence[Step]], None], trainings: Callable[...,
     """Puts functions in the place of what runs on Ray, and the progress out of sight."""
 
     class FanOut:
+        flying: tuple[Step, ...] = ()
+
         def __init__(self, *given: object) -> None:
             pass
 

@@ -120,14 +120,14 @@ def concurrent_trainings(cluster: Cluster, resources: Resources) -> int:
     """
     training = resources.training
     places = sum(_fitting(node, (training.cpus, training.gpus)) for node in cluster.nodes)
-    if places < training.workers:
-        needs = f"{training.workers} workers x {training.cpus:g} CPUs"
+    if places < training.fewest:
+        needs = f"{training.fewest} workers x {training.cpus:g} CPUs"
         needs += f" and {training.gpus:g} GPUs each" if training.gpus else ""
         raise UserError(
             f"resources.training: a training needs {needs}, but the cluster of {cluster.cpus:g} CPUs and "
             f"{cluster.gpus:g} GPUs has room for {places} such workers; ask for fewer workers, CPUs or GPUs."
         )
-    return min(places // training.workers, resources.max_concurrent or places)
+    return min(max(1, places // training.workers), resources.max_concurrent or places)
 
 
 def concurrent_subtasks(cluster: Cluster, resources: Resources) -> int:

@@ -122,8 +122,9 @@ class Family:
         if recipe.exclude_first_masked_layer is None:
             fields["exclude_first_masked_layer"] = METHODS[self.method].excludes_first
         fields |= {name: getattr(Recipe, name) for name in METHODS[self.method].ignores}
-        workers = self.study.resources.training.workers
-        return {"recipe": fields, "images_per_batchnorm": -(-recipe.batch_size // workers)}
+        wanted = self.study.resources.training
+        groups = [-(-recipe.batch_size // workers) for workers in (wanted.workers, wanted.fewest)]
+        return {"recipe": fields, "images_per_batchnorm": groups if wanted.fewest < wanted.workers else groups[0]}
 
     def modularize(self, train: Step) -> Step:
         """The relevance pass over a training."""

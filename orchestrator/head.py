@@ -49,6 +49,7 @@ _QUIET = {
 }
 
 _PREFIX = "nemo-"  # of the folder with Ray's own files
+_MARK = "made-by-nemo"  # a file in it that holds the head's marker: what we may remove
 
 _log = logging.getLogger(__name__)
 _token = secrets.token_hex(32)  # one per process: Ray caches the first token that it reads
@@ -147,7 +148,8 @@ def end_orphan(folder: str | Path) -> int:
                 process.kill()
         psutil.wait_procs(processes, timeout=30)
         ended |= processes
-    shutil.rmtree(head["temp"], ignore_errors=True)
+    if _made_for(head["marker"], Path(head["temp"])):
+        shutil.rmtree(head["temp"], ignore_errors=True)
     record.unlink(missing_ok=True)
     return len(ended)
 
@@ -175,17 +177,26 @@ def _read(record: Path) -> dict[str, Any]:
     head = json.loads(record.read_bytes())
     temp, marker = Path(head["temp"]), str(head["marker"])
     processes = [(int(pid), float(started)) for pid, started in head["processes"]]
-    if temp.parent != Path(_short_folder()) or not temp.name.startswith(_PREFIX):
+    if not temp.is_absolute():
         raise ValueError(f"{temp} is no folder of a head of ours")
     if not marker or any(not 0 < pid < 2**31 for pid, _ in processes):
         raise ValueError("it names no processes")
     return {"temp": str(temp), "marker": marker, "processes": processes}
 
 
+def _made_for(marker: str, temp: Path) -> bool:
+    """Whether we made a folder for the head of this marker: this process may have another temporary folder by now."""
+    try:
+        return (temp / _MARK).read_text() == marker
+    except (OSError, ValueError):  # it is gone, or somebody else's
+        return False
+
+
 def _start(record: Path, num_cpus: int | None, num_gpus: int | None) -> str:
     temp = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_short_folder()))
     marker = secrets.token_hex(8)
     head: dict[str, Any] = {"marker": marker, "temp": str(temp), "driver": os.getpid(), "processes": []}
+    (temp / _MARK).write_text(marker)
     _write(record, head)  # before the start: a driver killed in its middle leaves no orphan that can't be found
     # Without explicit ports the dashboard's agents of two heads on one host fight for the same one.
     ports = dict(zip(_PORTS, _free_ports(len(_PORTS)), strict=True))

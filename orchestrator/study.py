@@ -88,11 +88,33 @@ class Select(Model):
 
 
 class TrainingResources(Model):
-    """What one training gets: workers of data-parallel training, CPU cores and GPUs of each."""
+    """What one training gets: workers of data-parallel training, CPU cores and GPUs of each.
+
+    Attributes:
+        min_workers: A training goes on with so few where the cluster shrinks, and grows again with it; the batch stays
+            the same. None always has all `workers`.
+        placement: `pack` puts the workers on as few nodes as can hold them, `spread` on as many as there are.
+    """
 
     workers: Annotated[Whole, Field(ge=1)] = 1
+    min_workers: Annotated[Whole, Field(ge=1)] | None = None
     cpus: Annotated[Number, Field(gt=0)] = 1.0
     gpus: Annotated[Number, Field(ge=0)] = 0.0
+    placement: Literal["pack", "spread"] = "pack"
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        problems = Problems()
+        if self.min_workers is not None and self.min_workers > self.workers:
+            text = f"{self.min_workers} is more than the {self.workers} workers, give at most as many."
+            problems.add("min_workers", text=text)
+        problems.raise_any()
+        return self
+
+    @property
+    def fewest(self) -> int:
+        """The fewest workers that a training can go on with."""
+        return self.workers if self.min_workers is None else self.min_workers
 
 
 class SubtaskResources(Model):

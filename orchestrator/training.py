@@ -29,9 +29,13 @@ from orchestrator.context import Context, reason_of
 from orchestrator.environment import environment
 from orchestrator.files import Unwritable
 from orchestrator.step import Step
+from orchestrator.study import TrainingResources
 
 CHECKPOINT_SHARE = 0.05
 """At most this share of a training's time goes into its checkpoints: where epochs are short, some go without."""
+
+LOST_AT_MOST = 30.0
+"""But a checkpoint is never older than this many seconds and an epoch, whatever it costs."""
 
 MAX_FAILURES = 2
 """How often a training starts again after a worker died."""
@@ -95,9 +99,10 @@ def fit(arguments: dict[str, Any]) -> str:
         train_loop_config=arguments,
         torch_config=TorchConfig(backend="nccl" if wanted.gpus else "gloo", timeout_s=600 if wanted.gpus else 60),
         scaling_config=ray.train.ScalingConfig(
-            num_workers=0 if alone else wanted.workers,
+            num_workers=0 if alone else _counts(wanted),
             use_gpu=wanted.gpus > 0,
             resources_per_worker={"CPU": wanted.cpus} | ({"GPU": wanted.gpus} if wanted.gpus else {}),
+            placement_strategy=wanted.placement.upper(),
         ),
         run_config=ray.train.RunConfig(
             name=step.key,
@@ -113,6 +118,11 @@ def fit(arguments: dict[str, Any]) -> str:
         if isinstance(first, Unwritable):
             raise first from None
         return reason_of(first)
+
+
+def _counts(wanted: TrainingResources) -> int | tuple[int, int]:
+    """How many workers Ray Train may choose from."""
+    return wanted.workers if wanted.fewest == wanted.workers else (wanted.fewest, wanted.workers)
 
 
 def _run_worker(arguments: dict[str, Any]) -> str:
@@ -136,7 +146,7 @@ def _run_worker(arguments: dict[str, Any]) -> str:
         ledger = context.ledger
         result = steps.finish_training(step, trainer, ledger)
         seconds = max(time.monotonic() - started, sum(row["seconds"] for row in trainer.history))
-        ran = ran_on(session.device, wanted.workers)
+        ran = ran_on(session.device, session.workers.world)
         ledger.put(step, result, seconds=seconds, environment=environment(), **ran)
     return ""
 
@@ -165,7 +175,7 @@ def run_epochs(trainer: Trainer, checkpoint: Checkpoint, session: Session, *, ev
     reported, cost, since = trainer.epoch, 0.0, time.monotonic()
     while not trainer.done:
         trainer.run_epoch()
-        due = every_epoch or trainer.done or time.monotonic() - since >= cost / CHECKPOINT_SHARE
+        due = every_epoch or trainer.done or time.monotonic() - since >= min(cost / CHECKPOINT_SHARE, LOST_AT_MOST)
         if session.agree(due):
             before = time.monotonic()
             if session.workers.rank == 0:

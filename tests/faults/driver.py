@@ -118,3 +118,22 @@ def checkpoints(folder: Path) -> dict[str, dict[str, Any]]:
             content = path.read_bytes().partition(b"\n")[2]  # after the checksum
             found[path.parent.name] = torch.load(io.BytesIO(content), weights_only=True)
     return found
+
+
+def kill_when(study: Path, storage: Path, reached: Callable[[], bool]) -> None:
+    """Starts the study and kills its driver, and nothing else, as soon as `reached()`."""
+    driver = Driver(study, storage)
+    driver.wait_until(reached)
+    driver.kill()
+
+
+def carry_on(study: Path, storage: Path) -> None:
+    """Runs the study again after a kill, and checks that what was finished was left alone."""
+    before = tiny.result_files(storage)
+    assert before
+    ended = tiny.nemo("run", study, "--storage", storage)
+    assert ended.returncode == 0, ended.stderr
+    after = tiny.result_files(storage)
+    assert {path: after[path] for path in before} == before
+    assert len(after) > len(before)
+    tiny.assert_complete(study, storage)

@@ -9,8 +9,7 @@ import pytest
 
 from orchestrator.ledger import Ledger
 from tests import tiny
-from tests.faults.driver import Driver, checkpoints, finished, processes
-from tests.faults.test_killed_driver import carry_on
+from tests.faults.driver import Driver, carry_on, checkpoints, finished, processes
 
 pytestmark = [pytest.mark.ray, pytest.mark.faults]
 

@@ -18,7 +18,7 @@ from orchestrator.step import Step
 from orchestrator.steps import as_dataset, dataset_arrays, relevance_of
 from orchestrator.study import Resources
 from tests import tiny
-from tests.faults.test_killed_driver import carry_on, kill_when
+from tests.faults.driver import carry_on, kill_when
 
 pytestmark = [pytest.mark.ray, pytest.mark.faults]
 GENERATIONS = 8

@@ -10,7 +10,7 @@ import pytest
 
 from orchestrator.ledger import Ledger
 from tests import tiny
-from tests.faults.test_killed_driver import carry_on, kill_when
+from tests.faults.driver import carry_on, kill_when
 
 pytestmark = [pytest.mark.ray, pytest.mark.faults]
 SIZES = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 3, "num_attention_heads": 2, "patch_size": 8}

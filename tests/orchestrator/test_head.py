@@ -97,8 +97,8 @@ def test_a_process_that_got_a_recorded_number_later_is_left_alone(storage: Path)
 
 
 @pytest.mark.parametrize("temp", ["{folder}", "/tmp/nemo-none/../../{folder}", "/", "nemo-none", "/tmp/other", ""])
-def test_a_record_that_names_a_folder_of_somebody_else_removes_nothing(
-    storage: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, temp: str
+def test_a_record_that_names_somebody_elses_folder_removes_nothing(
+    storage: Path, tmp_path: Path, temp: str
 ) -> None:
     (tmp_path / "nemo-precious").mkdir()
     record = {"marker": "none", "temp": temp.format(folder=tmp_path / "nemo-precious"), "processes": []}
@@ -106,7 +106,6 @@ def test_a_record_that_names_a_folder_of_somebody_else_removes_nothing(
     (storage / "ray" / "head.json").write_text(json.dumps(record))
     assert end_orphan(storage) == 0
     assert (tmp_path / "nemo-precious").exists()
-    assert "head.json: is damaged and left alone" in caplog.text
 
 
 STRANGER = """

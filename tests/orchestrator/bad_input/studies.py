@@ -108,6 +108,11 @@ STUDIES: list[tuple[str, str | bytes, str]] = [
     ("a huge width", digits(width="1e9"), ":2: pairs[0].width: 1000000000.0 is not a usable multiplier"),
     ("a threshold of 0", HEAD + "thresholds: [0]\n", ":4: thresholds[0]: should be greater than 0, not 0."),
     ("a batch of 1", HEAD + "recipe: {batch_size: 1}\n", ":4: recipe.batch_size: must be at least 2"),
+    (
+        "more workers at least than at all",
+        HEAD + "resources: {training: {workers: 2, min_workers: 3}}\n",
+        ":4: resources.training.min_workers: 3 is more than the 2 workers, give at most as many.",
+    ),
     ("no workers", HEAD + "resources: {training: {workers: 0}}\n", ":4: resources.training.workers: should be greater"),
     ("negative cpus", HEAD + "resources: {subtask: {cpus: -1}}\n", ":4: resources.subtask.cpus: should be greater than 0"),
     ("a size of 1", HEAD + "subtasks: {sizes: [1]}\n", ":4: subtasks.sizes[0]: should be greater than or equal to 2"),

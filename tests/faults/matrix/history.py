@@ -1,0 +1,236 @@
+"""One study that is killed again and again until it is finished, and what must hold then."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from orchestrator.head import MARKER
+from orchestrator.ledger import Ledger
+from tests import tiny
+from tests.faults.driver import Driver, checkpoints, finished, processes
+from tests.faults.matrix.kills import ENDS_THE_DRIVER, Kill, Stage
+
+PATIENCE = 300.0
+"""Seconds after which a stage that has not come is not awaited any longer."""
+
+TITLES = {
+    "training process": "ray::ImplicitFunc",
+    "Tune trial of two workers": "ray::ImplicitFunc",
+    "worker of two": "ray::RayTrainWorker",
+    "Train controller": "ray::TrainController",
+}
+PROGRAMS = {"Ray's GCS": "gcs_server", "Ray's raylet": "raylet"}
+SURVIVED = 2
+"""So often one driver's training is tried again after its worker died, or a task."""
+
+
+def write_study(folder: Path, workers: int) -> Path:
+    """Long enough that each stage can be hit several times, small enough that a hundred kills take half an hour."""
+    return tiny.write_study(
+        folder,
+        recipe={**tiny.STUDY["recipe"], "epochs": 40 if workers == 1 else 30},
+        subtasks={**tiny.STUDY["subtasks"], "samples": 24, "finetune": {"epochs": 6, "batch_size": 32}},
+        resources={"training": {"workers": workers, "cpus": 1}, "subtask": {"cpus": 1}},
+    )
+
+
+def numbers(storage: Path) -> dict[str, Any]:
+    """Key -> what a step found, without what tells how long it took."""
+    found = {}
+    for key, document in Ledger(storage / "tiny", readonly=True).results():
+        result = dict(document["result"])
+        result["history"] = [
+            {name: value for name, value in row.items() if name not in ("seconds", "time", "timestamp")}
+            for row in result.get("history", [])
+        ]
+        found[key] = {**result, "artifacts": document["artifacts"]}
+    return found
+
+
+class History:
+    """Runs a study through some kills, to its end.
+
+    Args:
+        folder: An empty one.
+        kills: In the order of their stages.
+        seed: Decides when exactly, and which of several processes.
+        workers: Of each training.
+
+    Attributes:
+        done: Every kill that was really done.
+    """
+
+    def __init__(self, folder: Path, kills: list[Kill], seed: int, workers: int = 1) -> None:
+        self.storage, self._kills = folder / "runs", kills
+        self._study = write_study(folder, workers)
+        self._luck = random.Random(seed)
+        self._temporary = Path(tempfile.mkdtemp(prefix="nk", dir="/tmp"))  # short: Ray's sockets lie in there
+        self._driver: Driver | None = None
+        self._markers: set[str] = set()
+        self._results: dict[str, tuple[bytes, int]] = {}
+        self._epochs: dict[str, list[dict[str, float]]] = {}
+        self._worker_kills = 0
+        self.starts = 0
+        self.done: list[Kill] = []
+
+    @property
+    def _folder(self) -> Path:
+        return self.storage / "tiny"
+
+    def run(self) -> dict[str, Any]:
+        """Does it all, and returns what the study found, see `numbers`."""
+        try:
+            for kill in self._kills:
+                for _ in range(kill.times):
+                    self._do(kill)
+            self._finish()
+        finally:
+            self._end("driver and its Ray head")
+            shutil.rmtree(self._temporary, ignore_errors=True)
+        return numbers(self.storage)
+
+    # until it is finished
+
+    def _start(self) -> Driver:
+        """The same command again; what failed after its last try, too."""
+        self._temporary.mkdir(exist_ok=True)
+        self._driver = Driver(self._study, self.storage, "--retry-failed", TMPDIR=str(self._temporary))
+        self._worker_kills = 0
+        self.starts += 1
+        return self._driver
+
+    def _do(self, kill: Kill) -> None:
+        if kill.victim not in ENDS_THE_DRIVER and self._worker_kills >= SURVIVED and kill.times <= SURVIVED:
+            self._end("driver")  # what died twice already would fail
+        driver = self._reach(kill)
+        if driver is None:
+            return
+        self._remember(driver)
+        if kill.victim in ENDS_THE_DRIVER:
+            self._end(kill.victim)
+        elif not self._kill_worker(driver, kill):
+            return
+        self.done.append(kill)
+
+    def _end(self, victim: str) -> None:
+        driver = self._driver
+        if driver is None:
+            return
+        self._remember(driver)
+        marker = driver.marker
+        if victim in PROGRAMS:
+            for process in processes(marker):
+                with suppress(psutil.Error):
+                    if process.name() == PROGRAMS[victim]:
+                        process.kill()
+            driver.ended(180)
+        else:
+            driver.kill()
+        if victim not in ("driver", *PROGRAMS):
+            while left := processes(marker):
+                for process in left:
+                    with suppress(psutil.Error):
+                        process.kill()
+                psutil.wait_procs(left, timeout=10)
+        if victim.startswith("every process"):
+            shutil.rmtree(self._temporary)
+        self._driver = None
+
+    def _kill_worker(self, driver: Driver, kill: Kill) -> bool:
+        """Kills what runs such work; False if nothing does any more."""
+        if kill.victim == "task worker":
+            found = [each for each in processes(driver.marker, "ray::") if " on digits" in " ".join(each.cmdline())]
+        else:
+            found = processes(driver.marker, TITLES[kill.victim])
+        if not found:
+            return False
+        for process in found if kill.times > SURVIVED else [self._luck.choice(found)]:
+            with suppress(psutil.Error):
+                process.kill()
+        self._worker_kills += 1
+        return True
+
+    # when
+
+    def _reach(self, kill: Kill) -> Driver | None:
+        """Waits until the study is where the kill is to be done; None if it is past that already."""
+        driver = self._driver or self._start()
+        known = {key: len(rows) for key, rows in self._epochs.items()}
+        tasks, deadline = finished(self._folder, "reuse"), time.monotonic() + PATIENCE
+        reached: dict[Stage, Callable[[], bool]] = {
+            "starting": lambda: driver.marker is not None,
+            "training": lambda: any(len(rows) > known.get(key, 0) for key, rows in histories_of(self._folder).items()),
+            "modularizing": lambda: bool(processes(driver.marker, "ray::modularize")),
+            "fan-out": lambda: finished(self._folder, "reuse") > tasks,
+            "closing": lambda: finished(self._folder, "reuse") == 24 and finished(self._folder, "measure") == 2,
+        }
+        past: dict[Stage, Callable[[], bool]] = {
+            "starting": lambda: False,
+            "training": lambda: finished(self._folder, "train") == 3,
+            "modularizing": lambda: finished(self._folder, "reuse") > 0,
+            "fan-out": lambda: finished(self._folder, "reuse") >= 22,
+            "closing": lambda: False,
+        }
+        while not reached[kill.stage]():
+            self._markers |= {driver.marker} - {None}  # type: ignore[arg-type]
+            assert time.monotonic() < deadline, f"{kill} was never reached:\n{driver.log}"
+            if driver.process.poll() is not None:
+                assert driver.process.returncode == 1, driver.log  # a step failed after its last try
+                driver = self._start()
+            if past[kill.stage]():
+                return None
+            time.sleep(0.02)
+        time.sleep(self._luck.choice([0.0, 0.05, 0.3, 1.0]) if kill.stage != "closing" else 0.0)
+        return driver if driver.process.poll() is None else None
+
+    def _remember(self, driver: Driver) -> None:
+        """What must still be there at the end."""
+        self._markers |= {driver.marker} - {None}  # type: ignore[arg-type]
+        self._results |= tiny.result_files(self.storage)
+        self._epochs |= histories_of(self._folder)
+
+    # what must hold
+
+    def _finish(self) -> None:
+        for _ in range(3):
+            driver = self._driver or self._start()
+            if driver.ended(600) == 0:
+                break
+            self._driver = None
+        assert driver.process.returncode == 0, driver.log
+        self._driver = None
+        tiny.assert_complete(self._study, self.storage)
+        after = tiny.result_files(self.storage)
+        assert {path: after[path] for path in self._results} == self._results, "a finished step ran again"
+        ledger = Ledger(self._folder, readonly=True)
+        for key, rows in self._epochs.items():
+            history = (ledger.get(key) or {})["result"]["history"]
+            assert history[: len(rows)] == rows, "an epoch was lost that a checkpoint held"
+        assert not list(self._folder.glob("quarantine/*")), "something whole was taken for damaged"
+        assert not list(self._folder.glob("checkpoints/*")), "a finished training left its checkpoint"
+        assert not left_of(self._markers), "processes of a dead head live on"
+
+
+def histories_of(folder: Path) -> dict[str, list[dict[str, float]]]:
+    """Key -> the epochs that a training's checkpoint holds."""
+    return {key: state["history"] for key, state in checkpoints(folder).items()}
+
+
+def left_of(markers: set[str]) -> Counter[str]:
+    """What lives of some Ray heads, by name."""
+    found: Counter[str] = Counter()
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.environ().get(MARKER) in markers:
+                found[process.name()] += 1
+    return found

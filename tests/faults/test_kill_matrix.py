@@ -1,0 +1,47 @@
+"""A fixed sample of the kill matrix; `make test-faults` runs all of it, and docs/reliability.md shows its table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.faults.matrix.history import History
+from tests.faults.matrix.kills import CELLS, Kill, histories
+
+SAMPLE = [
+    Kill("driver", "starting", 1),
+    Kill("driver", "training", 2),
+    Kill("training process", "training", 1),
+    Kill("every process, temporary files too", "training", 1),
+    Kill("task worker", "fan-out", 1),
+    Kill("driver", "fan-out", 1),
+    Kill("driver and its Ray head", "closing", 1),
+]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return History(tmp_path_factory.mktemp("undisturbed"), [], 0).run()
+
+
+@pytest.mark.ray
+@pytest.mark.faults
+@pytest.mark.timeout(1200)
+def test_a_study_that_is_killed_again_and_again(tmp_path: Path, undisturbed: dict[str, Any]) -> None:
+    history = History(tmp_path, SAMPLE, 0)
+    assert history.run() == undisturbed
+    assert len(history.done) >= sum(kill.times for kill in SAMPLE) - 1  # a fast machine may outrun the closing
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_every_cell_of_the_matrix_is_dealt(seed: int) -> None:
+    dealt = histories(seed, repeats=2, at_most=12)
+    kills = [kill for hand in dealt for kill in hand]
+    assert sum(kill.times for kill in kills) >= 100
+    for cell in CELLS:
+        assert kills.count(cell) == CELLS.count(cell) * (2 if cell.workers == 1 else 1)
+    for hand in dealt:
+        assert len({kill.workers for kill in hand}) == 1
+        assert [kill.stage for kill in hand].count("closing") <= 1
