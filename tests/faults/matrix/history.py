@@ -20,7 +20,7 @@ from tests import tiny
 from tests.faults.driver import Driver, checkpoints, finished, processes
 from tests.faults.matrix.kills import ENDS_THE_DRIVER, Kill, Stage
 
-PATIENCE = 300.0
+PATIENCE = 600.0
 """Seconds after which a stage that has not come is not awaited any longer."""
 
 TITLES = {
@@ -189,7 +189,7 @@ class History:
                 driver = self._start()
             if past[kill.stage]():
                 return None
-            time.sleep(0.02)
+            time.sleep(0.1)
         time.sleep(self._luck.choice([0.0, 0.05, 0.3, 1.0]) if kill.stage != "closing" else 0.0)
         return driver if driver.process.poll() is None else None
 
