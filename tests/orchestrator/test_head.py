@@ -97,9 +97,7 @@ def test_a_process_that_got_a_recorded_number_later_is_left_alone(storage: Path)
 
 
 @pytest.mark.parametrize("temp", ["{folder}", "/tmp/nemo-none/../../{folder}", "/", "nemo-none", "/tmp/other", ""])
-def test_a_record_that_names_somebody_elses_folder_removes_nothing(
-    storage: Path, tmp_path: Path, temp: str
-) -> None:
+def test_a_record_that_names_somebody_elses_folder_removes_nothing(storage: Path, tmp_path: Path, temp: str) -> None:
     (tmp_path / "nemo-precious").mkdir()
     record = {"marker": "none", "temp": temp.format(folder=tmp_path / "nemo-precious"), "processes": []}
     (storage / "ray").mkdir()

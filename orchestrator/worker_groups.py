@@ -1,0 +1,32 @@
+"""What Ray Train leaves behind when a worker group fails while it starts, and the callback that frees it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ray.train.v2._internal.execution.callback import WorkerGroupCallback
+
+
+class FreesFailedStarts(WorkerGroupCallback):
+    """Frees the placement group of a worker group that lost a worker while the workers met.
+
+    At that moment Ray counts the group as started and forgets it: its CPUs would stay taken, and on a small cluster the
+    next try would wait for them for ever. Ray loads this through `RAY_TRAIN_CALLBACKS`, before its own callbacks.
+    """
+
+    def __init__(self) -> None:
+        self._held: Any = None
+
+    def before_worker_group_start(self, worker_group_context: Any) -> None:
+        """Another try: what the one before it still holds was forgotten."""
+        if self._held is not None:
+            self._held.shutdown()
+            self._held = None
+
+    def after_worker_group_start(self, worker_group: Any) -> None:
+        """The group's workers live, and are about to meet."""
+        self._held = worker_group.get_worker_group_state().placement_group_handle
+
+    def before_worker_group_shutdown(self, worker_group: Any) -> None:
+        """Ray frees it itself."""
+        self._held = None
