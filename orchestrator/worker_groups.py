@@ -7,7 +7,7 @@ from typing import Any
 from ray.train.v2._internal.execution.callback import WorkerGroupCallback
 
 
-class FreesFailedStarts(WorkerGroupCallback):
+class FreesFailedStarts(WorkerGroupCallback):  # type: ignore[misc]
     """Frees the placement group of a worker group that lost a worker while the workers met.
 
     At that moment Ray counts the group as started and forgets it: its CPUs would stay taken, and on a small cluster the
