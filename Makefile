@@ -8,10 +8,10 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport PYTHONHOME PYTHONPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart test test-fast test-slow test-faults test-gpu lint format clean
+.PHONY: help setup quickstart test test-fast test-slow test-faults test-simulation test-gpu lint format clean
 
 help:  ## List these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup:  ## Make or renew the environment in .venv (a moment when nothing changed)
 	@sh scripts/setup.sh "$(PYTHON)"
@@ -30,6 +30,9 @@ test-slow: setup  ## The tests that take minutes
 
 test-faults: setup  ## Kill small studies over a hundred times; the table goes into docs/reliability.md
 	$(BIN)/python -m tests.faults.matrix --into docs/reliability.md $(ARGS)
+
+test-simulation: setup  ## Crash simulated studies at their writes, in 3,000 new ways; an hour or two
+	NEMO_HYPOTHESIS=dev $(BIN)/python -m pytest tests/orchestrator/test_simulation.py $(ARGS)
 
 test-gpu: setup  ## The tests that need a CUDA device
 	$(BIN)/python -m pytest -m gpu $(ARGS)
