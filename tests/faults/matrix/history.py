@@ -172,7 +172,7 @@ class History:
             "training": lambda: any(len(rows) > known.get(key, 0) for key, rows in histories_of(self._folder).items()),
             "modularizing": lambda: bool(processes(driver.marker, "ray::modularize")),
             "fan-out": lambda: finished(self._folder, "reuse") > tasks,
-            "closing": lambda: finished(self._folder, "reuse") == 24 and finished(self._folder, "measure") == 2,
+            "closing": lambda: finished(self._folder, "reuse") == 24 and finished(self._folder, "measure") == 4,
         }
         past: dict[Stage, Callable[[], bool]] = {
             "starting": lambda: False,
@@ -185,6 +185,9 @@ class History:
             self._markers |= {driver.marker} - {None}  # type: ignore[arg-type]
             assert time.monotonic() < deadline, f"{kill} was never reached:\n{driver.log}"
             if driver.process.poll() is not None:
+                self._driver = None
+                if driver.process.returncode == 0:  # it was faster
+                    return None
                 assert driver.process.returncode == 1, driver.log  # a step failed after its last try
                 driver = self._start()
             if past[kill.stage]():
