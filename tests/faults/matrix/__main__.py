@@ -26,6 +26,18 @@ def run(kills: list[Kill], seed: int, workers: int) -> tuple[History, dict[str, 
         return history, history.run()
 
 
+def differences(found: dict[str, Any], expected: dict[str, Any]) -> list[str]:
+    """Where two studies found different things."""
+    told = [f"{key} is there once" for key in sorted(found.keys() ^ expected.keys())]
+    for key in sorted(found.keys() & expected.keys()):
+        told += [
+            f"{key} {name}: {found[key].get(name)} and not {value}"[:300]
+            for name, value in expected[key].items()
+            if found[key].get(name) != value
+        ]
+    return told
+
+
 def table(done: Counts) -> Iterator[str]:
     """How often what was killed where."""
     yield "| killed (SIGKILL) | " + " | ".join(STAGES) + " |"
@@ -69,7 +81,8 @@ def main() -> int:
         print(name_of(number, kills), flush=True)
         try:
             history, found = run(kills, 1000 * options.seed + number, workers)
-            assert found == undisturbed[workers], "its numbers are others than those of an undisturbed study"
+            others = differences(found, undisturbed[workers])
+            assert not others, f"its numbers are others than those of an undisturbed study: {'; '.join(others)}"
         except AssertionError as error:
             print(f"  FAILED: {error}", flush=True)
             failed.append(f"history {number}: {str(error).splitlines()[0]}")
