@@ -17,7 +17,8 @@ from nemo.bits import pack_bits
 from nemo.errors import UserError
 from nemo.modes import eval_mode
 
-_FORMAT = {"format": "nemo.relevance", "version": "1"}
+_FORMAT = {"format": "nemo.relevance 1"}  # one entry: safetensors writes several in an order that chance decides
+_FORMER = {"format": "nemo.relevance", "version": "1"}
 _STEP = Fraction(1, 20)  # by which the threshold is lowered for a layer that would keep nothing
 
 
@@ -236,7 +237,7 @@ def load_relevance(path: str | Path) -> Relevance:
     """
     try:
         with safe_open(str(path), framework="pt") as file:
-            if (file.metadata() or {}) != _FORMAT:
+            if (file.metadata() or {}) not in (_FORMAT, _FORMER):
                 raise UserError(f"{path}: is no relevance file of this version, run the modularizing step again")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         layers = range(sum(name.startswith("counts.") for name in tensors))

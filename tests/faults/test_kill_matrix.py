@@ -37,11 +37,10 @@ def test_a_study_that_is_killed_again_and_again(tmp_path: Path, undisturbed: dic
 
 @pytest.mark.parametrize("seed", range(20))
 def test_every_cell_of_the_matrix_is_dealt(seed: int) -> None:
-    dealt = histories(seed, repeats=2, at_most=12)
+    dealt = histories(seed, repeats=1, at_most=12)
     kills = [kill for hand in dealt for kill in hand]
     assert sum(kill.times for kill in kills) >= 100
-    for cell in CELLS:
-        assert kills.count(cell) == CELLS.count(cell) * (2 if cell.workers == 1 else 1)
+    assert set(kills) == set(CELLS)
     for hand in dealt:
         assert len({kill.workers for kill in hand}) == 1
         assert [kill.stage for kill in hand].count("closing") <= 1

@@ -193,6 +193,15 @@ def test_measure_counts_pairs_without_any_kernel():
     assert result["fallback_layers"] == [[0, 0], [1, 0]]
 
 
+def test_the_same_relevance_is_the_same_file(network, tmp_path):
+    found = relevance(network, batches(), 3)
+    written = set()
+    for number in range(20):
+        save_relevance(found, tmp_path / f"{number}.safetensors")
+        written.add((tmp_path / f"{number}.safetensors").read_bytes())
+    assert len(written) == 1
+
+
 def test_a_relevance_survives_its_file(network, tmp_path):
     found = relevance(network, batches(), 3)
     save_relevance(found, tmp_path / "relevance.safetensors")

@@ -30,6 +30,9 @@ TITLES = {
     "Train controller": "ray::TrainController",
 }
 PROGRAMS = {"Ray's GCS": "gcs_server", "Ray's raylet": "raylet"}
+TASKS = 45
+"""Sub-tasks of the study: all pairs of ten classes."""
+
 SURVIVED = 2
 """So often one driver's training is tried again after its worker died, or a task."""
 
@@ -39,7 +42,7 @@ def write_study(folder: Path, workers: int) -> Path:
     return tiny.write_study(
         folder,
         recipe={**tiny.STUDY["recipe"], "epochs": 40 if workers == 1 else 30},
-        subtasks={**tiny.STUDY["subtasks"], "samples": 24, "finetune": {"epochs": 6, "batch_size": 32}},
+        subtasks={**tiny.STUDY["subtasks"], "samples": "all", "finetune": {"epochs": 4, "batch_size": 32}},
         resources={"training": {"workers": workers, "cpus": 1}, "subtask": {"cpus": 1}},
     )
 
@@ -79,7 +82,7 @@ class History:
         self._markers: set[str] = set()
         self._results: dict[str, tuple[bytes, int]] = {}
         self._epochs: dict[str, list[dict[str, float]]] = {}
-        self._worker_kills = 0
+        self._hit: Counter[str] = Counter()  # how often what was killed since the driver started
         self.starts = 0
         self.done: list[Kill] = []
 
@@ -105,13 +108,14 @@ class History:
         """The same command again; what failed after its last try, too."""
         self._temporary.mkdir(exist_ok=True)
         self._driver = Driver(self._study, self.storage, "--retry-failed", TMPDIR=str(self._temporary))
-        self._worker_kills = 0
+        self._hit.clear()
         self.starts += 1
         return self._driver
 
     def _do(self, kill: Kill) -> None:
-        if kill.victim not in ENDS_THE_DRIVER and self._worker_kills >= SURVIVED and kill.times <= SURVIVED:
+        if kill.times != SURVIVED + 1 and self._hit[kill.victim] >= SURVIVED:
             self._end("driver")  # what died twice already would fail
+            self.done.append(Kill("driver", kill.stage, 1, kill.workers))
         driver = self._reach(kill)
         if driver is None:
             return
@@ -148,16 +152,16 @@ class History:
 
     def _kill_worker(self, driver: Driver, kill: Kill) -> bool:
         """Kills what runs such work; False if nothing does any more."""
+        found = processes(driver.marker, TITLES.get(kill.victim, "ray::"))
         if kill.victim == "task worker":
-            found = [each for each in processes(driver.marker, "ray::") if " on digits" in " ".join(each.cmdline())]
-        else:
-            found = processes(driver.marker, TITLES[kill.victim])
+            found = [each for each in found if " of mwt " in title(each) or title(each).startswith("ray::modularize")]
+            found = [each for each in found if self._hit[title(each)] < SURVIVED]
         if not found:
             return False
-        for process in found if kill.times > SURVIVED else [self._luck.choice(found)]:
+        for process in found if kill.times == SURVIVED + 1 else [self._luck.choice(found)]:
+            self._hit[title(process) if kill.victim == "task worker" else kill.victim] += 1
             with suppress(psutil.Error):
                 process.kill()
-        self._worker_kills += 1
         return True
 
     # when
@@ -172,13 +176,13 @@ class History:
             "training": lambda: any(len(rows) > known.get(key, 0) for key, rows in histories_of(self._folder).items()),
             "modularizing": lambda: bool(processes(driver.marker, "ray::modularize")),
             "fan-out": lambda: finished(self._folder, "reuse") > tasks,
-            "closing": lambda: finished(self._folder, "reuse") == 24 and finished(self._folder, "measure") == 4,
+            "closing": lambda: finished(self._folder, "reuse") == TASKS and finished(self._folder, "measure") == 4,
         }
         past: dict[Stage, Callable[[], bool]] = {
             "starting": lambda: False,
             "training": lambda: finished(self._folder, "train") == 3,
             "modularizing": lambda: finished(self._folder, "reuse") > 0,
-            "fan-out": lambda: finished(self._folder, "reuse") >= 22,
+            "fan-out": lambda: finished(self._folder, "reuse") > TASKS - 3,
             "closing": lambda: False,
         }
         while not reached[kill.stage]():
@@ -222,6 +226,13 @@ class History:
         assert not list(self._folder.glob("quarantine/*")), "something whole was taken for damaged"
         assert not list(self._folder.glob("checkpoints/*")), "a finished training left its checkpoint"
         assert not left_of(self._markers), "processes of a dead head live on"
+
+
+def title(process: psutil.Process) -> str:
+    """What `ps` shows: Ray puts the step's name there."""
+    with suppress(psutil.Error):
+        return " ".join(process.cmdline())
+    return ""
 
 
 def histories_of(folder: Path) -> dict[str, list[dict[str, float]]]:

@@ -49,7 +49,8 @@ def _cells(victim: Victim, stages: Iterable[Stage], times: Iterable[int], worker
 
 
 CELLS: list[Kill] = [
-    *_cells("driver", ("starting", "training", "fan-out"), (1, 2, 3)),
+    *_cells("driver", ("starting", "training", "fan-out"), (1, 2)),
+    *_cells("driver", ("training",), (3,)),
     *_cells("driver", ("modularizing", "closing"), (1,)),
     *_cells("driver and its Ray head", ("training", "fan-out"), (1, 2)),
     *_cells("driver and its Ray head", ("starting", "modularizing", "closing"), (1,)),
@@ -59,7 +60,7 @@ CELLS: list[Kill] = [
     *_cells("Ray's raylet", ("training", "fan-out"), (1,)),
     *_cells("training process", ("training",), (1, 2, 3)),
     *_cells("task worker", ("modularizing",), (1,)),
-    *_cells("task worker", ("fan-out",), (1, 2)),
+    *_cells("task worker", ("fan-out",), (1, 2, 4)),
     *_cells("driver", ("training",), (1,), workers=2),
     *_cells("driver and its Ray head", ("training",), (1,), workers=2),
     *_cells("every process, temporary files too", ("training",), (1,), workers=2),
@@ -68,9 +69,17 @@ CELLS: list[Kill] = [
     *_cells("Train controller", ("training",), (1,), workers=2),
 ]
 
+CHEAP = 6
+"""How much more often than others those are done that cost no start of a driver."""
+
+
+def _often(cell: Kill, repeats: int) -> int:
+    cheap = cell.workers == 1 and cell.victim not in ENDS_THE_DRIVER and cell.times != 3
+    return repeats * (CHEAP if cheap else 1)
+
 
 def histories(seed: int, repeats: int, at_most: int) -> list[list[Kill]]:
-    """Deals every cell so many times into histories of one study each, in an order that chance decides.
+    """Deals every cell so many times, cheap ones more often, into histories of one study each; chance decides the order.
 
     Args:
         seed: Of the chance.
@@ -83,7 +92,7 @@ def histories(seed: int, repeats: int, at_most: int) -> list[list[Kill]]:
     luck = random.Random(seed)
     dealt = []
     for workers in (1, 2):
-        cells = [cell for cell in CELLS if cell.workers == workers for _ in range(repeats if workers == 1 else 1)]
+        cells = [cell for cell in CELLS if cell.workers == workers for _ in range(_often(cell, repeats))]
         luck.shuffle(cells)
         hands: list[list[Kill]] = []
         for cell in sorted(cells, key=lambda cell: cell.stage != "closing"):
