@@ -64,7 +64,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--repeats", type=int, default=1, help="how often each cell is done; 1 makes over 100 kills")
-    parser.add_argument("--at-most", type=int, default=12, help="kills of one study")
+    parser.add_argument("--at-most", type=int, default=13, help="kills of one study")
     parser.add_argument("--only", type=int, nargs="+", help="these histories alone, by number")
     parser.add_argument("--into", type=Path, help="a page in which the table stands between marks")
     options = parser.parse_args()

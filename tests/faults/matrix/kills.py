@@ -79,7 +79,7 @@ def _often(cell: Kill, repeats: int) -> int:
 
 
 def histories(seed: int, repeats: int, at_most: int) -> list[list[Kill]]:
-    """Deals every cell so many times, cheap ones more often, into histories of one study each; chance decides the order.
+    """Deals every cell so often, cheap ones more often, into histories of one study each; chance decides the order.
 
     Args:
         seed: Of the chance.
