@@ -18,10 +18,12 @@ import yaml
 
 from nemo.documents import read_document
 from nemo.errors import UserError
+from orchestrator.growth import GROWS_TO, nodes_of
 
 MARK = re.compile(r"FILL-IN(?:-[A-Z]+)*")
 MANIFESTS = ("RayCluster", "RayJob")
 TOKEN_MODE = "RAY_AUTH_MODE=token"
+_GROWS = re.compile(rf"\b{GROWS_TO}=(\S+)")
 
 
 def unfilled(path: Path) -> list[str]:
@@ -107,6 +109,9 @@ def _check_launcher(path: Path, config: dict[str, Any]) -> None:
                 f"{path}: {field}: starts Ray without {TOKEN_MODE}, and whoever reaches its ports could run anything; "
                 f"put it before `ray start`."
             )
+    if "available_node_types" in config:  # `local` has none: its machines are there from the start
+        said = [each for command in config["head_start_ray_commands"] for each in _GROWS.findall(command)]
+        _check_growth(path, "max_workers", config["max_workers"], said)
     for remote, local in config.get("file_mounts", {}).items():
         if not os.path.exists(os.path.expanduser(local)):
             remedy = (
@@ -140,10 +145,25 @@ def _check_manifest(path: Path, manifest: dict[str, Any]) -> None:
             f"{path}: {field}.authOptions.mode: is not token, and whoever reaches the head's ports could run anything; "
             f"put token there."
         )
+    if spec.get("enableInTreeAutoscaling"):
+        containers = spec["headGroupSpec"]["template"]["spec"]["containers"]
+        said = [each.get("value") for each in containers[0].get("env", ()) if each["name"] == GROWS_TO]
+        most = sum(group["maxReplicas"] for group in spec.get("workerGroupSpecs", ()))
+        _check_growth(path, f"{field}.workerGroupSpecs: maxReplicas", most, said)
     if spec.get("rayVersion") != version("ray"):
         raise UserError(
             f"{path}: {field}.rayVersion: is {spec.get('rayVersion')!r}, but images made of this checkout hold "
             f"{version('ray')}; put that there."
+        )
+
+
+def _check_growth(path: Path, field: str, most: int, said: list[str]) -> None:
+    """A study asks for no more than the head was told that there can be."""
+    told = len(nodes_of(said[0])) if said else 0
+    if told != most:
+        raise UserError(
+            f"{path}: {field}: lets the cluster grow to {most} workers, and {GROWS_TO} of the head says {told}; "
+            f"make them agree, as in {GROWS_TO}={most}x4cpus+1gpus."
         )
 
 
