@@ -2,13 +2,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STUDY ?= studies/quickstart.yaml
+CLUSTER ?= cluster.yaml
 
 # Un-compiled packages make every Ray worker compile torch again.
 unexport PYTHONDONTWRITEBYTECODE
 unexport PYTHONHOME PYTHONPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart test test-fast test-slow test-faults test-simulation test-gpu lint format clean
+.PHONY: help setup quickstart test test-fast test-slow test-faults test-simulation test-gpu test-kuberay check-cluster lint format clean
 
 help:  ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -20,10 +21,10 @@ quickstart: setup  ## Set up, then run studies/quickstart.yaml
 	$(BIN)/nemo run $(STUDY)
 
 test: setup lint  ## Set up, lint, then run every test but the slow and the GPU ones
-	$(BIN)/python -m pytest -m "not slow and not gpu" $(ARGS)
+	$(BIN)/python -m pytest -m "not slow and not gpu and not kuberay" $(ARGS)
 
 test-fast: setup  ## The quick tests: no Ray, browser, kills or trainings; under a minute
-	$(BIN)/python -m pytest -m "not (ray or browser or faults or heavy or slow or gpu)" $(ARGS)
+	$(BIN)/python -m pytest -m "not (ray or browser or faults or heavy or slow or gpu or kuberay)" $(ARGS)
 
 test-slow: setup  ## The tests that take minutes
 	$(BIN)/python -m pytest -m "slow and not gpu" $(ARGS)
@@ -36,6 +37,13 @@ test-simulation: setup  ## Crash simulated studies at their writes, in 3,000 new
 
 test-gpu: setup  ## The tests that need a CUDA device
 	$(BIN)/python -m pytest -m gpu $(ARGS)
+
+test-kuberay: setup  ## Check KubeRay's manifests against its schemas: CRDS=FOLDER
+	@test -d "$(CRDS)" || { echo "make test-kuberay: say where KubeRay's published schemas lie: CRDS=FOLDER" >&2; exit 2; }
+	CRDS="$(abspath $(CRDS))" $(BIN)/python -m pytest -m kuberay $(ARGS)
+
+check-cluster: setup  ## Say what cluster.yaml lacks before `ray up`; CLUSTER=FILE for another
+	@$(BIN)/python -m orchestrator.cluster_files $(CLUSTER)
 
 lint: setup  ## Check style, format and types
 	$(BIN)/ruff check .

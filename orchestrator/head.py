@@ -26,6 +26,7 @@ import grpc
 import psutil
 
 from nemo.errors import UserError
+from orchestrator.growth import grows_to
 
 MARKER = "NEMO_RAY_HEAD"
 """Environment variable that every process of one of our heads inherits; its value names the head."""
@@ -62,7 +63,7 @@ class Cluster:
 
     Attributes:
         address: `host:port` of its GCS, also in every worker's RAY_ADDRESS.
-        nodes: Logical CPUs and GPUs of each living node.
+        nodes: Logical CPUs and GPUs of each living node, or of each that a cluster may grow to.
     """
 
     address: str
@@ -117,7 +118,8 @@ def ray_head(
         os.environ.update(variables)
         _connect(address, variables)
         resources = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        yield Cluster(address, tuple((each.get("CPU", 0.0), each.get("GPU", 0.0)) for each in resources))
+        alive = tuple((each.get("CPU", 0.0), each.get("GPU", 0.0)) for each in resources)
+        yield Cluster(address, alive if own else grows_to() or alive)
     finally:
         ray.shutdown()
         if own:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from mlflow.exceptions import InvalidUrlException, MlflowException
 from mlflow.tracking import MlflowClient
+from mlflow.utils.credentials import read_mlflow_creds
 from sqlalchemy.exc import SQLAlchemyError
 
 from nemo.errors import UserError
@@ -87,10 +88,27 @@ def cannot_use(uri: str, artifact_root: str | None, error: Exception) -> UserErr
     """The sentence about a store that cannot be used; it starts with the study's field."""
     if isinstance(error, DeletedExperiment):
         return UserError(f"tracking.experiment: {error}")
+    if isinstance(error, MlflowException) and error.get_http_status_code() in (401, 403):
+        return _not_let_in(uri, error.get_http_status_code())
     remedy = "start the server, mend the URI, or leave it out to use a file in the storage folder"
     if artifact_root is not None:
         remedy = "make the storage folder writable with room to spare"
     return UserError(f"tracking.uri: MLflow cannot use {masked(uri)!r} ({first_line(error)}); {remedy}")
+
+
+def _not_let_in(uri: str, status: int) -> UserError:
+    """The sentence about a server that knows us not, or not well enough; passwords are in none."""
+    credentials = read_mlflow_creds()
+    user = credentials.username if credentials.username and credentials.password else None
+    why, remedy = "it asks for a user and a password", "give them"
+    if user is not None:
+        why, remedy = f"it refuses the user {user!r} with this password", "give those that it knows"
+    if user is not None and status == 403:
+        why, remedy = f"it does not let the user {user!r} do this", "have its administrator grant it, or give another's"
+    return UserError(
+        f"tracking.uri: MLflow cannot use {masked(uri)!r} ({status}, {why}); {remedy} as MLFLOW_TRACKING_USERNAME and "
+        "MLFLOW_TRACKING_PASSWORD in the environment"
+    )
 
 
 def first_line(error: BaseException) -> str:

@@ -62,7 +62,14 @@ HEAVY = {
         "test_simulation",
     ),
     *("test_steps", "test_surgery"),
-    *("test_tracking", "test_training", "test_transformer_surgery", "test_transformers"),
+    *(
+        "test_cluster_aws",
+        "test_tracking",
+        "test_tracking_server",
+        "test_training",
+        "test_transformer_surgery",
+        "test_transformers",
+    ),
 }
 
 

@@ -12,6 +12,7 @@ import threading
 import time
 import urllib.request
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Self
@@ -20,29 +21,43 @@ START_SECONDS = 240.0
 
 
 class Server:
-    """`mlflow server` with an SQLite store, on this machine only; it may be killed and started again.
+    """`mlflow server`, on this machine only; it may be killed and started again.
 
     Args:
-        folder: Where its store and its files lie.
+        folder: Where its log, and by default its store and its files, lie.
+        store: Another database than an SQLite file.
+        files: Another place for the files than a folder.
+        options: More of its command line.
+        environment: More of its environment.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        store: str | None = None,
+        files: str | None = None,
+        options: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.folder = folder
+        self._store = store or f"sqlite:///{folder}/s.db"
+        self._files = files or (folder / "files").as_uri()
+        self._options, self._environment = options, environment or {}
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
         self.url = f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{self.folder}/s.db"]
-        command += ["--artifacts-destination", (self.folder / "files").as_uri(), "--workers", "1"]
-        command += ["--host", "127.0.0.1", "--port", str(self.port)]
+        command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", self._store]
+        command += ["--artifacts-destination", self._files, "--workers", "1"]
+        command += ["--host", "127.0.0.1", "--port", str(self.port), *self._options]
         with (self.folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
                 command,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+                env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", **self._environment},
                 start_new_session=True,
             )
         deadline = time.monotonic() + START_SECONDS
