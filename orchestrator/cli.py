@@ -121,15 +121,16 @@ def submit(
     if dry_run:
         typer.echo(submission.text)
         return
+    from orchestrator.dashboard import Dashboard
     from orchestrator.jobs import Jobs
 
-    jobs = Jobs(address)
-    job = submission.send(jobs)
+    dashboard = Dashboard(address)
+    job = submission.send(dashboard)
     typer.echo(f"{job.id}: submitted; it goes on when this terminal is closed")
-    at = f"{job.study} --address {masked(jobs.address)}"
+    at = f"{job.study} --address {dashboard.name}"
     typer.echo(f"Next: nemo logs {at} --follow   or   nemo status {at}   or   nemo stop {at}")
     if follow:
-        raise typer.Exit(_follow(jobs, job))
+        raise typer.Exit(_follow(Jobs(dashboard), job))
 
 
 @app.command()
@@ -139,9 +140,10 @@ def logs(
     follow: Annotated[bool, typer.Option("--follow", help="Go on until the job ends.")] = False,
 ) -> None:
     """Show what the last job of a submitted study has written."""
+    from orchestrator.dashboard import Dashboard
     from orchestrator.jobs import Jobs
 
-    jobs = Jobs(address)
+    jobs = Jobs(Dashboard(address))
     job = jobs.find(name)
     if follow:
         raise typer.Exit(_follow(jobs, job))
@@ -151,9 +153,10 @@ def logs(
 @app.command()
 def stop(name: SubmittedName, address: Cluster) -> None:
     """End the job of a submitted study in order; what is finished is kept, and the same submit carries on."""
+    from orchestrator.dashboard import Dashboard
     from orchestrator.jobs import Jobs
 
-    jobs = Jobs(address)
+    jobs = Jobs(Dashboard(address))
     job = jobs.find(name)
     typer.echo(job.text if job.over else jobs.stop(job).text)
 
@@ -283,12 +286,13 @@ def _as_interrupt(number: int, frame: FrameType | None) -> Any:
 
 
 def _submitted(name: str | None, address: str) -> None:
+    from orchestrator.dashboard import Dashboard
     from orchestrator.jobs import Jobs
 
-    jobs = Jobs(address)
+    jobs = Jobs(Dashboard(address))
     runs = jobs.runs() if name is None else [jobs.find(name)]
     if not runs:
-        typer.echo(f"no study was submitted to {masked(jobs.address)} since its head started")
+        typer.echo(f"no study was submitted to {masked(address)} since its head started")
     for job in {job.study: job for job in runs}.values():
         typer.echo(job.text)
         lines = [] if job.state == "succeeded" else [line for line in jobs.log(job).splitlines() if line.strip()]

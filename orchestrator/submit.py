@@ -14,6 +14,7 @@ from pathlib import Path
 
 from nemo.errors import UserError
 from orchestrator.context import check_room
+from orchestrator.dashboard import Dashboard
 from orchestrator.jobs import ENDS_WITHIN, Job, Jobs
 from orchestrator.shipment import Shipment, pack
 from orchestrator.study import Study
@@ -48,24 +49,24 @@ class Submission:
         names = ", ".join(self.environment) or "none"
         return f"{self.shipment.listing}\ncommand: nemo {shlex.join(self.arguments)}\nenvironment: {names}"
 
-    def send(self, jobs: Jobs) -> Job:
+    def send(self, dashboard: Dashboard) -> Job:
         """Starts it as the study's next job; one that was started before carries on.
 
         Raises:
             UserError: The cluster differs from here, has no room for it, runs it already or takes no job.
         """
-        check_versions(jobs)
-        cluster = jobs.cluster()
+        check_versions(dashboard)
+        cluster = dashboard.cluster()
         if cluster is not None:
             with self.study.naming_lines():
                 check_room(cluster, self.study.resources)
         with tempfile.TemporaryDirectory(prefix="nemo-submit-") as folder:
             self.shipment.write(Path(folder))
             variables = {**self.environment, "RAY_JOB_STOP_WAIT_TIME_S": str(ENDS_WITHIN)}
-            entrypoint = shlex.join([jobs.python(), "-m", "orchestrator.cli", *self.arguments])
+            entrypoint = shlex.join([dashboard.python(), "-m", "orchestrator.cli", *self.arguments])
             # Without exec a shell stays in between, and dies of the signal that ends the study in order.
             environment = {"working_dir": folder, "env_vars": variables}
-            return jobs.submit(self.study.name, f"exec {entrypoint}", environment)
+            return Jobs(dashboard).submit(self.study.name, f"exec {entrypoint}", environment)
 
 
 def prepare(
@@ -101,18 +102,18 @@ def prepare(
     return Submission(study, shipment, arguments, {name: _variable(name) for name in variables})
 
 
-def check_versions(jobs: Jobs) -> None:
+def check_versions(dashboard: Dashboard) -> None:
     """Refuses a cluster whose Ray or Python is another one than here: the study is not tried with those.
 
     Raises:
         UserError: It is; the sentence names both.
     """
     here = {"Ray": version("ray"), "Python": "{}.{}".format(*sys.version_info)}
-    for name, there in jobs.versions().items():
+    for name, there in dashboard.versions().items():
         shown = there if name == "Ray" else ".".join(there.split(".")[:2])
         if shown != here[name]:
             raise UserError(
-                f"--address {jobs.address}: the cluster runs {name} {shown} and this environment {name} {here[name]}; "
+                f"--address {dashboard.name}: the cluster runs {name} {shown}, this environment {name} {here[name]}; "
                 "install the same version on both."
             )
 

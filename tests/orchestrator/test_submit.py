@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from nemo.errors import UserError
+from orchestrator.dashboard import Dashboard
 from orchestrator.environment import checkout
 from orchestrator.jobs import Jobs
 from orchestrator.shipment import PACKAGES, pack
@@ -199,22 +200,22 @@ def head(ray: str = version("ray"), python: str = "{}.{}.{}".format(*sys.version
 @pytest.mark.parametrize(
     ("there", "told"),
     [
-        (head(ray="2.41.0"), rf"the cluster runs Ray 2\.41\.0 and this environment Ray {version('ray')}; install"),
-        (head(python="3.9.19"), r"the cluster runs Python 3\.9 and this environment Python 3\.\d+; install"),
+        (head(ray="2.41.0"), rf"the cluster runs Ray 2\.41\.0, this environment Ray {version('ray')}; install"),
+        (head(python="3.9.19"), r"the cluster runs Python 3\.9, this environment Python 3\.\d+; install"),
     ],
 )
 def test_other_versions_are_one_sentence(there: Answers, told: str) -> None:
     with standing_in(there) as address, pytest.raises(UserError, match=f"--address {address}: {told}"):
-        check_versions(Jobs(address))
+        check_versions(Dashboard(address))
     with standing_in(head(python="{}.{}.99".format(*sys.version_info))) as address:
-        check_versions(Jobs(address))  # another patch level is no other Python
+        check_versions(Dashboard(address))  # another patch level is no other Python
 
 
 @pytest.mark.parametrize("body", [b"<html>It works!</html>", b'{"status": "ok"}', b"[]"])
 def test_another_server_is_one_sentence(body: bytes) -> None:
     told = "what answers there is no dashboard of a Ray head"
     with standing_in(lambda method, path: (200, body)) as address, pytest.raises(UserError, match=told):
-        Jobs(address)
+        Dashboard(address)
 
 
 def test_nobody_there_is_one_sentence_and_exit_code_2(study: Path) -> None:
@@ -226,17 +227,17 @@ def test_nobody_there_is_one_sentence_and_exit_code_2(study: Path) -> None:
 
 
 def test_a_port_that_never_answers_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orchestrator.jobs.TIMEOUT", (1.0, 1.0))
+    monkeypatch.setattr("orchestrator.dashboard.TIMEOUT", (1.0, 1.0))
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"127.0.0.1:{silent.getsockname()[1]}"
         with pytest.raises(UserError, match=f"--address http://{address}: no dashboard of a Ray head answers"):
-            Jobs(address)
+            Dashboard(address)
 
 
 @pytest.mark.parametrize("address", ["ray://127.0.0.1:10001", "ftp://x", "os://x"])
 def test_an_address_of_another_kind_is_one_sentence(address: str) -> None:
     with pytest.raises(UserError, match="is no address of a dashboard"):
-        Jobs(address)
+        Dashboard(address)
 
 
 def test_the_address_that_is_given_wins_over_rays_variables(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -244,7 +245,7 @@ def test_the_address_that_is_given_wins_over_rays_variables(monkeypatch: pytest.
     monkeypatch.setenv("RAY_API_SERVER_ADDRESS", other)
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
     with standing_in(head()) as address:
-        assert Jobs(address).runs() == []
+        assert Jobs(Dashboard(address)).runs() == []
     assert os.environ["RAY_API_SERVER_ADDRESS"] == other
 
 
@@ -264,7 +265,7 @@ def test_a_head_that_has_just_started_is_asked_again(monkeypatch: pytest.MonkeyP
         return (200, json.dumps(jobs).encode()) if path == "/api/jobs/" else head()(method, path)
 
     with standing_in(answers) as address:
-        assert Jobs(address).submit("tiny", "true", {}).id == "tiny-r1"
+        assert Jobs(Dashboard(address)).submit("tiny", "true", {}).id == "tiny-r1"
     assert asked == ["/api/jobs/"] * 3
 
 
@@ -275,4 +276,4 @@ def test_a_head_that_takes_no_job_is_one_sentence(monkeypatch: pytest.MonkeyPatc
         return (500, b"No available agent to submit job") if method == "POST" else head()(method, path)
 
     with standing_in(answers) as address, pytest.raises(UserError, match="the head takes no job yet"):
-        Jobs(address).submit("tiny", "true", {})
+        Jobs(Dashboard(address)).submit("tiny", "true", {})
