@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import signal
 import sys
 from enum import StrEnum
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nemo.errors import UserError
 from orchestrator.credentials import masked
 from orchestrator.storage import find_study, known_studies, storage_root
+
+if TYPE_CHECKING:
+    from orchestrator.jobs import Job, Jobs
 
 app = typer.Typer(
     name="nemo",
@@ -31,6 +35,16 @@ StudyName = Annotated[str, typer.Argument(metavar="NAME", help="The study's name
 Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Another value for a field, such as recipe.epochs=5; repeatable."),
+]
+RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Try again what failed for good in an earlier run.")]
+Replace = Annotated[
+    bool, typer.Option("--replace", help="Go on although the study changed and would lose finished work.")
+]
+Cluster = Annotated[
+    str, typer.Option("--address", metavar="URL", help="The cluster's dashboard, such as http://127.0.0.1:8265.")
+]
+SubmittedName = Annotated[
+    str, typer.Argument(metavar="NAME", help="The study's name, or a job's, such as quickstart-r2.", show_default=False)
 ]
 Storage = Annotated[
     Path | None,
@@ -53,14 +67,10 @@ def run(
     storage: Storage = None,
     address: Annotated[
         str | None,
-        typer.Option(help="A running Ray head; without it, nemo starts and ends its own."),
+        typer.Option(help="A running Ray head (host:port, or auto); without it, nemo starts and ends its own."),
     ] = None,
-    retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Try again what failed for good in an earlier run.")
-    ] = False,
-    replace: Annotated[
-        bool, typer.Option("--replace", help="Go on although the study changed and would lose finished work.")
-    ] = False,
+    retry_failed: RetryFailed = False,
+    replace: Replace = False,
 ) -> None:
     """Run a study here, or on the cluster at --address; a study that was started before carries on."""
     from orchestrator.interruption import Interrupted
@@ -68,10 +78,15 @@ def run(
     from orchestrator.report.study_report import read_report
     from orchestrator.run import run_study
 
+    submitted = "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ
+    if submitted and storage is None:
+        from orchestrator.submit import lasting
+
+        lasting(os.environ.get("NEMO_STORAGE") or "runs", "$NEMO_STORAGE on the cluster")
     try:
         folder = run_study(study, overrides or [], storage, address, retry_failed, replace)
     except Interrupted as end:
-        command = shlex.join(["nemo", *sys.argv[1:]])
+        command = "the same nemo submit" if submitted else shlex.join(["nemo", *sys.argv[1:]])
         print(f"nemo: stopped by {end}; what is finished is kept, this carries on: {command}", file=sys.stderr)
         raise typer.Exit(end.exit_code) from None
     frames, tables = read_report(folder)
@@ -79,6 +94,71 @@ def run(
     option = "" if storage_root() == folder.parent else f" --storage {folder.parent}"
     typer.echo(f"Next: nemo ui{option}   (every run in MLflow)   or   nemo report {folder.name}{option} --format md")
     _exit_on_failures(folder)
+
+
+@app.command()
+def submit(
+    study: StudyFile,
+    address: Cluster,
+    overrides: Overrides = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(help="Absolute folder that all nodes share, or a bucket; $NEMO_STORAGE, here or else there."),
+    ] = None,
+    retry_failed: RetryFailed = False,
+    replace: Replace = False,
+    variables: Annotated[
+        list[str] | None,
+        typer.Option("--env", metavar="NAME", help="A variable of this environment that goes along; repeatable."),
+    ] = None,
+    follow: Annotated[bool, typer.Option("--follow", help="Show the job's log until it ends.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would be shipped; asks no cluster.")] = False,
+) -> None:
+    """Run a study as a job of a Ray cluster, or carry on with it; it goes on when this terminal is closed."""
+    from orchestrator.submit import prepare
+
+    submission = prepare(study, overrides or [], storage, retry_failed, replace, variables or [])
+    if dry_run:
+        typer.echo(submission.text)
+        return
+    from orchestrator.dashboard import Dashboard
+    from orchestrator.jobs import Jobs
+
+    dashboard = Dashboard(address)
+    job = submission.send(dashboard)
+    typer.echo(f"{job.id}: submitted; it goes on when this terminal is closed")
+    at = f"{job.study} --address {dashboard.name}"
+    typer.echo(f"Next: nemo logs {at} --follow   or   nemo status {at}   or   nemo stop {at}")
+    if follow:
+        raise typer.Exit(_follow(Jobs(dashboard), job))
+
+
+@app.command()
+def logs(
+    name: SubmittedName,
+    address: Cluster,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on until the job ends.")] = False,
+) -> None:
+    """Show what the last job of a submitted study has written."""
+    from orchestrator.dashboard import Dashboard
+    from orchestrator.jobs import Jobs
+
+    jobs = Jobs(Dashboard(address))
+    job = jobs.find(name)
+    if follow:
+        raise typer.Exit(_follow(jobs, job))
+    typer.echo(jobs.log(job), nl=False)
+
+
+@app.command()
+def stop(name: SubmittedName, address: Cluster) -> None:
+    """End the job of a submitted study in order; what is finished is kept, and the same submit carries on."""
+    from orchestrator.dashboard import Dashboard
+    from orchestrator.jobs import Jobs
+
+    jobs = Jobs(Dashboard(address))
+    job = jobs.find(name)
+    typer.echo(job.text if job.over else jobs.stop(job).text)
 
 
 @app.command()
@@ -99,8 +179,14 @@ def plan(study: StudyFile, overrides: Overrides = None, storage: Storage = None)
 def status(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="The study; all of them without it.")] = None,
     storage: Storage = None,
+    address: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="A cluster's dashboard: show the jobs that were submitted there."),
+    ] = None,
 ) -> None:
-    """Show whether studies run and how far they are, from their folders alone; also from another terminal."""
+    """Show whether studies run and how far they are: from their folders alone, or as jobs of a cluster."""
+    if address is not None:
+        return _submitted(name, address)
     from datetime import UTC, datetime
 
     from rich.console import Console
@@ -197,6 +283,35 @@ def main() -> None:
 
 def _as_interrupt(number: int, frame: FrameType | None) -> Any:
     raise KeyboardInterrupt
+
+
+def _submitted(name: str | None, address: str) -> None:
+    from orchestrator.dashboard import Dashboard
+    from orchestrator.jobs import Jobs
+
+    jobs = Jobs(Dashboard(address))
+    runs = jobs.runs() if name is None else [jobs.find(name)]
+    if not runs:
+        typer.echo(f"no study was submitted to {masked(address)} since its head started")
+    for job in {job.study: job for job in runs}.values():
+        typer.echo(job.text)
+        lines = [] if job.state == "succeeded" else [line for line in jobs.log(job).splitlines() if line.strip()]
+        for line in lines[-1:]:
+            typer.echo(f"  {line}")
+
+
+def _follow(jobs: Jobs, job: Job) -> int:
+    def write(text: str) -> None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+    try:
+        ended = jobs.follow(job, write)
+    except KeyboardInterrupt:
+        print(f"\nnemo: {job.id} goes on; nemo stop ends it", file=sys.stderr)
+        raise
+    print(ended.text, file=sys.stderr)
+    return 0 if ended.state == "succeeded" else ended.exit_code or 1
 
 
 def _exit_on_failures(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import shutil
@@ -13,6 +14,9 @@ from typing import Any
 
 PACKAGES = ("nemo-orchestrator", "torch", "torchvision", "ray", "mlflow", "numpy", "optuna", "fvcore", "scikit-learn")
 
+SHIPPED = "shipped.json"
+"""Beside this file where it was shipped to a cluster without its checkout: what `checkout` said there."""
+
 
 @cache
 def environment() -> dict[str, Any]:
@@ -23,7 +27,7 @@ def environment() -> dict[str, Any]:
         (name -> version, the installed ones) and `hardware` (cpu, cores, memory_gb, gpus).
     """
     return {
-        "git": _git(Path(__file__).resolve()),
+        "git": checkout(),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "packages": _packages(),
@@ -31,7 +35,12 @@ def environment() -> dict[str, Any]:
     }
 
 
-def _git(source: Path) -> dict[str, Any]:
+def checkout() -> dict[str, Any]:
+    """The commit that this code is of, and whether the tree had changes; None for both outside a checkout."""
+    source = Path(__file__).resolve()
+    shipped = source.with_name(SHIPPED)
+    if shipped.exists():
+        return dict(json.loads(shipped.read_bytes()))
     # A checkout that merely contains the environment we are installed in does not track this file, and its commit
     # would say nothing about this code.
     if _output("git", "-C", str(source.parent), "ls-files", "--error-unmatch", source.name) is None:

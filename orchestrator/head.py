@@ -99,7 +99,8 @@ def ray_head(
         folder: The study's folder; `ray/head.json` and `ray/token` (0600) are kept there while the head lives.
         num_cpus: Logical CPUs of our own head; None counts the machine's.
         num_gpus: GPUs of our own head; None detects them.
-        address: `host:port` of a running head; it is used as it is and left running.
+        address: `host:port` of a running head, or `auto` for the one that this process is a job of or that runs on
+            this machine; it is used as it is and left running.
 
     Raises:
         UserError: The head at `address` can't be reached, or our own doesn't start.
@@ -114,6 +115,8 @@ def ray_head(
         if address is None:
             _use_token(record.parent)
             address = _start(record, num_cpus, num_gpus)
+        elif address == "auto":
+            address = _running()
         variables = {name: os.environ.get(name, value) for name, value in _QUIET.items()} | {"RAY_ADDRESS": address}
         os.environ.update(variables)
         _connect(address, variables)
@@ -222,6 +225,19 @@ def _start(record: Path, num_cpus: int | None, num_gpus: int | None) -> str:
     head["address"] = (temp / "ray_current_cluster").read_text().strip()
     _write(record, head)
     return str(head["address"])
+
+
+def _running() -> str:
+    """The address of the head that Ray itself would take: RAY_ADDRESS, or the one that runs on this machine."""
+    from ray._private.services import canonicalize_bootstrap_address_or_die
+
+    try:
+        return str(canonicalize_bootstrap_address_or_die("auto"))
+    except (ConnectionError, ValueError) as error:
+        raise UserError(
+            "--address auto: no Ray head, or more than one, runs on this machine; give its host and port, as in "
+            "127.0.0.1:6379, or leave it out."
+        ) from error
 
 
 _VITAL = ("gcs_server", "raylet")
