@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
 import time
@@ -38,6 +39,11 @@ def differences(found: dict[str, Any], expected: dict[str, Any]) -> list[str]:
     return told
 
 
+def lines(path: Path | None) -> list[str]:
+    """Those of a file, which may not be there yet."""
+    return path.read_text().splitlines() if path is not None and path.exists() else []
+
+
 def table(done: Counts) -> Iterator[str]:
     """How often what was killed where."""
     yield "| killed (SIGKILL) | " + " | ".join(STAGES) + " |"
@@ -66,15 +72,22 @@ def main() -> int:
     parser.add_argument("--repeats", type=int, default=1, help="how often each cell is done; 1 makes over 100 kills")
     parser.add_argument("--at-most", type=int, default=13, help="kills of one study")
     parser.add_argument("--only", type=int, nargs="+", help="these histories alone, by number")
+    parser.add_argument("--progress", type=Path, help="a file of what is done; the same command carries on from it")
     parser.add_argument("--into", type=Path, help="a page in which the table stands between marks")
     options = parser.parse_args()
     began, failed, starts = time.monotonic(), list[str](), 0
     done: Counts = Counter()
     dealt = histories(options.seed, options.repeats, options.at_most)
     chosen = [(number, kills) for number, kills in enumerate(dealt) if options.only is None or number in options.only]
+    known = [json.loads(line) for line in lines(options.progress)]
     undisturbed: dict[int, dict[str, Any]] = {}
     for number, kills in chosen:
-        workers = kills[0].workers
+        earlier = next((each for each in known if (each["seed"], each["number"]) == (options.seed, number)), None)
+        if earlier is not None:
+            done.update((victim, stage) for victim, stage in earlier["done"])
+            starts, began = starts + earlier["starts"], began - earlier["seconds"]
+            continue
+        workers, since = kills[0].workers, time.monotonic()
         if workers not in undisturbed:
             print(f"{workers} workers, undisturbed", flush=True)
             undisturbed[workers] = run([], 0, workers)[1]
@@ -83,12 +96,17 @@ def main() -> int:
             history, found = run(kills, 1000 * options.seed + number, workers)
             others = differences(found, undisturbed[workers])
             assert not others, f"its numbers are others than those of an undisturbed study: {'; '.join(others)}"
-        except AssertionError as error:
+        except (AssertionError, LookupError) as error:
             print(f"  FAILED: {error}", flush=True)
             failed.append(f"history {number}: {str(error).splitlines()[0]}")
             continue
-        done.update((kill.victim, kill.stage) for kill in history.done)
+        struck = [(kill.victim, kill.stage) for kill in history.done]
+        done.update(struck)
         starts += history.starts
+        if options.progress:
+            told = {"seed": options.seed, "number": number, "done": struck, "starts": history.starts}
+            with options.progress.open("a") as file:
+                file.write(json.dumps({**told, "seconds": time.monotonic() - since}) + "\n")
         print(f"  {len(history.done)} kills, {history.starts} starts", flush=True)
     text = report(done, failed, len(chosen), starts, options.seed, (time.monotonic() - began) / 60)
     print(text)

@@ -16,6 +16,7 @@ import psutil
 
 from orchestrator.head import MARKER
 from orchestrator.ledger import Ledger
+from orchestrator.step import KINDS
 from tests import tiny
 from tests.faults.driver import Driver, checkpoints, finished, processes
 from tests.faults.matrix.kills import ENDS_THE_DRIVER, Kill, Stage
@@ -203,7 +204,8 @@ class History:
     def _remember(self, driver: Driver) -> None:
         """What must still be there at the end."""
         self._markers |= {driver.marker} - {None}  # type: ignore[arg-type]
-        self._results |= tiny.result_files(self.storage)
+        files = tiny.result_files(self.storage)
+        self._results |= {path: file for path, file in files.items() if Path(path).parent.name in KINDS}
         self._epochs |= histories_of(self._folder)
 
     # what must hold
