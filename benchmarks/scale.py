@@ -2,9 +2,9 @@
 
 Invented results go through the real plan, driver, fan-out and ledger, in a temporary folder and a process of its own
 for each size; nothing is trained and nothing is told to MLflow. Without --ray the tasks are calls in the driver's
-process, so that the times are the driver's alone: a call writes its result to the ledger as a worker would, and that
-time is shown apart. With --ray they are real Ray tasks on a head of our own, and the times are those of all processes
-on this machine.
+process: they write their results to the ledger as a worker would, and that time is shown apart. With --ray they are
+real Ray tasks on a head of our own. Times are of the driver's CPU, so that other work on the machine does not count, or
+by the clock where it is said.
 
     python benchmarks/scale.py --sizes 1000 10000 100000
     python benchmarks/scale.py --sizes 1000 10000 100000 --ray
@@ -24,12 +24,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from unittest.mock import patch
 
 import psutil
 import ray
-from overhead import STUDY, Unwritten, finish, invented, timed
+from overhead import STUDY, Unwritten, finish, invented
 from rich.console import Console
 
 from orchestrator import fanout, run
@@ -53,13 +53,23 @@ def rss() -> float:
     return psutil.Process().memory_info().rss / 1e6
 
 
+class Sample(NamedTuple):
+    """What was seen when so many steps were done."""
+
+    done: int
+    clock: float
+    driver: float
+    workers: float
+    memory: float
+
+
 class Sampler(Unwritten):
     """In the place of the tracking: notes time and memory on the way."""
 
     def __init__(self, every: int) -> None:
         self._every, self.done = every, 0
-        self.samples: list[tuple[int, float, float, float]] = []
-        self.inside = 0.0  # seconds in calls that stand for workers
+        self.samples: list[Sample] = []
+        self.inside = 0.0  # CPU seconds in calls that stand for workers
 
     def log_result(self, document: dict[str, Any]) -> None:
         if self.done % self._every == 0:
@@ -67,7 +77,8 @@ class Sampler(Unwritten):
         self.done += 1
 
     def sample(self) -> None:
-        self.samples.append((self.done, time.perf_counter(), self.inside, rss()))
+        driver = time.process_time() - self.inside
+        self.samples.append(Sample(self.done, time.monotonic(), driver, self.inside, rss()))
 
 
 class Calls:
@@ -90,9 +101,9 @@ class Calls:
         return list(references[:num_returns]), list(references[num_returns:])
 
     def get(self, reference: _Reference) -> dict[str, Any]:
-        begin = time.perf_counter()
+        begin = time.thread_time()
         document = put(reference.step, reference.context)
-        self._sampler.inside += time.perf_counter() - begin
+        self._sampler.inside += time.thread_time() - begin
         return document
 
 
@@ -168,34 +179,33 @@ def child(storage: Path, size: int, with_ray: bool) -> dict[str, float]:
         driver.run(cluster, sampler)  # type: ignore[arg-type]
         sampler.sample()
     ledger.fold()
-    (first, *_, last), (early, late) = (
-        sampler.samples,
-        (sampler.samples[: SAMPLES // 2], sampler.samples[SAMPLES // 2 :]),
-    )
-    found = {
+    first, last, middle = sampler.samples[0], sampler.samples[-1], sampler.samples[SAMPLES // 2]
+    return {
         "steps": sampler.done,
         "MB before the plan": before,
-        "MB at the end": last[3],
-        "most MB": max(sample[3] for sample in sampler.samples),
-        "ms per step": per_step(first, last),
-        "ms per step, first half": per_step(early[0], early[-1]),
-        "ms per step, second half": per_step(late[0], late[-1]),
+        "MB with the first result": first.memory,
+        "MB at the end": last.memory,
+        "most MB": max(sample.memory for sample in sampler.samples),
+        "driver, ms per step": per_step("driver", first, last),
+        "driver, ms per step, first half": per_step("driver", first, middle),
+        "driver, ms per step, second half": per_step("driver", middle, last),
+        "workers' calls, ms per step": per_step("workers", first, last),
+        "by the clock, ms per step": per_step("clock", first, last),
     }
-    if not with_ray:
-        found["ms per step in the workers' place"] = 1000 * (last[2] - first[2]) / (last[0] - first[0])
-    return found
 
 
-def per_step(begin: tuple[int, float, float, float], end: tuple[int, float, float, float]) -> float:
-    """Milliseconds per step between two samples, without those that stand for workers."""
-    return 1000 * ((end[1] - begin[1]) - (end[2] - begin[2])) / (end[0] - begin[0])
+def per_step(name: str, begin: Sample, end: Sample) -> float:
+    """Milliseconds per step between two samples."""
+    return 1000 * (getattr(end, name) - getattr(begin, name)) / (end.done - begin.done)
 
 
 def opened(folder: Path) -> dict[str, float]:
     """The time to open the ledger of the study, for a driver that has just started."""
+    begin, clock = time.process_time(), time.monotonic()
+    Ledger(folder).finished()
     return {
-        "s until the finished are known": timed(lambda: Ledger(folder).finished()),
-        "s until every result was read": timed(lambda: sum(1 for _ in Ledger(folder).results())),
+        "ledger, s until the finished are known": time.process_time() - begin,
+        "ledger, s by the clock": time.monotonic() - clock,
     }
 
 
@@ -210,7 +220,7 @@ def of_size(size: int, with_ray: bool) -> dict[str, float]:
 
 
 def table(found: dict[int, dict[str, float]]) -> Iterator[str]:
-    smallest, *_, largest = found
+    smallest, largest = min(found), max(found)
     yield "| | " + " | ".join(f"{size:,} sub-tasks" for size in found) + " | ratio |"
     yield "|---|" + "---|" * (len(found) + 1)
     for name in found[smallest]:
