@@ -155,7 +155,7 @@ def splits(step: Step) -> bool:
 
 
 def bundles_of(step: Step, cluster: Cluster, resources: Resources) -> list[tuple[float, float]]:
-    """The CPUs and GPUs that a training holds while it runs, each pair on one node; fewer than it wants where it may."""
+    """The CPUs and GPUs that a training holds while it runs, each pair on one node; fewer where it may."""
     if splits(step):
         subtask = resources.subtask
         return [(subtask.cpus, subtask.gpus)] * min(SPLIT_TASKS, concurrent_subtasks(cluster, resources))

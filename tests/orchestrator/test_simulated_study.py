@@ -177,7 +177,9 @@ def test_what_builds_on_a_step_that_died_too_often_is_lost() -> None:
 
 
 def test_elastic_trainings_take_longer_where_there_is_no_room_for_all_workers() -> None:
-    wanted = study(methods=["standard"], recipe={"epochs": 10}, resources={"training": {"workers": 4, "min_workers": 1}})
+    wanted = study(
+        methods=["standard"], recipe={"epochs": 10}, resources={"training": {"workers": 4, "min_workers": 1}}
+    )
     assert simulation(wanted, fake(nodes=1, cpus=4.0)).run().seconds == 80
     assert simulation(wanted, fake(nodes=1, cpus=2.0)).run().seconds == 160
 
