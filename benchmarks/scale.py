@@ -236,7 +236,10 @@ def main() -> None:
     hardware = environment()["hardware"]
     print(f"{hardware['cpu']}, {hardware['cores']} cores, {platform.system()}, Python {platform.python_version()}")
     print(f"load average at the start: {os.getloadavg()[0]:.2f}", end="\n\n", flush=True)
-    found = {size: of_size(size, options.ray) for size in sorted(options.sizes)}
+    found = {}
+    for size in sorted(options.sizes):
+        found[size] = of_size(size, options.ray)
+        print(f"{size:,}: {found[size]}", file=sys.stderr, flush=True)
     print("\n".join(table(found)))
 
 
