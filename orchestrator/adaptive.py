@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from optuna.trial import TrialState, create_trial
 
-from orchestrator.family_plan import Search
-from orchestrator.ledger import Ledger
+from orchestrator.family_plan import Results, Search
 from orchestrator.space import Range
 from orchestrator.step import Step
+
+
+class Memory(Results, Protocol):
+    """What a search needs of a ledger."""
+
+    def suggest(self, search: str, number: int, settings: Mapping[str, float]) -> None:
+        """Records a suggestion."""
 
 
 class Adaptive:
@@ -26,7 +33,7 @@ class Adaptive:
         ledger: Holds its suggestions, and the results that they led to.
     """
 
-    def __init__(self, search: Search, ledger: Ledger) -> None:
+    def __init__(self, search: Search, ledger: Memory) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.search = search
         self._ledger = ledger

@@ -162,17 +162,38 @@ def stop(name: SubmittedName, address: Cluster) -> None:
 
 
 @app.command()
-def plan(study: StudyFile, overrides: Overrides = None, storage: Storage = None) -> None:
+def plan(
+    study: StudyFile,
+    overrides: Overrides = None,
+    storage: Storage = None,
+    simulate: Annotated[
+        str | None,
+        typer.Option(
+            metavar="nodes=N,...",
+            help="Also run the plan on a fake cluster: nodes=64,gpus=8, and cpus, failures (of a node, per hour), "
+            "recovery, stragglers (a share), slowdown, start, load, driver, mlflow, epoch, modularize, measure, reuse "
+            "(seconds), seed.",
+        ),
+    ] = None,
+) -> None:
     """Show what would run: steps by kind, what is finished, and how long the rest takes; touches nothing."""
     from rich.console import Console
 
+    from orchestrator.fake_cluster import read_fake_cluster
     from orchestrator.ledger import Ledger
     from orchestrator.overview import overview, print_overview
     from orchestrator.study_file import load_study_file
 
-    wanted = load_study_file(study, overrides or [])
-    ledger = Ledger(storage_root(storage or wanted.storage) / wanted.name, readonly=True)
-    print_overview(overview(wanted, ledger), Console(highlight=False))
+    wanted, console = load_study_file(study, overrides or []), Console(highlight=False)
+    fake = None if simulate is None else read_fake_cluster(simulate)
+    root = storage_root(storage or wanted.storage)
+    print_overview(overview(wanted, Ledger(root / wanted.name, readonly=True)), console)
+    if fake is not None:
+        from orchestrator.forecast import print_forecast
+        from orchestrator.simulation import simulate as simulate_study
+
+        forecast, timings = simulate_study(wanted, root, fake)
+        print_forecast(forecast, fake, timings.sources, console)
 
 
 @app.command()

@@ -10,11 +10,21 @@ from pathlib import Path
 from typing import Any, Literal
 
 from nemo.errors import UserError
+from nemo.methods import METHODS
 from orchestrator.files import Unwritable, write_bytes
 from orchestrator.head import Cluster
 from orchestrator.ledger import Ledger
 from orchestrator.step import Step
-from orchestrator.study import Resources
+from orchestrator.study import Resources, SubtaskResources, TrainingResources
+
+MAX_RETRIES = 2
+"""How often a step of the fan-out is tried again after its worker died."""
+
+MAX_FAILURES = 2
+"""How often a training starts again after a worker died."""
+
+SPLIT_TASKS = 16
+"""At most so many candidates of one search in a trained network run at a time."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +129,7 @@ def concurrent_trainings(cluster: Cluster, resources: Resources) -> int:
         UserError: Not even one; the sentence holds the arithmetic.
     """
     training = resources.training
-    places = sum(_fitting(node, (training.cpus, training.gpus)) for node in cluster.nodes)
+    places = _places(cluster, training)
     if places < training.fewest:
         needs = f"{training.fewest} workers x {training.cpus:g} CPUs"
         needs += f" and {training.gpus:g} GPUs each" if training.gpus else ""
@@ -130,9 +140,33 @@ def concurrent_trainings(cluster: Cluster, resources: Resources) -> int:
     return min(max(1, places // training.workers), resources.max_concurrent or places)
 
 
+def _places(cluster: Cluster, each: TrainingResources | SubtaskResources) -> int:
+    return sum(_fitting(node, (each.cpus, each.gpus)) for node in cluster.nodes)
+
+
 def concurrent_subtasks(cluster: Cluster, resources: Resources) -> int:
     """How many sub-tasks the cluster can run at a time."""
-    return sum(_fitting(node, (resources.subtask.cpus, resources.subtask.gpus)) for node in cluster.nodes)
+    return _places(cluster, resources.subtask)
+
+
+def splits(step: Step) -> bool:
+    """Whether a training is a search for the modules of another one's network."""
+    return METHODS[step.params["method"]].starts_from is not None
+
+
+def bundles_of(step: Step, cluster: Cluster, resources: Resources) -> list[tuple[float, float]]:
+    """The CPUs and GPUs that a training holds while it runs, each pair on one node; fewer where it may."""
+    if splits(step):
+        subtask = resources.subtask
+        return [(subtask.cpus, subtask.gpus)] * min(SPLIT_TASKS, concurrent_subtasks(cluster, resources))
+    training = resources.training
+    return [(training.cpus, training.gpus)] * min(training.workers, _places(cluster, training))
+
+
+def takes(step: Step, cluster: Cluster, resources: Resources) -> tuple[float, float]:
+    """How many CPUs and GPUs a training holds in all."""
+    bundles = bundles_of(step, cluster, resources)
+    return sum(cpus for cpus, _ in bundles), sum(gpus for _, gpus in bundles)
 
 
 def check_room(cluster: Cluster, resources: Resources) -> None:

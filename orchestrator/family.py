@@ -165,6 +165,7 @@ class Family:
             parents["standard"] = standard.key
         finetune = dataclasses.asdict(self.study.finetune_for(self.pair))
         surgery = {"surgery": self.study.subtasks.surgery} if is_transformer(self.pair.backbone) else {}
+        where = self._where(self.study.resources.subtask.model_dump())  # one for all of them
         return [
             make_step(
                 "reuse",
@@ -179,7 +180,7 @@ class Family:
                     "seed": self.seed,
                 },
                 parents,
-                self._where(self.study.resources.subtask.model_dump()),
+                where,
                 f"reuse {','.join(map(str, classes))} of {train.label}{_at(threshold)}",
             )
             for threshold in self.subtask_thresholds

@@ -13,13 +13,10 @@ import ray
 import torch
 
 from orchestrator import steps as work
-from orchestrator.context import Context, Event, OnEvent, Slots
+from orchestrator.context import MAX_RETRIES, Context, Event, OnEvent, Slots
 from orchestrator.environment import environment
 from orchestrator.step import Step
 from orchestrator.training import compute, data_key, own_device, ran_on
-
-MAX_RETRIES = 2
-"""How often a step is tried again after its worker died."""
 
 OnError = Callable[[BaseException], object]
 
@@ -152,8 +149,7 @@ class FanOut:
                 closing = self._closing.is_set()  # before looking: what is submitted first is seen
                 self._launch()
                 if self._flying:
-                    done, _ = ray.wait(list(self._flying), num_returns=1, timeout=_POLL)
-                    for reference in done:
+                    for reference in self._ended_ones():
                         self._collect(reference)
                 elif closing and not self._waiting:
                     return
@@ -162,6 +158,14 @@ class FanOut:
         finally:
             for reference in self._flying:
                 ray.cancel(reference, force=True)
+
+    def _ended_ones(self) -> list[ray.ObjectRef[dict[str, Any]]]:
+        """All steps that have ended, after waiting for one: looking for the next costs as much as looking for all."""
+        done, flying = ray.wait(list(self._flying), num_returns=1, timeout=_POLL)
+        if done and flying:
+            more, _ = ray.wait(flying, num_returns=len(flying), timeout=0)
+            done += more
+        return done
 
     def _launch(self) -> None:
         wanted = self._context.resources.subtask

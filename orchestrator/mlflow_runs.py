@@ -7,6 +7,7 @@ before anything is added, once for each run and metric that this process did not
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -111,6 +112,7 @@ class Runs:
         if run.status != status:
             self._client.set_terminated(run.id, status, when)
             run.status = status
+            run.steps = {sys.intern(name): None for name in run.steps}  # mostly the last that is heard of a run
 
     def give_reason(self, run: Run, reason: str) -> None:
         """Says on a run why it failed or was stopped."""

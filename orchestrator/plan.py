@@ -97,7 +97,9 @@ class Planner:
                     if method == "standard":
                         standard = family.train({})
                     self._families.append((family, standard))
+        self._asking: dict[str, set[int]] = {}  # key of a step -> the families that depend on how it goes
         self._plans = [self._plan(place) for place in range(len(self._families))]
+        self._up_to = self._count()
         self._known = {step.key for part in self._plans for step in part.steps}
 
     @property
@@ -112,24 +114,34 @@ class Planner:
     @property
     def up_to(self) -> dict[str, int]:
         """See `Plan`."""
-        return {kind: sum(part.up_to[kind] for part in self._plans) for kind in KINDS}
+        return dict(self._up_to)
 
     def follow(self, step: Step) -> list[Step]:
         """Plans what depends on a step that has finished, failed or was stopped; returns the steps that are new.
 
         A step that the plan does not know is one that a search has suggested since.
         """
-        suggested = step.key not in self._known
+        places = set(self._asking.get(step.key, ()))
+        if step.key not in self._known:
+            places |= {place for place, part in enumerate(self._plans) if part.search is not None}
+        if not places:
+            return []
         new: list[Step] = []
-        for place, part in enumerate(self._plans):
-            if step.key in part.asked or (suggested and part.search is not None):
-                self._plans[place] = self._plan(place)
-                new += [each for each in self._plans[place].steps if each.key not in self._known]
+        for place in sorted(places):
+            self._plans[place] = self._plan(place)
+            new += [each for each in self._plans[place].steps if each.key not in self._known]
+        self._up_to = self._count()
         self._known.update(each.key for each in new)
         return _in_order(new)
 
     def _plan(self, place: int) -> FamilyPlan:
-        return plan_family(*self._families[place], self._results)
+        part = plan_family(*self._families[place], self._results)
+        for key in part.asked:
+            self._asking.setdefault(key, set()).add(place)
+        return part
+
+    def _count(self) -> dict[str, int]:
+        return {kind: sum(part.up_to[kind] for part in self._plans) for kind in KINDS}
 
 
 def _in_order(steps: Iterable[Step]) -> list[Step]:

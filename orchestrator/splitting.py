@@ -22,12 +22,12 @@ from nemo.surgery import extract_module
 from nemo.training import training_images
 from orchestrator.artifacts import network_of, save_tensors, searched_state
 from orchestrator.checkpoint import Checkpoint
-from orchestrator.context import Context
+from orchestrator.context import MAX_FAILURES, Context
 from orchestrator.environment import environment
 from orchestrator.ledger import Ledger
 from orchestrator.step import Step
 from orchestrator.steps import Arrays, as_dataset, image_shape, relevance_of, standard_flops
-from orchestrator.training import MAX_FAILURES, message, own_device, ran_on
+from orchestrator.training import message, own_device, ran_on
 
 Shared = tuple[ModularNetwork, Dataset]
 """What every task of a search reads: the network, and the fitness images as a data set's training images."""

@@ -12,7 +12,7 @@ Kind = Literal["train", "modularize", "measure", "reuse"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # there may be a hundred thousand
 class Step:
     """One piece of work.
 

@@ -18,15 +18,14 @@ from ray.tune.search import Searcher
 
 from nemo.errors import UserError
 from orchestrator.adaptive import Adaptive
-from orchestrator.context import DIED, Context, Event, OnEvent, Slots, concurrent_trainings
+from orchestrator.context import DIED, MAX_FAILURES, Context, Event, OnEvent, Slots, concurrent_trainings, takes
 from orchestrator.family_plan import Search
 from orchestrator.fanout import Shared
 from orchestrator.files import Unwritable
 from orchestrator.head import Cluster
 from orchestrator.ledger import Ledger
 from orchestrator.step import Step, describe_step
-from orchestrator.training import MAX_FAILURES
-from orchestrator.trial import UNWRITABLE, resources_of, run_trial, takes
+from orchestrator.trial import UNWRITABLE, resources_of, run_trial
 
 _log = logging.getLogger(__name__)
 
@@ -75,7 +74,7 @@ def run_trainings(
         return
     examples = [*known, *(search.family.train({}) for search in searches)]
     datasets = shared.datasets(examples)
-    needs = [takes(step, context, cluster) for step in examples]
+    needs = [takes(step, cluster, context.resources) for step in examples]
     each = max(cpus for cpus, _ in needs), max(gpus for _, gpus in needs)
     watcher = Watcher(context, adaptives, queue, slots, each, min(concurrent, total), total, on_event)
     folder = context.folder / "ray" / "tune"

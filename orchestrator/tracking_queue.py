@@ -15,6 +15,9 @@ from orchestrator.tracking import Tracking
 
 log = logging.getLogger(__name__)
 
+HELD = 1000
+"""At most so many results of sub-tasks wait in memory: where MLflow is slower than the cluster, they would fill it."""
+
 PATIENCE = 5.0
 """Seconds after which a person is told what is still being waited for."""
 
@@ -44,7 +47,10 @@ class TrackingQueue:
         self._put(partial(self._tracking.log_epochs, step, rows))
 
     def log_result(self, document: Mapping[str, Any]) -> None:
-        """See `Tracking.log_result`."""
+        """See `Tracking.log_result`; where many sub-tasks wait, `close` finds the last ones missing and writes them."""
+        if self._waiting.qsize() >= HELD and document["kind"] == "reuse":
+            self._raise()
+            return
         self._put(partial(self._tracking.log_result, document))
 
     def log_failure(self, step: Step, reason: str) -> None:

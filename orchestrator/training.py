@@ -25,7 +25,7 @@ from nemo.errors import UserError
 from nemo.training import Trainer, TrainingDiverged
 from orchestrator import steps
 from orchestrator.checkpoint import Checkpoint
-from orchestrator.context import Context, reason_of
+from orchestrator.context import MAX_FAILURES, Context, reason_of
 from orchestrator.environment import environment
 from orchestrator.files import Unwritable
 from orchestrator.step import Step
@@ -36,9 +36,6 @@ CHECKPOINT_SHARE = 0.05
 
 LOST_AT_MOST = 30.0
 """But a checkpoint is never older than this many seconds and an epoch, whatever it costs."""
-
-MAX_FAILURES = 2
-"""How often a training starts again after a worker died."""
 
 
 class Session(Protocol):

@@ -11,8 +11,7 @@ import ray.tune
 from ray.tune import PlacementGroupFactory
 
 from nemo.errors import UserError
-from nemo.methods import METHODS
-from orchestrator.context import Context, concurrent_subtasks
+from orchestrator.context import Context, bundles_of, splits
 from orchestrator.files import Unwritable
 from orchestrator.head import Cluster
 from orchestrator.splitting import split
@@ -23,35 +22,14 @@ from orchestrator.training import compute, data_key, fit
 UNWRITABLE = "unwritable"
 """What a trial reports last when the study's folder cannot be written."""
 
-SPLIT_TASKS = 16
-"""At most so many candidates of one search run at a time."""
-
 
 def resources_of(step: Step, context: Context, cluster: Cluster) -> PlacementGroupFactory:
     """What a trial holds while it runs."""
-    if _splits(step):
-        subtask = context.resources.subtask
-        tasks = min(SPLIT_TASKS, concurrent_subtasks(cluster, context.resources))
-        return PlacementGroupFactory([{}, *[{"CPU": subtask.cpus, "GPU": subtask.gpus}] * tasks])
-    training = context.resources.training
-    if training.workers == 1:
-        return PlacementGroupFactory([{"CPU": training.cpus, "GPU": training.gpus}])
+    bundles = [{"CPU": cpus, "GPU": gpus} for cpus, gpus in bundles_of(step, cluster, context.resources)]
+    if splits(step):
+        return PlacementGroupFactory([{}, *bundles])
     # A trial of several workers only waits for them; a byte of memory is what every node can give it without a CPU.
-    return PlacementGroupFactory([{"memory": 1}])
-
-
-def takes(step: Step, context: Context, cluster: Cluster) -> tuple[float, float]:
-    """How many CPUs and GPUs a training holds while it runs, its workers included."""
-    training = context.resources.training
-    if not _splits(step):
-        return training.workers * training.cpus, training.workers * training.gpus
-    bundles = resources_of(step, context, cluster).bundles
-    return sum(each.get("CPU", 0.0) for each in bundles), sum(each.get("GPU", 0.0) for each in bundles)
-
-
-def _splits(step: Step) -> bool:
-    """Whether a training is a search for the modules of another one's network."""
-    return METHODS[step.params["method"]].starts_from is not None
+    return PlacementGroupFactory(bundles if context.resources.training.workers == 1 else [{"memory": 1}])
 
 
 def run_trial(config: Mapping[str, Any], *, context: Context, datasets: Mapping[str, ray.ObjectRef[Arrays]]) -> None:
@@ -73,7 +51,7 @@ def _run(config: Mapping[str, Any], context: Context, datasets: Mapping[str, ray
     ledger, dataset = context.ledger, datasets[data_key(step)]
     if ledger.get(step.key) is None:
         reason = ""
-        if _splits(step):
+        if splits(step):
             try:
                 split(step, context, dataset)
             except Unwritable:

@@ -38,10 +38,13 @@ def study_file(storage: Path) -> str:
     return str(path)
 
 
-@pytest.mark.parametrize("verb", [["--help"], ["plan"], ["status"], ["report", "invented", "--format", "json"]])
+@pytest.mark.parametrize(
+    "verb",
+    [["--help"], ["plan"], ["plan", "--simulate", "nodes=2"], ["status"], ["report", "invented", "--format", "json"]],
+)
 def test_looking_on_needs_neither_torch_nor_ray_nor_mlflow(verb: list[str], storage: Path, study_file: str) -> None:
     invented_study(storage, until=2)
-    arguments = [*verb, study_file] if verb == ["plan"] else verb
+    arguments = [*verb, study_file] if verb[0] == "plan" else verb
     script = (
         "import sys; from orchestrator.cli import main; sys.argv = ['nemo', *sys.argv[1:]]\n"
         "try: main()\n"
@@ -81,6 +84,36 @@ def test_plan_estimates_from_what_has_finished(capsys, monkeypatch, storage: Pat
     assert "Everything is finished." in out
 
 
+def test_plan_runs_the_rest_on_a_fake_cluster(capsys, monkeypatch, storage: Path, study_file: str) -> None:
+    invented_study(storage, until=8)
+    before = sorted(storage.rglob("*"))
+    arguments = ["plan", study_file, "--storage", str(storage), "--simulate", "nodes=4,cpus=2,failures=0.1,reuse=60"]
+    code, out, _ = call(capsys, monkeypatch, *arguments)
+    assert code == 0
+    simulated = out[out.index("Simulated on 4 nodes of 2 CPUs and 0 GPUs") :]
+    lines = {line.split()[0]: line.split()[1:] for line in simulated.splitlines() if line.strip()}
+    assert lines["sub-tasks"] == ["8", "60.0", "given"]
+    assert lines["measurements"][2:] == ["measured", "on", "cpu"]
+    assert "It takes" in simulated and "What bounds it is the longest chain of steps" in simulated
+    assert call(capsys, monkeypatch, *arguments)[1] == out
+    assert sorted(storage.rglob("*")) == before
+
+
+def test_plan_of_a_finished_study_has_nothing_to_simulate(capsys, monkeypatch, storage: Path, study_file: str) -> None:
+    invented_study(storage)
+    arguments = ["plan", study_file, "--storage", str(storage), "--simulate", "nodes=1"]
+    assert "nothing is left to run" in call(capsys, monkeypatch, *arguments)[1]
+
+
+def test_plan_refuses_what_never_fits_the_fake_cluster(capsys, monkeypatch, storage: Path, study_file: str) -> None:
+    more = ["--set", "resources.training={workers: 3, cpus: 4, gpus: 1}"]
+    arguments = ["plan", study_file, "--storage", str(storage), *more, "--simulate", "nodes=1,gpus=2,cpus=12"]
+    code, _, err = call(capsys, monkeypatch, *arguments)
+    assert code == 2
+    assert "resources.training: a training needs 3 workers x 4 CPUs and 1 GPUs each" in err
+    assert "12 CPUs and 2 GPUs has room for 2 such workers" in err
+
+
 def test_status_comes_from_the_ledger_and_names_failures(capsys, monkeypatch, storage: Path) -> None:
     study, ledger = invented_study(storage, until=1)
     failing = plan_of(study, ledger).pending(ledger)[0]
@@ -115,6 +148,7 @@ def test_report_of_an_unknown_study_names_the_known_ones(capsys, monkeypatch, st
         (["plan", "STUDY", "--set", "recipe.epoch=3"], "epoch"),
         (["plan", "STUDY", "--set", "thresholds=[1.5]"], "thresholds"),
         (["plan", "STUDY", "--set", "subtasks.sizes=[11]"], "sizes"),
+        (["plan", "STUDY", "--simulate", "nodes=4,gpu=8"], "did you mean 'gpus'"),
         (["report", "invented", "--format", "xml"], "xml"),
         (["ui", "--storage", "nowhere"], "run a study first"),
         (["no-such-verb"], "no-such-verb"),

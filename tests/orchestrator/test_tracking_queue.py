@@ -102,3 +102,28 @@ def test_a_study_is_whole_in_mlflow(storage: Path) -> None:
     tracking.close()
     assert plan_of(study, ledger).pending(Ledger(ledger.folder)) == []
     assert_whole(tracking_uri(storage), study, Ledger(ledger.folder))
+
+
+def test_a_long_queue_of_subtasks_is_not_kept_in_memory(
+    storage: Path, slow: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracking_queue, "HELD", 2)
+    queue = TrackingQueue(slow)
+    reuse, train = {"kind": "reuse"}, {"kind": "train"}
+    for document in (reuse,) * 10:
+        queue.log_result(document)
+    queue.log_result(train)
+    slow.go.set()
+    queue.close()
+    assert 2 <= slow.told.count(reuse) <= 4  # one may have been taken out when the next came
+    assert train in slow.told
+
+
+def test_what_was_not_kept_is_in_mlflow_at_the_end(storage: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracking_queue, "HELD", 0)
+    study, ledger = invented_study(storage, until=5)
+    tracking = TrackingQueue(Tracking(tracking_uri(storage), artifact_root(storage), study.name))
+    tracking.study_run(study.name, ledger, environment())
+    drive(study, ledger.folder, tracking=tracking)
+    tracking.close()
+    assert_whole(tracking_uri(storage), study, Ledger(ledger.folder))
