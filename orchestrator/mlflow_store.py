@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from nemo.errors import UserError
 from orchestrator.credentials import masked
 from orchestrator.storage import artifact_root, tracking_uri
+from orchestrator.stores import Where, store_at
 from orchestrator.study import Study
 
 # Its tables' versions, and the traceback of an error that is raised and told anyway.
@@ -45,12 +47,22 @@ class Store:
     experiment: str
 
 
-def store_of(study: Study, storage: Path) -> tuple[str, str | None, str]:
-    """Where a study's runs go, as `open_store` takes it; without a URI in the study to a file in the storage folder."""
-    experiment = study.tracking.experiment or study.name
-    if study.tracking.uri is not None:
-        return study.tracking.uri, None, experiment
-    return tracking_uri(storage), artifact_root(storage), experiment
+def store_of(study: Study, storage: Where) -> tuple[str, str | None, str]:
+    """Where a study's runs go, as `open_store` takes it; without a URI in the study to a file in the storage folder.
+
+    Raises:
+        UserError: There is no URI and no folder; the sentence starts with the study's field.
+    """
+    experiment, root = study.tracking.experiment or study.name, store_at(storage)
+    uri = study.tracking.uri or (os.environ.get("MLFLOW_TRACKING_URI") if root.remote else None)
+    if uri:
+        return uri, None, experiment
+    if root.remote:
+        raise UserError(
+            f"tracking.uri: is missing, and MLflow's own file cannot lie in {root}: give the address of an MLflow "
+            "server, or of a database, here or as MLFLOW_TRACKING_URI."
+        )
+    return tracking_uri(root.local), artifact_root(root.local), experiment
 
 
 def open_store(uri: str, artifact_root: str | None, experiment: str) -> Store:

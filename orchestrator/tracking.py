@@ -15,7 +15,6 @@ from functools import partial
 from typing import Any
 
 from orchestrator.credentials import masked
-from orchestrator.files import write_bytes
 from orchestrator.ledger import Ledger
 from orchestrator.mlflow_store import STORE_ERRORS, Store, cannot_use, first_line, may_come_back, open_store
 from orchestrator.spool import Spool
@@ -61,10 +60,10 @@ class Tracking:
         """Opens the study's run, or goes on with it, and writes everything that is not there yet.
 
         Raises:
-            UserError: The study's folder cannot be written.
+            Unwritable: The study's store cannot be written.
         """
-        write_bytes(ledger.folder / ENVIRONMENT, json.dumps(environment, indent=2).encode())
-        self._study, self._ledger, self._spool = study, ledger, Spool(ledger.folder)
+        ledger.store.write(ENVIRONMENT, json.dumps(environment, indent=2).encode())
+        self._study, self._ledger, self._spool = study, ledger, Spool(ledger.store)
         self._write(lambda runs: None)
 
     def log_epochs(self, step: Step, rows: Sequence[Mapping[str, float]]) -> None:
@@ -73,7 +72,7 @@ class Tracking:
         Give only epochs that a checkpoint holds: another one would be run again after a crash, and may differ.
 
         Raises:
-            UserError: They must be kept for later, and the study's folder is full.
+            Unwritable: They must be kept for later, and the study's store is full.
         """
 
         def write(runs: StudyRuns) -> None:

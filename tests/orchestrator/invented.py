@@ -46,9 +46,8 @@ def invented_study(storage: Path, text: str = STUDY, until: int | None = None) -
 def finish(ledger: Ledger, step: Step) -> dict[str, Any]:
     name, result = RESULTS[step.kind](step, random.Random(step.key))
     if name:
-        path = ledger.artifact(step.key, name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file({"weight": np.zeros(8, np.float32)}, path)
+        with ledger.writing(step.key, name) as path:
+            save_file({"weight": np.zeros(8, np.float32)}, path)
     seconds = SECONDS[step.kind]
     return ledger.put(step, result, seconds=seconds, environment={"git": {"commit": "abc"}}, device="cpu", workers=1)
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from orchestrator.checkpoint import Checkpoint
 from orchestrator.context import Context
 from orchestrator.step import Step, make_step
+from orchestrator.stores import store_at
 from orchestrator.study import Resources
 from orchestrator.training import resumed
 
@@ -24,9 +25,13 @@ OTHER = make_step("train", {"seed": 1}, {}, {}, "mwt, seed 1")
 
 
 def checkpoint(folder: Path, step: Step = STEP) -> Checkpoint:
-    found = Checkpoint(Context(folder, Resources()), step)
-    found.file.parent.mkdir(parents=True, exist_ok=True)
-    return found
+    context = Context(store_at(folder), Resources())
+    context.store.make_folder(context.checkpoints(step))
+    return Checkpoint(context, step)
+
+
+def file(folder: Path, step: Step = STEP) -> Path:
+    return folder / "checkpoints" / step.key / "state.pt"
 
 
 def put_away(folder: Path) -> list[Path]:
@@ -35,12 +40,12 @@ def put_away(folder: Path) -> list[Path]:
 
 def assert_refused(folder: Path, reason: str, step: Step = STEP) -> None:
     """It is put away and told of, and the next start finds none."""
-    content = checkpoint(folder, step).file.read_bytes()
+    content = file(folder, step).read_bytes()
     found = checkpoint(folder, step)
     assert found.load() is None
     (kept,) = put_away(folder)
     assert kept.read_bytes() == content
-    assert found.damage == f"{found.file}: moved to {kept.parent}, {reason}; {step.label} starts again."
+    assert found.damage == f"{file(folder, step)}: moved to {kept.parent}, {reason}; {step.label} starts again."
     again = checkpoint(folder, step)
     assert (again.load(), again.damage) == (None, "")
 
@@ -59,9 +64,9 @@ def test_a_state_comes_back(tmp_path: Path) -> None:
 
 def test_a_training_that_was_stopped_saves_no_more(tmp_path: Path) -> None:
     stopped = checkpoint(tmp_path)
-    shutil.rmtree(stopped.file.parent)
+    shutil.rmtree(file(tmp_path).parent)
     stopped.save(STATE)
-    assert not stopped.file.parent.exists()
+    assert not file(tmp_path).parent.exists()
 
 
 @settings(max_examples=60)
@@ -69,20 +74,21 @@ def test_a_training_that_was_stopped_saves_no_more(tmp_path: Path) -> None:
 def test_no_damage_goes_unseen(data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as folder:
         checkpoint(Path(folder)).save(STATE)
-        file = checkpoint(Path(folder)).file
-        whole = bytearray(file.read_bytes())
+        path = file(Path(folder))
+        whole = bytearray(path.read_bytes())
         place = data.draw(st.integers(0, len(whole) - 1))
         if data.draw(st.booleans()):
             whole[place] ^= 1 << data.draw(st.integers(0, 7))
         else:
             del whole[place:]
-        file.write_bytes(whole)
+        path.write_bytes(whole)
         assert_refused(Path(folder), "its checksum is wrong")
 
 
 def test_a_checkpoint_of_another_training(tmp_path: Path) -> None:
     checkpoint(tmp_path, OTHER).save(STATE)
-    checkpoint(tmp_path, OTHER).file.rename(checkpoint(tmp_path).file)
+    checkpoint(tmp_path)
+    file(tmp_path, OTHER).rename(file(tmp_path))
     assert_refused(tmp_path, "its checksum is wrong")
 
 

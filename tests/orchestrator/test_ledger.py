@@ -31,6 +31,10 @@ def result_file(ledger, step):
     return ledger.folder / "ledger" / step.kind / f"{step.key}.json"
 
 
+def artifact(ledger):
+    return ledger.folder / "artifacts" / TRAIN.key / "network.safetensors"
+
+
 def test_an_empty_ledger_touches_nothing(ledger):
     assert ledger.get(TRAIN.key) is None
     assert ledger.failure(TRAIN.key) is None
@@ -92,19 +96,19 @@ def test_who_only_looks_on_moves_nothing(ledger):
 
 
 def test_a_truncated_artifact_is_found(ledger):
-    write_bytes(ledger.artifact(TRAIN.key, "network.safetensors"), b"weights")
+    write_bytes(artifact(ledger), b"weights")
     document = ledger.put(TRAIN, {})
     assert document["artifacts"]["network.safetensors"]["bytes"] == 7
     assert again(ledger).verify(TRAIN.key)
-    ledger.artifact(TRAIN.key, "network.safetensors").write_bytes(b"weig")
+    artifact(ledger).write_bytes(b"weig")
     assert again(ledger).get(TRAIN.key) is None
     assert not result_file(ledger, TRAIN).exists()
 
 
 def test_a_flipped_bit_in_an_artifact_is_found(ledger):
-    write_bytes(ledger.artifact(TRAIN.key, "network.safetensors"), b"weights")
+    write_bytes(artifact(ledger), b"weights")
     ledger.put(TRAIN, {})
-    ledger.artifact(TRAIN.key, "network.safetensors").write_bytes(b"weighty")
+    artifact(ledger).write_bytes(b"weighty")
     assert not ledger.verify(TRAIN.key)
     assert ledger.get(TRAIN.key) is None
     assert not again(ledger).verify(TRAIN.key)

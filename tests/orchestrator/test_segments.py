@@ -134,7 +134,7 @@ def test_a_folded_result_whose_artifact_is_gone_is_not_finished(tmp_path: Path) 
     _, ledger = invented_study(tmp_path)
     ledger.fold(1)
     train = next(ledger.results("train"))[0]
-    ledger.artifact(train, "network.safetensors").unlink()
+    (ledger.folder / "artifacts" / train / "network.safetensors").unlink()
     assert train not in Ledger(ledger.folder).finished()
 
 
