@@ -1,0 +1,367 @@
+"""A bucket of an object store: S3 and what speaks like it, Google's and Azure's."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property, lru_cache
+from pathlib import Path, PurePosixPath
+from secrets import token_hex
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+from urllib.parse import urlsplit
+
+from obstore.exceptions import (
+    AlreadyExistsError,
+    BaseError,
+    PermissionDeniedError,
+    PreconditionError,
+    UnauthenticatedError,
+)
+from obstore.store import HTTPStore, LocalStore, MemoryStore, from_url
+
+from nemo.errors import UserError
+from orchestrator.files import Unwritable, atomic_path
+from orchestrator.stores.store import Seen, Stamp, Store
+
+if TYPE_CHECKING:
+    from obstore import ObjectMeta
+    from obstore.store import ClientConfig, ObjectStore, RetryConfig
+
+_PATIENCE: RetryConfig = {"max_retries": 20, "retry_timeout": timedelta(minutes=3)}
+"""For so long a request is tried again while a server is away, answers 500 or asks to be asked less often."""
+
+_SHORT_PATIENCE: RetryConfig = {"max_retries": 4, "retry_timeout": timedelta(seconds=10)}
+"""The same for the first request of a command, which a mistyped address must not let wait."""
+
+_CLIENT: ClientConfig = {"connect_timeout": "5s", "read_timeout": "60s", "timeout": "15m"}
+"""A request may take long, for a checkpoint is one; silence in the middle of it may not."""
+
+_AT_A_TIME = 16
+"""So many small files are read at a time."""
+
+_OPEN = ".open"
+"""Says that a folder was made: object stores have none."""
+
+_WRITE = "nemo-write"
+"""An attribute that names the write which a file is from."""
+
+_ALLOW_HTTP = ("AWS_ALLOW_HTTP", "AZURE_ALLOW_HTTP", "GOOGLE_ALLOW_HTTP")
+"""Read here, because options of ours win over all of the environment's."""
+
+_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
+
+_REMEDIES = {
+    "s3": "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_ENDPOINT_URL",
+    "gs": "GOOGLE_APPLICATION_CREDENTIALS",
+    "az": "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY",
+    "ab": "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY",
+    "ad": "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY",
+}
+"""What says who we are and where, by the first two letters of the scheme."""
+
+
+def bucket_at(url: str) -> Bucket:
+    """The bucket that a URL names.
+
+    Raises:
+        UserError: It names none, or says more than where it is.
+    """
+    parts = urlsplit(url)
+    if parts.password is not None or parts.query or parts.fragment:
+        raise UserError(
+            f"{url}: says more than where the storage is, give s3://bucket/prefix alone: who you are and where the "
+            "server is comes from the environment (docs/storage.md)."
+        )
+    bucket = Bucket(url.rstrip("/"))
+    try:
+        known = not isinstance(bucket.opened(_PATIENCE), HTTPStore | LocalStore | MemoryStore)
+    except (BaseError, ValueError) as error:
+        if parts.scheme[:2] in _REMEDIES:
+            raise UserError(f"{url}: cannot be used ({_reason(error)}), check {_remedy(url)}.") from error
+        known = False
+    if not known or not parts.netloc:
+        raise UserError(f"{url}: is no storage, give a folder, s3://bucket/prefix, gs://bucket/prefix or the like.")
+    return bucket
+
+
+@dataclass(frozen=True)
+class Bucket(Store):
+    """A store in a bucket, below a prefix.
+
+    Credentials, the region and the endpoint come from the environment, on every node: see `docs/storage.md`.
+
+    Attributes:
+        url: Such as `s3://bucket/prefix`.
+    """
+
+    url: str
+    remote: ClassVar[bool] = True
+
+    @property
+    def name(self) -> str:
+        """See `Store`."""
+        return self.url.rpartition("/")[2]
+
+    @property
+    def parent(self) -> Self:
+        """See `Store`."""
+        return type(self)(self.url.rpartition("/")[0])
+
+    @cached_property
+    def local(self) -> Path:
+        """A folder of its own in the user's state folder, for each bucket, prefix and endpoint."""
+        state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+        endpoint = next(filter(None, map(os.environ.get, _ENDPOINTS)), "")
+        mark = hashlib.sha256(f"{endpoint} {self.url}".encode()).hexdigest()[:12]
+        return Path(state) / "nemo" / f"{self.name}-{mark}"
+
+    def __truediv__(self, name: str) -> Self:
+        return type(self)(f"{self.url}/{name}")
+
+    def __str__(self) -> str:
+        return self.url
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"url": self.url}  # connections and credentials stay where they are
+
+    def check(self) -> None:
+        """See `Store`; asks for one name, and not for long."""
+        with self._told():
+            next(iter(self.opened(_SHORT_PATIENCE).list(chunk_size=1)), None)
+
+    # whole files
+
+    def read(self, name: str) -> bytes | None:
+        """See `Store`."""
+        seen = self.look(name)
+        return None if seen is None else seen.data
+
+    def read_all(self, names: Iterable[str]) -> dict[str, bytes]:
+        """See `Store`; several at a time."""
+        every = list(names)
+        if not every:
+            return {}
+        with ThreadPoolExecutor(min(_AT_A_TIME, len(every))) as pool:
+            contents = zip(every, pool.map(self.read, every), strict=True)
+            return {name: data for name, data in contents if data is not None}
+
+    def write(self, name: str, data: bytes) -> None:
+        """See `Store`."""
+        with self._told():
+            self._store.put(name, data)
+
+    def create(self, name: str, data: bytes) -> bool:
+        """See `Store`: a put with `If-None-Match: *`, or what the store has in its place."""
+        return self._put_if(name, data, None)
+
+    def look(self, name: str) -> Seen | None:
+        """See `Store`."""
+        with self._told():
+            try:
+                found = self._store.get(name)
+                return Seen(bytes(found.bytes()), _tag(found.meta))
+            except FileNotFoundError:
+                return None
+
+    def swap(self, name: str, data: bytes, seen: Seen | None) -> bool:
+        """See `Store`: a put with `If-Match` on the ETag, or what the store has in its place."""
+        return self._put_if(name, data, seen)
+
+    def withdraw(self, name: str, seen: Seen) -> None:
+        """See `Store`; it is left empty, because no object store deletes on a condition."""
+        self.swap(name, b"", seen)
+
+    def delete(self, name: str) -> None:
+        """See `Store`."""
+        with self._told(), suppress(FileNotFoundError):
+            self._store.delete(name)
+
+    def set_aside(self, name: str, folder: str) -> str:
+        """See `Store`; a copy, and then a deletion."""
+        path = PurePosixPath(name)
+        target = f"{folder}/{path.parent.name}-{path.stem}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}{path.suffix}"
+        with self._told(), suppress(FileNotFoundError):  # another reader was faster
+            self._store.rename(name, target)
+        return self.where(target)
+
+    # large files
+
+    @contextmanager
+    def writing(self, name: str) -> Iterator[Path]:
+        """See `Store`; large files are sent in parts."""
+        with _temporary(name) as path:
+            with atomic_path(path) as temporary:
+                yield temporary
+            with self._told():
+                self._store.put(name, path)
+
+    @contextmanager
+    def fetching(self, name: str) -> Iterator[Path | None]:
+        """See `Store`."""
+        with _temporary(name) as path:
+            yield path if self._fetch(name, path) else None
+
+    # lines
+
+    def append(self, name: str, line: bytes) -> None:
+        """See `Store`; each line is a file of its own, for object stores append nothing."""
+        self.write(f"{name}/{time.time_ns():020d}-{token_hex(4)}", line)
+
+    def lines(self, name: str) -> list[bytes]:
+        """See `Store`; in the order of the writers' clocks."""
+        names = [f"{name}/{each}" for each in sorted(self.list(name))]
+        return [line for _, line in sorted(self.read_all(names).items())]
+
+    # folders
+
+    def list(self, folder: str) -> dict[str, Stamp]:
+        """See `Store`; a request for each thousand of them."""
+        found: dict[str, Stamp] = {}
+        with self._told():
+            for chunk in self._store.list(folder, chunk_size=1000):
+                for meta in chunk:
+                    name = meta["path"].removeprefix(f"{folder}/")
+                    if not _hidden(name):
+                        found[name] = Stamp(meta["size"], _version(meta))
+        return found
+
+    def below(self, folder: str = "") -> set[str]:
+        """See `Store`."""
+        with self._told():
+            found = self._store.list_with_delimiter(folder or None)
+        paths = [*found["common_prefixes"], *(meta["path"] for meta in found["objects"])]
+        return {name for path in paths if not _hidden(name := PurePosixPath(path).name)}
+
+    def make_folder(self, folder: str) -> None:
+        """See `Store`; an empty file in it says so."""
+        self.write(f"{folder}/{_OPEN}", b"")
+
+    def has_folder(self, folder: str) -> bool:
+        """See `Store`."""
+        with self._told():
+            try:
+                self._store.head(f"{folder}/{_OPEN}")
+            except FileNotFoundError:
+                return False
+        return True
+
+    def delete_all(self, folder: str) -> None:
+        """See `Store`."""
+        with suppress(Unwritable), self._told(), suppress(FileNotFoundError):
+            for chunk in self._store.list(folder, chunk_size=1000):
+                self._store.delete([meta["path"] for meta in chunk])
+
+    # inside
+
+    @cached_property
+    def _store(self) -> ObjectStore:
+        return _connected(self.url, tuple(sorted(os.environ.items())))
+
+    def opened(self, patience: RetryConfig) -> ObjectStore:
+        """A client of its own, which tries again for so long."""
+        allow_http = any(os.environ.get(name, "").lower() in ("1", "true", "yes") for name in _ALLOW_HTTP)
+        return from_url(self.url, client_options={**_CLIENT, "allow_http": allow_http}, retry_config=patience)
+
+    def _put_if(self, name: str, data: bytes, seen: Seen | None) -> bool:
+        mode: Any = "create" if seen is None else dict(seen.tag)
+        own = {_WRITE: token_hex(16)}
+        with self._told():
+            try:
+                self._store.put(name, data, mode=mode, attributes=own, use_multipart=False)
+                return True
+            except (AlreadyExistsError, PreconditionError):
+                pass
+            except FileNotFoundError:  # what was seen is gone; or the bucket is, which the next request tells
+                if seen is None:
+                    raise
+            # Where an answer was lost the put was tried again, and then its own first try is in its way.
+            try:
+                return dict(self._store.get(name).attributes).get(_WRITE) == own[_WRITE]
+            except FileNotFoundError:
+                return False
+
+    def _fetch(self, name: str, path: Path) -> bool:
+        with self._told():
+            try:
+                found = self._store.get(name)
+            except FileNotFoundError:
+                return False
+            with atomic_path(path) as temporary, open(temporary, "wb") as file:
+                for chunk in found:
+                    file.write(chunk)
+            return True
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Turns what a request fails with into one sentence; that something is not there is left to the caller."""
+        try:
+            yield
+        except (BaseError, FileNotFoundError) as error:
+            raise _sentence(self.url, error) from error
+
+
+@lru_cache(maxsize=32)
+def _connected(url: str, environment: tuple[tuple[str, str], ...]) -> ObjectStore:
+    """One client for all who use a bucket in this process, with its open connections."""
+    return Bucket(url).opened(_PATIENCE)
+
+
+@contextmanager
+def _temporary(name: str) -> Iterator[Path]:
+    """A path for a local copy, which is taken away at the end of the block; it has the file's own last name."""
+    with tempfile.TemporaryDirectory(prefix="nemo-") as folder:
+        yield Path(folder) / PurePosixPath(name).name
+
+
+def _tag(meta: ObjectMeta) -> tuple[tuple[str, str], ...]:
+    known = ("e_tag", meta["e_tag"]), ("version", meta["version"])
+    return tuple((name, value) for name, value in known if value is not None)
+
+
+def _version(meta: ObjectMeta) -> int:
+    """A number in the place of the ETag, which is another one whenever the content is."""
+    tag = meta["e_tag"] or meta["last_modified"].isoformat()
+    return int.from_bytes(hashlib.sha256(tag.encode()).digest()[:7])
+
+
+def _hidden(name: str) -> bool:
+    return any(part.startswith(".") for part in name.split("/"))
+
+
+def _sentence(url: str, error: Exception) -> Unwritable:
+    """Why a request failed for good, and what to do about it."""
+    reason = _reason(error)
+    if isinstance(error, FileNotFoundError) or reason.startswith("404 "):
+        return Unwritable(f"{url}: there is no such bucket, create it or set `storage` in the study to another.")
+    if isinstance(error, PermissionDeniedError | UnauthenticatedError) or reason.startswith(("401 ", "403 ")):
+        return Unwritable(f"{url}: may not be used ({reason}), check {_remedy(url)}, and what they may do there.")
+    return Unwritable(f"{url}: does not answer ({reason}), start it, or check {_remedy(url)}, and the network.")
+
+
+def _remedy(url: str) -> str:
+    return _REMEDIES.get(url[:2], "the credentials and the endpoint in the environment")
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, without the request that it went wrong for and the answer's XML."""
+    told = str(error).strip() or type(error).__name__
+    of_the_system = re.search(r'(?:message|error): "([^"]+)"', told)
+    if of_the_system:
+        return of_the_system[1]
+    line = told.splitlines()[0]
+    for noise in (
+        r"^Generic \w+ error: ",
+        r"^.*Error performing .* - ",
+        r"Server returned .*?: (?=\d{3} )",
+        r":( <.*)?$",
+    ):
+        line = re.sub(noise, "", line)
+    return line[:200]
