@@ -179,6 +179,7 @@ def hold(where: Where) -> Iterator[None]:
         UserError: Another driver is alive, or the store cannot be written.
         LeaseLost: Another driver took over.
     """
+    store_at(where).prove()
     lease = Lease(where)
     lease.take()
     released = threading.Event()

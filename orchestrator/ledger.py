@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.files import file_sha256
 from orchestrator.keys import canonical
 from orchestrator.lease import hold
-from orchestrator.segments import AT_LEAST, Segment, Segments
+from orchestrator.segments import AT_LEAST, AT_LEAST_REMOTE, Segment, Segments
 from orchestrator.snapshot import Snapshot
 from orchestrator.step import KINDS, Kind, Step, describe_step
 from orchestrator.storage import SUBMITTED
@@ -128,8 +128,13 @@ class Ledger:
         """Spares `get` to read a document that was read here in another way."""
         self._known[document["key"]] = dict(document)
 
-    def fold(self, at_least: int = AT_LEAST) -> None:
-        """Folds the results of a kind into a segment where at least so many are in none; the driver does it."""
+    def fold(self, at_least: int | None = None) -> None:
+        """Folds the results of a kind into a segment where at least so many are in none; the driver does it.
+
+        Args:
+            at_least: How many; None takes as many as are worth it where the study lies.
+        """
+        at_least = at_least or (AT_LEAST_REMOTE if self.store.remote else AT_LEAST)
         for kind in KINDS:
             self._segments[kind].fold(self._stamps(kind), partial(self._files, kind), at_least)
 

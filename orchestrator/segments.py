@@ -20,6 +20,9 @@ _log = logging.getLogger(__name__)
 AT_LEAST = 500
 """So many results are worth a segment; fewer are read as fast from their own files."""
 
+AT_LEAST_REMOTE = 20
+"""The same where each file is a request."""
+
 _SCHEMA = pa.schema(
     {"key": pa.string(), "size": pa.int64(), "modified": pa.int64(), "document": pa.large_string()}  # `Stamp.version`
 )

@@ -34,6 +34,7 @@ class ObjectServer:
         self._numbers = count()
         self._lock, self._conditions = threading.Lock(), threading.Lock()
         self._failing, self._loses_answers = 0, 0
+        self._ignores_conditions = False
         self.asked: Counter[str] = Counter()
         self.environment = {
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self._server.server_port}",
@@ -74,6 +75,10 @@ class ObjectServer:
         """So many requests that write from now on are carried out, and answered with 500 all the same."""
         self._loses_answers = requests
 
+    def ignore_conditions(self) -> None:
+        """From now on a put overwrites whatever is there, as some servers do that speak S3."""
+        self._ignores_conditions = True
+
     def refuse(self) -> None:
         """From now on only who has credentials may do anything, and nobody has any."""
         self._send("POST", "/moto-api/reset-auth", b"0")
@@ -81,6 +86,7 @@ class ObjectServer:
     def heal(self) -> None:
         """Ends all of that."""
         self._failing = self._loses_answers = 0
+        self._ignores_conditions = False
         self._send("POST", "/moto-api/reset-auth", b"Infinity")
 
     def count(self, method: str, ending: str = "") -> int:
@@ -110,5 +116,8 @@ class ObjectServer:
                 environment["wsgi.input"].read(int(environment.get("CONTENT_LENGTH") or 0))
             start("500 Internal Server Error", [("Content-Length", "0")])
             return [b""]
+        if self._ignores_conditions:
+            for condition in ("HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH"):
+                environment.pop(condition, None)
         with self._conditions if method == "PUT" else nullcontext():  # moto looks and writes in two steps
             return self._moto(environment, start)

@@ -53,6 +53,9 @@ _OPEN = ".open"
 _WRITE = "nemo-write"
 """An attribute that names the write which a file is from."""
 
+_NOISE = (r"^Generic \w+ error: ", r"^.*Error performing .* - ", r"Server returned .*?: (?=\d{3} )", r":\s*(<.*)?$")
+"""What an error says besides what went wrong: the request, and the answer's XML."""
+
 _ALLOW_HTTP = ("AWS_ALLOW_HTTP", "AZURE_ALLOW_HTTP", "GOOGLE_ALLOW_HTTP")
 """Read here, because options of ours win over all of the environment's."""
 
@@ -136,6 +139,21 @@ class Bucket(Store):
         """See `Store`; asks for one name, and not for long."""
         with self._told():
             next(iter(self.opened(_SHORT_PATIENCE).list(chunk_size=1)), None)
+
+    def prove(self) -> None:
+        """See `Store`; with a file of its own."""
+        name = f".proof-{token_hex(8)}"
+        self.create(name, b"first")
+        seen = self.look(name)
+        created = self.create(name, b"second")
+        self.write(name, b"third")
+        swapped = self.swap(name, b"fourth", seen)
+        self.delete(name)
+        if created or swapped:
+            raise Unwritable(
+                f"{self.url}: its server takes a put and ignores on what condition (If-None-Match, If-Match), so two "
+                "drivers could overwrite each other; renew the server, or set `storage` in the study to another."
+            )
 
     # whole files
 
@@ -351,17 +369,12 @@ def _remedy(url: str) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """What went wrong, without the request that it went wrong for and the answer's XML."""
+    """What went wrong, in a few words."""
     told = str(error).strip() or type(error).__name__
     of_the_system = re.search(r'(?:message|error): "([^"]+)"', told)
     if of_the_system:
         return of_the_system[1]
     line = told.splitlines()[0]
-    for noise in (
-        r"^Generic \w+ error: ",
-        r"^.*Error performing .* - ",
-        r"Server returned .*?: (?=\d{3} )",
-        r":( <.*)?$",
-    ):
+    for noise in _NOISE:
         line = re.sub(noise, "", line)
     return line[:200]

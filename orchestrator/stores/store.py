@@ -85,6 +85,13 @@ class Store(ABC):
             Unwritable: The store does not exist, cannot be reached, or may not be read; one sentence.
         """
 
+    def prove(self) -> None:  # noqa: B027
+        """Tries out whether `create` and `swap` keep their promises here, where a server may ignore conditions.
+
+        Raises:
+            Unwritable: They do not.
+        """
+
     def where(self, name: str) -> str:
         """Where a file lies, for messages."""
         return f"{self}/{name}"

@@ -11,6 +11,7 @@ import pytest
 
 from nemo.errors import UserError
 from orchestrator.files import Unwritable
+from orchestrator.lease import hold
 from orchestrator.storage import storage_root
 from orchestrator.stores import Store, store_at
 from orchestrator.stores import bucket as module
@@ -124,6 +125,15 @@ def test_a_bucket_that_does_not_exist() -> None:
     ):
         with pytest.raises(Unwritable, match=sentence):
             what(store_at("s3://nowhere/prefix"))
+
+
+def test_a_server_that_ignores_conditions_gets_no_driver(store: Store, object_server: ObjectServer) -> None:
+    with hold(store):
+        pass
+    object_server.ignore_conditions()
+    with pytest.raises(UserError, match=f"^{store}: its server takes a put and ignores on what condition"), hold(store):
+        pass
+    assert store.list("").keys() == {"lock"}
 
 
 @pytest.mark.parametrize(

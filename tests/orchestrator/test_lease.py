@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -188,7 +188,7 @@ def test_of_two_that_find_no_driver_one_gets_the_lease(store: Store) -> None:
                 first.take()
             return seen
 
-    second._store = Late(*vars(store).values())
+    second._store = Late(*(getattr(store, each.name) for each in fields(store)))
     with pytest.raises(UserError, match="already run by process 7 on elsewhere"):
         second.take()
     assert looks[0] is None
