@@ -93,7 +93,8 @@ def run(
     frames, tables = read_report(folder)
     print_report(frames.study, tables, sys.stdout)
     option = "" if storage_root() == folder.parent else f" --storage {folder.parent}"
-    typer.echo(f"Next: nemo ui{option}   (every run in MLflow)   or   nemo report {folder.name}{option} --format md")
+    page = "" if folder.remote else f"nemo ui{option}   (every run in MLflow)   or   "
+    typer.echo(f"Next: {page}nemo report {folder.name}{option} --format md")
     _exit_on_failures(folder)
 
 

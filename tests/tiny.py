@@ -59,7 +59,7 @@ def environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
 
 
-def nemo(*words: object, timeout: float = 420) -> subprocess.CompletedProcess[str]:
+def nemo(*words: object, timeout: float = 1200) -> subprocess.CompletedProcess[str]:
     """Runs the command line as a person would."""
     return subprocess.run(command(*words), capture_output=True, text=True, timeout=timeout, env=environment())
 

@@ -335,7 +335,7 @@ def _connected(url: str, environment: tuple[tuple[str, str], ...]) -> ObjectStor
 @contextmanager
 def _temporary(name: str) -> Iterator[Path]:
     """A path for a local copy, which is taken away at the end of the block; it has the file's own last name."""
-    with tempfile.TemporaryDirectory(prefix="nemo-") as folder:
+    with tempfile.TemporaryDirectory(prefix="nemofile-") as folder:
         yield Path(folder) / PurePosixPath(name).name
 
 

@@ -13,7 +13,7 @@ from tests import tiny
 from tests.faults.driver import carry_on, kill_when
 from tests.faults.mlflow_server import Server
 
-pytestmark = [pytest.mark.ray, pytest.mark.faults]
+pytestmark = [pytest.mark.ray, pytest.mark.faults, pytest.mark.timeout(3000)]
 
 
 def found(store: Store) -> dict[str, Any]:
@@ -26,9 +26,6 @@ def found(store: Store) -> dict[str, Any]:
 
 
 def test_a_study_on_an_object_store_is_the_one_on_a_disk(tmp_path: Path, storage: Path, bucket: str) -> None:
-    on_disk = tiny.nemo("run", tiny.write_study(storage), "--storage", storage)
-    assert on_disk.returncode == 0, on_disk.stderr
-
     store = store_at(bucket) / "tiny"
     with Server(tmp_path) as mlflow:
         study = tiny.write_study(tmp_path, storage=bucket, tracking={"uri": mlflow.url})
@@ -47,6 +44,8 @@ def test_a_study_on_an_object_store_is_the_one_on_a_disk(tmp_path: Path, storage
         again = tiny.nemo("run", study)
         assert again.returncode == 0, again.stderr
 
+    on_disk = tiny.nemo("run", tiny.write_study(storage), "--storage", storage)
+    assert on_disk.returncode == 0, on_disk.stderr
     assert found(store) == found(store_at(storage) / "tiny")
     assert store.below() == {"artifacts", "environment.json", "ledger", "lock", "studies", "study.yaml"}
     assert store.read("lock") == b""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,9 +10,12 @@ import pytest
 from nemo.errors import UserError
 from orchestrator.files import Unwritable
 from orchestrator.lease import hold
+from orchestrator.mlflow_store import store_of
 from orchestrator.storage import storage_root
 from orchestrator.stores import Store, store_at
 from orchestrator.stores import bucket as module
+from orchestrator.study_file import load_study_file
+from tests import tiny
 from tests.object_store import ObjectServer
 
 WRITES = {
@@ -170,10 +171,26 @@ def test_neither_a_key_nor_a_client_is_sent_to_workers(store: Store) -> None:
     assert store.__getstate__() == {"url": str(store)}
 
 
+def refused(*words: object) -> str:
+    """The one sentence with which a command is refused."""
+    ended = tiny.nemo(*words)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    (sentence,) = ended.stderr.splitlines()
+    return sentence
+
+
 def test_the_command_line_says_it_in_one_sentence(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    command = [sys.executable, "-m", "orchestrator.cli", "status", "--storage", bucket]
-    ended = subprocess.run(command, capture_output=True, text=True)
-    assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr.startswith(f"nemo: {bucket}: does not answer (Connection refused), start it, or check AWS_ACC")
-    assert len(ended.stderr.splitlines()) == 1
+    monkeypatch.setenv("NEMO_STORAGE", bucket)
+    assert refused("status").startswith(f"nemo: {bucket}: does not answer (Connection refused), start it, or check ")
+
+
+def test_mlflow_needs_an_address(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    study = tiny.write_study(tmp_path, storage=bucket)
+    missing = f"tracking.uri: is missing, and MLflow's own file cannot lie in {bucket}: give the address of an MLflow"
+    assert refused("run", study).startswith(f"nemo: {study}:1: {missing}")
+    assert store_at(bucket).below() == set()
+    assert refused("ui", "--storage", bucket).startswith(f"nemo: {bucket} holds no tracking store; open your MLflow")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    assert store_of(load_study_file(study), bucket) == ("http://127.0.0.1:9", None, "tiny")
