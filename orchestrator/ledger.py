@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-import json
 import logging
-import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from contextlib import AbstractContextManager, contextmanager
@@ -18,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.files import file_sha256
-from orchestrator.keys import canonical
 from orchestrator.lease import hold
+from orchestrator.sealing import sealed, unsealed
 from orchestrator.segments import AT_LEAST, AT_LEAST_REMOTE, Segment, Segments
 from orchestrator.snapshot import Snapshot
 from orchestrator.step import KINDS, Kind, Step, describe_step
@@ -174,7 +172,7 @@ class Ledger:
             "finished": _now(),
             **ran,
         }
-        name, (plain, data) = _result_name(step.kind, step.key), _sealed(document)
+        name, (plain, data) = _result_name(step.kind, step.key), sealed(document)
         while not self.store.create(name, data):  # somebody was faster
             there = self._result(step.kind, step.key)
             if there is not None:
@@ -365,7 +363,7 @@ class Ledger:
             return None if path is None else file_sha256(path)
 
     def _write(self, name: str, document: Mapping[str, Any]) -> None:
-        self.store.write(name, _sealed(document)[1])
+        self.store.write(name, sealed(document)[1])
 
     def _read(self, name: str) -> dict[str, Any] | None:
         """A document whose checksum is right; otherwise it is quarantined."""
@@ -373,14 +371,10 @@ class Ledger:
         return None if data is None else self._parse(name, data)
 
     def _parse(self, name: str, data: bytes) -> dict[str, Any] | None:
-        try:
-            document = json.loads(data)
-            if document["sha256"] == _checksum(document):
-                return dict(document)
-        except (ValueError, KeyError, TypeError, RecursionError):
-            pass
-        self._quarantine(name, "its checksum is wrong")
-        return None
+        document = unsealed(data)
+        if document is None:
+            self._quarantine(name, "its checksum is wrong")
+        return document
 
     def _whole(self, document: Mapping[str, Any], artifacts: Artifacts | None = None) -> bool:
         """Whether the artifacts are there with their sizes; `verify` reads them through."""
@@ -439,28 +433,5 @@ def _missing(sizes: Mapping[str, int], there: Mapping[str, Stamp]) -> list[str]:
     return [name for name, size in sizes.items() if name not in there or there[name].size != size]
 
 
-def _sealed(document: Mapping[str, Any]) -> tuple[dict[str, Any], bytes]:
-    """A document as it will be read again, with its checksum, and as a file."""
-    plain: dict[str, Any] = _finite({name: value for name, value in document.items() if name != "sha256"})
-    plain["sha256"] = _checksum(plain)
-    return plain, json.dumps(plain, allow_nan=False).encode()
-
-
-def _checksum(document: Mapping[str, Any]) -> str:
-    plain = {name: value for name, value in document.items() if name != "sha256"}
-    return hashlib.sha256(canonical(plain).encode()).hexdigest()
-
-
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
-
-
-def _finite(value: Any) -> Any:
-    """The same as plain JSON, with None for NaN and infinities."""
-    if isinstance(value, Mapping):
-        return {str(name): _finite(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else None
-    return value

@@ -4,45 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from functools import cached_property, lru_cache
+from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, ClassVar, Self
-from urllib.parse import urlsplit
 
-from obstore.exceptions import (
-    AlreadyExistsError,
-    BaseError,
-    PermissionDeniedError,
-    PreconditionError,
-    UnauthenticatedError,
-)
-from obstore.store import HTTPStore, LocalStore, MemoryStore, from_url
+from obstore.exceptions import AlreadyExistsError, PreconditionError
 
-from nemo.errors import UserError
 from orchestrator.files import Unwritable, atomic_path
+from orchestrator.stores.client import PATIENCE, SHORT_PATIENCE, client_of, shared_client, told
 from orchestrator.stores.store import Seen, Stamp, Store
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta
-    from obstore.store import ClientConfig, ObjectStore, RetryConfig
-
-_PATIENCE: RetryConfig = {"max_retries": 20, "retry_timeout": timedelta(minutes=3)}
-"""For so long a request is tried again while a server is away, answers 500 or asks to be asked less often."""
-
-_SHORT_PATIENCE: RetryConfig = {"max_retries": 4, "retry_timeout": timedelta(seconds=10)}
-"""The same for the first request of a command, which a mistyped address must not let wait."""
-
-_CLIENT: ClientConfig = {"connect_timeout": "5s", "read_timeout": "60s", "timeout": "15m"}
-"""A request may take long, for a checkpoint is one; silence in the middle of it may not."""
+    from obstore.store import ObjectStore
 
 _AT_A_TIME = 16
 """So many small files are read at a time."""
@@ -53,22 +35,7 @@ _OPEN = ".open"
 _WRITE = "nemo-write"
 """An attribute that names the write which a file is from."""
 
-_NOISE = (r"^Generic \w+ error: ", r"^.*Error performing .* - ", r"Server returned .*?: (?=\d{3} )", r":\s*(<.*)?$")
-"""What an error says besides what went wrong: the request, and the answer's XML."""
-
-_ALLOW_HTTP = ("AWS_ALLOW_HTTP", "AZURE_ALLOW_HTTP", "GOOGLE_ALLOW_HTTP")
-"""Read here, because options of ours win over all of the environment's."""
-
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
-
-_REMEDIES = {
-    "s3": "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_ENDPOINT_URL",
-    "gs": "GOOGLE_APPLICATION_CREDENTIALS",
-    "az": "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY",
-    "ab": "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY",
-    "ad": "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY",
-}
-"""What says who we are and where, by the first two letters of the scheme."""
 
 
 def bucket_at(url: str) -> Bucket:
@@ -77,22 +44,8 @@ def bucket_at(url: str) -> Bucket:
     Raises:
         UserError: It names none, or says more than where it is.
     """
-    parts = urlsplit(url)
-    if parts.password is not None or parts.query or parts.fragment:
-        raise UserError(
-            f"{url}: says more than where the storage is, give s3://bucket/prefix alone: who you are and where the "
-            "server is comes from the environment (docs/storage.md)."
-        )
-    bucket = Bucket(url.rstrip("/"))
-    try:
-        known = not isinstance(bucket.opened(_PATIENCE), HTTPStore | LocalStore | MemoryStore)
-    except (BaseError, ValueError) as error:
-        if parts.scheme[:2] in _REMEDIES:
-            raise UserError(f"{url}: cannot be used ({_reason(error)}), check {_remedy(url)}.") from error
-        known = False
-    if not known or not parts.netloc:
-        raise UserError(f"{url}: is no storage, give a folder, s3://bucket/prefix, gs://bucket/prefix or the like.")
-    return bucket
+    client_of(url, PATIENCE)
+    return Bucket(url.rstrip("/"))
 
 
 @dataclass(frozen=True)
@@ -137,8 +90,8 @@ class Bucket(Store):
 
     def check(self) -> None:
         """See `Store`; asks for one name, and not for long."""
-        with self._told():
-            next(iter(self.opened(_SHORT_PATIENCE).list(chunk_size=1)), None)
+        with told(self.url):
+            next(iter(client_of(self.url, SHORT_PATIENCE).list(chunk_size=1)), None)
 
     def prove(self) -> None:
         """See `Store`; with a file of its own."""
@@ -173,7 +126,7 @@ class Bucket(Store):
 
     def write(self, name: str, data: bytes) -> None:
         """See `Store`."""
-        with self._told():
+        with told(self.url):
             self._store.put(name, data)
 
     def create(self, name: str, data: bytes) -> bool:
@@ -182,7 +135,7 @@ class Bucket(Store):
 
     def look(self, name: str) -> Seen | None:
         """See `Store`."""
-        with self._told():
+        with told(self.url):
             try:
                 found = self._store.get(name)
                 return Seen(bytes(found.bytes()), _tag(found.meta))
@@ -199,14 +152,14 @@ class Bucket(Store):
 
     def delete(self, name: str) -> None:
         """See `Store`."""
-        with self._told(), suppress(FileNotFoundError):
+        with told(self.url), suppress(FileNotFoundError):
             self._store.delete(name)
 
     def set_aside(self, name: str, folder: str) -> str:
         """See `Store`; a copy, and then a deletion."""
         path = PurePosixPath(name)
         target = f"{folder}/{path.parent.name}-{path.stem}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}{path.suffix}"
-        with self._told(), suppress(FileNotFoundError):  # another reader was faster
+        with told(self.url), suppress(FileNotFoundError):  # another reader was faster
             self._store.rename(name, target)
         return self.where(target)
 
@@ -218,7 +171,7 @@ class Bucket(Store):
         with _temporary(name) as path:
             with atomic_path(path) as temporary:
                 yield temporary
-            with self._told():
+            with told(self.url):
                 self._store.put(name, path)
 
     @contextmanager
@@ -243,7 +196,7 @@ class Bucket(Store):
     def list(self, folder: str) -> dict[str, Stamp]:
         """See `Store`; a request for each thousand of them."""
         found: dict[str, Stamp] = {}
-        with self._told():
+        with told(self.url):
             for chunk in self._store.list(folder, chunk_size=1000):
                 for meta in chunk:
                     name = meta["path"].removeprefix(f"{folder}/")
@@ -253,7 +206,7 @@ class Bucket(Store):
 
     def below(self, folder: str = "") -> set[str]:
         """See `Store`."""
-        with self._told():
+        with told(self.url):
             found = self._store.list_with_delimiter(folder or None)
         paths = [*found["common_prefixes"], *(meta["path"] for meta in found["objects"])]
         return {name for path in paths if not _hidden(name := PurePosixPath(path).name)}
@@ -264,7 +217,7 @@ class Bucket(Store):
 
     def has_folder(self, folder: str) -> bool:
         """See `Store`."""
-        with self._told():
+        with told(self.url):
             try:
                 self._store.head(f"{folder}/{_OPEN}")
             except FileNotFoundError:
@@ -273,7 +226,7 @@ class Bucket(Store):
 
     def delete_all(self, folder: str) -> None:
         """See `Store`."""
-        with suppress(Unwritable), self._told(), suppress(FileNotFoundError):
+        with suppress(Unwritable), told(self.url), suppress(FileNotFoundError):
             for chunk in self._store.list(folder, chunk_size=1000):
                 self._store.delete([meta["path"] for meta in chunk])
 
@@ -281,17 +234,12 @@ class Bucket(Store):
 
     @cached_property
     def _store(self) -> ObjectStore:
-        return _connected(self.url, tuple(sorted(os.environ.items())))
-
-    def opened(self, patience: RetryConfig) -> ObjectStore:
-        """A client of its own, which tries again for so long."""
-        allow_http = any(os.environ.get(name, "").lower() in ("1", "true", "yes") for name in _ALLOW_HTTP)
-        return from_url(self.url, client_options={**_CLIENT, "allow_http": allow_http}, retry_config=patience)
+        return shared_client(self.url)
 
     def _put_if(self, name: str, data: bytes, seen: Seen | None) -> bool:
         mode: Any = "create" if seen is None else dict(seen.tag)
         own = {_WRITE: token_hex(16)}
-        with self._told():
+        with told(self.url):
             try:
                 self._store.put(name, data, mode=mode, attributes=own, use_multipart=False)
                 return True
@@ -307,7 +255,7 @@ class Bucket(Store):
                 return False
 
     def _fetch(self, name: str, path: Path) -> bool:
-        with self._told():
+        with told(self.url):
             try:
                 found = self._store.get(name)
             except FileNotFoundError:
@@ -316,20 +264,6 @@ class Bucket(Store):
                 for chunk in found:
                     file.write(chunk)
             return True
-
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        """Turns what a request fails with into one sentence; that something is not there is left to the caller."""
-        try:
-            yield
-        except (BaseError, FileNotFoundError) as error:
-            raise _sentence(self.url, error) from error
-
-
-@lru_cache(maxsize=32)
-def _connected(url: str, environment: tuple[tuple[str, str], ...]) -> ObjectStore:
-    """One client for all who use a bucket in this process, with its open connections."""
-    return Bucket(url).opened(_PATIENCE)
 
 
 @contextmanager
@@ -352,29 +286,3 @@ def _version(meta: ObjectMeta) -> int:
 
 def _hidden(name: str) -> bool:
     return any(part.startswith(".") for part in name.split("/"))
-
-
-def _sentence(url: str, error: Exception) -> Unwritable:
-    """Why a request failed for good, and what to do about it."""
-    reason = _reason(error)
-    if isinstance(error, FileNotFoundError) or reason.startswith("404 "):
-        return Unwritable(f"{url}: there is no such bucket, create it or set `storage` in the study to another.")
-    if isinstance(error, PermissionDeniedError | UnauthenticatedError) or reason.startswith(("401 ", "403 ")):
-        return Unwritable(f"{url}: may not be used ({reason}), check {_remedy(url)}, and what they may do there.")
-    return Unwritable(f"{url}: does not answer ({reason}), start it, or check {_remedy(url)}, and the network.")
-
-
-def _remedy(url: str) -> str:
-    return _REMEDIES.get(url[:2], "the credentials and the endpoint in the environment")
-
-
-def _reason(error: Exception) -> str:
-    """What went wrong, in a few words."""
-    told = str(error).strip() or type(error).__name__
-    of_the_system = re.search(r'(?:message|error): "([^"]+)"', told)
-    if of_the_system:
-        return of_the_system[1]
-    line = told.splitlines()[0]
-    for noise in _NOISE:
-        line = re.sub(noise, "", line)
-    return line[:200]

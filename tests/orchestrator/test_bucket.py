@@ -12,8 +12,7 @@ from orchestrator.files import Unwritable
 from orchestrator.lease import hold
 from orchestrator.mlflow_store import store_of
 from orchestrator.storage import storage_root
-from orchestrator.stores import Store, store_at
-from orchestrator.stores import bucket as module
+from orchestrator.stores import Store, client, store_at
 from orchestrator.study_file import load_study_file
 from tests import tiny
 from tests.object_store import ObjectServer
@@ -38,7 +37,7 @@ def store(bucket: str) -> Store:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that is away is given up soon."""
-    monkeypatch.setattr(module, "_PATIENCE", {"max_retries": 2, "retry_timeout": timedelta(seconds=5)})
+    monkeypatch.setattr(client, "PATIENCE", {"max_retries": 2, "retry_timeout": timedelta(seconds=5)})
 
 
 def test_a_server_that_answers_500_for_a_while_is_waited_for(store: Store, object_server: ObjectServer) -> None:
