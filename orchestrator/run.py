@@ -72,8 +72,6 @@ def run_study(
     descriptions = describe(study)
     check_study(study, descriptions)
     root = storage_root(storage or study.storage)
-    with study.naming_lines():
-        tracked = store_of(study, root)
     ledger = Ledger(root / study.name)
     with ledger.lease(), interruptible(lambda: end_orphan(ledger.folder)):
         ledger.fold()
@@ -89,7 +87,7 @@ def run_study(
                 check_room(this_machine(), study.resources)
             _load_once(study, driver.pending)
         with study.naming_lines():
-            tracking = TrackingQueue(Tracking(*tracked))
+            tracking = TrackingQueue(Tracking(*store_of(study, root)))
         tracking.study_run(study.name, ledger, environment())
         status = "KILLED"
         try:

@@ -16,7 +16,15 @@ from typing import Any
 
 from orchestrator.credentials import masked
 from orchestrator.ledger import Ledger
-from orchestrator.mlflow_store import STORE_ERRORS, Store, cannot_use, first_line, may_come_back, open_store
+from orchestrator.mlflow_store import (
+    STORE_ERRORS,
+    NoAddress,
+    Store,
+    cannot_use,
+    first_line,
+    may_come_back,
+    open_store,
+)
 from orchestrator.spool import Spool
 from orchestrator.step import Step
 from orchestrator.study_runs import ENVIRONMENT, StudyRuns, now
@@ -80,7 +88,7 @@ class Tracking:
             runs.write_epochs(step, rows)
 
         with self._lock:
-            if not self._write(write):
+            if not self._write(write) and self._shown:
                 self._spool.append(step, rows)
 
     def log_result(self, document: Mapping[str, Any]) -> None:
@@ -100,7 +108,7 @@ class Tracking:
         with self._lock:
             self._silent_until = 0.0
             self._caught_up = False
-            if not self._write(lambda runs: runs.end_study(status)):
+            if not self._write(lambda runs: runs.end_study(status)) and self._shown:
                 told = "MLflow at %s lacks some of this study: nemo sync %s, or its next run, writes it"
                 log.warning(told, self._shown, self._study)
 
@@ -138,7 +146,9 @@ class Tracking:
         self._caught_up = False
         if self._runs is not None:
             self._runs.forget()
-        if not self._away:
+        if isinstance(error, NoAddress) and not self._away:
+            log.warning("tracking.uri: %s; the study goes on, and nemo sync writes it from the ledger then", error)
+        elif not self._away:
             told = "MLflow at %s cannot be written (%s); the study goes on, and what is missed is written later"
             log.warning(told, self._shown, first_line(error))
         self._away = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,9 +14,12 @@ from orchestrator.lease import hold
 from orchestrator.mlflow_store import store_of
 from orchestrator.storage import storage_root
 from orchestrator.stores import Store, client, store_at
-from orchestrator.study_file import load_study_file
+from orchestrator.sync import sync_study
+from orchestrator.tracking import Tracking
+from orchestrator.ui import serving
 from tests import tiny
 from tests.object_store import ObjectServer
+from tests.orchestrator.invented import invented_study, plan_of
 
 WRITES = {
     "write": lambda store: store.write("file", b"content"),
@@ -184,12 +188,32 @@ def test_the_command_line_says_it_in_one_sentence(bucket: str, monkeypatch: pyte
     assert refused("status").startswith(f"nemo: {bucket}: does not answer (Connection refused), start it, or check ")
 
 
-def test_mlflow_needs_an_address(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_an_address_of_mlflow_a_study_is_written_there_later(
+    bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    study = tiny.write_study(tmp_path, storage=bucket)
-    missing = f"tracking.uri: is missing, and MLflow's own file cannot lie in {bucket}: give the address of an MLflow"
-    assert refused("run", study).startswith(f"nemo: {study}:1: {missing}")
-    assert store_at(bucket).below() == set()
-    assert refused("ui", "--storage", bucket).startswith(f"nemo: {bucket} holds no tracking store; open your MLflow")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-    assert store_of(load_study_file(study), bucket) == ("http://127.0.0.1:9", None, "tiny")
+    study, ledger = invented_study(bucket)
+    with caplog.at_level(logging.WARNING):
+        tracking = Tracking(*store_of(study, bucket))
+        tracking.study_run(study.name, ledger, {})
+        training = next(step for step in plan_of(study, ledger).steps if step.kind == "train")
+        tracking.log_epochs(training, [{"epoch": 0, "time": 1.0}])
+        tracking.close()
+    (said,) = caplog.messages
+    assert said.startswith("tracking.uri: is missing, and MLflow's own file cannot lie in a bucket: give the address")
+    assert ledger.store.below("spool") == set()
+    with pytest.raises(UserError, match=r"study.yaml:1: tracking.uri: is missing, and MLflow's own file cannot lie"):
+        sync_study(ledger.store)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
+    assert sync_study(ledger.store).endswith("written to sqlite:///mlflow.db")
+    assert sync_study(ledger.store) == "nothing was missing"
+    assert len(list(tmp_path.rglob("network.safetensors"))) == 4  # as MLflow copied them from the bucket
+
+
+def test_the_page_of_mlflow_is_elsewhere(bucket: str) -> None:
+    with (
+        pytest.raises(UserError, match=f"^{bucket} holds no tracking store; open your MLflow"),
+        serving(store_at(bucket)),
+    ):
+        pass
