@@ -10,7 +10,7 @@ import pytest
 from orchestrator.ledger import Ledger
 from orchestrator.stores import Store, store_at
 from tests import tiny
-from tests.faults.driver import carry_on, kill_when
+from tests.faults.driver import Driver, carry_on
 from tests.faults.mlflow_server import Server
 
 pytestmark = [pytest.mark.ray, pytest.mark.faults, pytest.mark.timeout(3000)]
@@ -34,7 +34,9 @@ def test_a_study_on_an_object_store_is_the_one_on_a_disk(tmp_path: Path, storage
             """One training is finished and another one has a checkpoint."""
             return bool(store.list("ledger/train")) and any("state.pt" in name for name in store.list("checkpoints"))
 
-        kill_when(study, bucket, in_the_sweep)
+        with Driver(study, bucket) as driver:
+            driver.wait_until(in_the_sweep, seconds=1200)
+            driver.kill()
         assert len(store.list("ledger/train")) < 3
         status = tiny.nemo("status", "tiny", "--storage", bucket)
         assert "tiny: killed: " in status.stdout, status
