@@ -33,7 +33,6 @@ from orchestrator import run
 from orchestrator.context import Event
 from orchestrator.describing import describe
 from orchestrator.environment import environment
-from orchestrator.files import write_bytes
 from orchestrator.head import Cluster
 from orchestrator.ledger import Ledger
 from orchestrator.mlflow_store import store_of
@@ -94,7 +93,8 @@ def finish(ledger: Ledger, step: Step) -> tuple[dict[str, Any], float]:
     """Puts a result; returns its document and the seconds that it took."""
     if step.kind in ("train", "modularize"):
         name = "network.safetensors" if step.kind == "train" else "relevance.safetensors"
-        write_bytes(ledger.artifact(step.key, name), random.Random(step.key).randbytes(200_000))
+        with ledger.writing(step.key, name) as path:
+            path.write_bytes(random.Random(step.key).randbytes(200_000))
     begin = time.perf_counter()
     document = ledger.put(step, invented(step), seconds=1.0, environment=environment(), device="cpu", threads=1)
     return document, time.perf_counter() - begin

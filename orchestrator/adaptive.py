@@ -105,7 +105,7 @@ class Adaptive:
     def values(self, settings: dict[str, float]) -> list[float] | None:
         """The objectives' values at these settings, in their order; None unless all are known."""
         train, *others = self.steps(settings)
-        documents = [self._ledger.get(step.key) for step in (train, *others)]
+        documents = [self._ledger.get(step.key, step.kind) for step in (train, *others)]
         if any(document is None for document in documents):
             return None
         known = {name: value for document in documents[1:] if document for name, value in document["result"].items()}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,7 +16,6 @@ from nemo.errors import UserError
 from nemo.methods import METHODS
 from nemo.modular import ModularNetwork
 from nemo.training import build_network
-from orchestrator.files import atomic_path
 from orchestrator.ledger import Ledger
 
 
@@ -41,15 +41,17 @@ def document_of(ledger: Ledger, key: str) -> Mapping[str, Any]:
     return document
 
 
-def artifact_of(ledger: Ledger, key: str, name: str) -> Path:
-    """Where an artifact of a finished step lies, after it was read through: what is damaged is never used.
+@contextmanager
+def artifact_of(ledger: Ledger, key: str, name: str) -> Iterator[Path]:
+    """Yields a local file with an artifact of a finished step, after it was read through: no damage is ever used.
 
     Raises:
         UserError: It is damaged or missing; the result that it belongs to is in quarantine.
     """
-    if not ledger.verify(key):
-        raise UserError(_lost(key))
-    return ledger.artifact(key, name)
+    with ledger.reading(key, name) as path:
+        if path is None:
+            raise UserError(_lost(key))
+        yield path
 
 
 def _lost(key: str) -> str:
@@ -66,7 +68,8 @@ def state_of(ledger: Ledger, key: str) -> dict[str, Tensor]:
     document = document_of(ledger, key)
     starts_from = METHODS[document["params"]["method"]].starts_from
     if starts_from is None:
-        return load_file(artifact_of(ledger, key, "network.safetensors"))
+        with artifact_of(ledger, key, "network.safetensors") as path:
+            return load_file(path)
     return searched_state(ledger, document["parents"][starts_from])
 
 
@@ -79,7 +82,8 @@ def found_masks(ledger: Ledger, key: str) -> list[Tensor] | None:
     """Per layer bool `[N, K_l]`: the modules that a search found; None of a training, whose thresholds tell them."""
     if METHODS[params_of(ledger, key)["method"]].starts_from is None:
         return None
-    layers = load_file(artifact_of(ledger, key, "modules.safetensors"))
+    with artifact_of(ledger, key, "modules.safetensors") as path:
+        layers = load_file(path)
     return [layers[str(number)] for number in range(len(layers))]
 
 
@@ -104,7 +108,7 @@ def build(train: Mapping[str, Any], method: str | None = None) -> nn.Module:
     )
 
 
-def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Writes an artifact."""
-    with atomic_path(path) as temporary:
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary)
+def save_tensors(ledger: Ledger, key: str, name: str, tensors: Mapping[str, Tensor]) -> None:
+    """Writes an artifact of a step."""
+    with ledger.writing(key, name) as path:
+        save_file({tensor: values.contiguous() for tensor, values in tensors.items()}, path)

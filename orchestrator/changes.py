@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING
 import yaml
 
 from nemo.errors import UserError
-from orchestrator.context import Context
+from orchestrator.context import CHECKPOINTS
 from orchestrator.describing import describe
 from orchestrator.ledger import Ledger
 from orchestrator.plan import Plan, plan
 from orchestrator.progress import KINDS
 from orchestrator.step import Step
+from orchestrator.storage import SUBMITTED
 from orchestrator.study import Study
-from orchestrator.study_file import load_study_file
+from orchestrator.study_file import submitted_study
 
 if TYPE_CHECKING:
     from nemo.datasets.description import Description
@@ -33,17 +34,17 @@ def check_changes(wanted: Study, ledger: Ledger, descriptions: Mapping[str, Desc
 
     Args:
         wanted: The study that is to run.
-        ledger: With what was done so far; its folder has the predecessor, `study.yaml`.
+        ledger: With what was done so far; its store has the predecessor, `study.yaml`.
         descriptions: Of the wanted study's data.
 
     Raises:
         UserError: What would be left behind, and the difference between the two studies.
     """
-    submitted = ledger.folder / "study.yaml"
-    if not submitted.exists():
+    submitted = ledger.store.where(SUBMITTED)
+    if SUBMITTED not in ledger.store.below():
         return
     try:
-        previous = load_study_file(submitted)
+        previous = submitted_study(ledger.store)
         difference = diff(previous, wanted)
         if not difference:
             return
@@ -53,13 +54,13 @@ def check_changes(wanted: Study, ledger: Ledger, descriptions: Mapping[str, Desc
         _log.warning(text, submitted, str(error).splitlines()[0])
         return
     left = left_behind(before, plan(_widened(previous, wanted), ledger, descriptions))
-    context = Context(ledger.folder, wanted.resources)
-    begun = [step for step in left if ledger.get(step.key) is not None or context.checkpoints(step).exists()]
+    worked_on = ledger.finished() | ledger.store.below(CHECKPOINTS) if left else set()
+    begun = [step for step in left if step.key in worked_on]
     if begun:
         raise UserError(
             f"{wanted.where('name')}: {wanted.name!r} was run before as another study, and {_counted(begun)} that it "
             "has finished or begun would no longer belong to it; give the changed study another name, or pass "
-            f"--replace to leave them unused in {ledger.folder}.\n{difference}"
+            f"--replace to leave them unused in {ledger.store}.\n{difference}"
         )
 
 

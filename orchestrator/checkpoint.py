@@ -10,27 +10,28 @@ from typing import Any
 import torch
 
 from orchestrator.context import Context
-from orchestrator.files import atomic_path, set_aside
+from orchestrator.files import Unwritable
+from orchestrator.ledger import QUARANTINE
 from orchestrator.step import Step
 
 
 class Checkpoint:
-    """The state of one step while it runs: `checkpoints/<key>/state.pt` in the study's folder.
+    """The state of one step while it runs: `checkpoints/<key>/state.pt` in the study's store.
 
     The file's first line is the SHA-256 of the step's key and of what follows. A file that does not fit it, because it
     was cut short, a bit flipped, or it belongs to another step, is moved to `quarantine/` and the step starts again.
     What fits is read with `weights_only`: tensors and plain values, and nothing that could run.
 
     Attributes:
-        file: Where it is.
+        name: Its file's.
         damage: What was wrong with a file that was put away, as a sentence; empty where nothing was.
     """
 
     def __init__(self, context: Context, step: Step) -> None:
-        self.file = context.checkpoints(step) / "state.pt"
-        self.damage = ""
+        self._store, self._folder = context.store, context.checkpoints(step)
         self._step = step
-        self._quarantine = context.folder / "quarantine"
+        self.name = f"{self._folder}/state.pt"
+        self.damage = ""
 
     def save(self, state: Mapping[str, Any]) -> None:
         """Replaces the checkpoint as a whole.
@@ -38,37 +39,41 @@ class Checkpoint:
         Whoever stops a training takes its folder away. Its workers live a moment longer, and what they save is dropped.
 
         Raises:
-            UserError: The folder cannot be written, or is full.
+            Unwritable: The store cannot be written, or is full.
         """
-        if not self.file.parent.exists():
+        if not self._store.has_folder(self._folder):
             return
         buffer = io.BytesIO()
         torch.save(dict(state), buffer)
         content = buffer.getbuffer()
-        with atomic_path(self.file) as path, open(path, "wb") as file:
+        with self._store.writing(self.name) as path, open(path, "wb") as file:
             file.write(self._checksum(content) + b"\n")
             file.write(content)
 
     def load(self, device: torch.device | str = "cpu") -> dict[str, Any] | None:
         """The state that was saved last; None where there is none that can be used. Makes the folder to save in."""
-        self.file.parent.mkdir(parents=True, exist_ok=True)
+        self._store.make_folder(self._folder)
         try:
-            checksum, _, content = self.file.read_bytes().partition(b"\n")
+            data = self._store.read(self.name)
+            if data is None:
+                return None
+            checksum, _, content = data.partition(b"\n")
             if checksum != self._checksum(content):
                 raise ValueError("its checksum is wrong")
             state: dict[str, Any] = torch.load(io.BytesIO(content), map_location=device, weights_only=True)
             return state
-        except FileNotFoundError:
-            return None
+        except Unwritable:  # the store is away: nothing is known of the file
+            raise
         except Exception as error:  # whatever it is, the next start would meet it again
             self.discard(error)
             return None
 
     def discard(self, reason: Exception) -> None:
         """Puts the file away and says so in `damage`."""
-        set_aside(self.file, self._quarantine)
+        self._store.set_aside(self.name, QUARANTINE)
         what = str(reason).partition("\n")[0].rstrip(".")
-        self.damage = f"{self.file}: moved to {self._quarantine}, {what}; {self._step.label} starts again."
+        name, folder = self._store.where(self.name), self._store.where(QUARANTINE)
+        self.damage = f"{name}: moved to {folder}, {what}; {self._step.label} starts again."
 
     def _checksum(self, content: bytes | memoryview) -> bytes:
         found = hashlib.sha256(self._step.key.encode())

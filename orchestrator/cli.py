@@ -16,6 +16,7 @@ import typer
 from nemo.errors import UserError
 from orchestrator.credentials import masked
 from orchestrator.storage import find_study, known_studies, storage_root
+from orchestrator.stores import Store
 
 if TYPE_CHECKING:
     from orchestrator.jobs import Job, Jobs
@@ -47,8 +48,8 @@ SubmittedName = Annotated[
     str, typer.Argument(metavar="NAME", help="The study's name, or a job's, such as quickstart-r2.", show_default=False)
 ]
 Storage = Annotated[
-    Path | None,
-    typer.Option("--storage", help="Folder of the studies; $NEMO_STORAGE, or runs, where it is not given."),
+    str | None,
+    typer.Option("--storage", help="Where the studies lie; $NEMO_STORAGE, or the folder runs, if not given."),
 ]
 
 
@@ -92,7 +93,8 @@ def run(
     frames, tables = read_report(folder)
     print_report(frames.study, tables, sys.stdout)
     option = "" if storage_root() == folder.parent else f" --storage {folder.parent}"
-    typer.echo(f"Next: nemo ui{option}   (every run in MLflow)   or   nemo report {folder.name}{option} --format md")
+    page = "" if folder.remote else f"nemo ui{option}   (every run in MLflow)   or   "
+    typer.echo(f"Next: {page}nemo report {folder.name}{option} --format md")
     _exit_on_failures(folder)
 
 
@@ -335,7 +337,7 @@ def _follow(jobs: Jobs, job: Job) -> int:
     return 0 if ended.state == "succeeded" else ended.exit_code or 1
 
 
-def _exit_on_failures(folder: Path) -> None:
+def _exit_on_failures(folder: Store) -> None:
     from orchestrator.overview import study_overview
 
     failures = study_overview(folder).failures

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,10 +12,11 @@ from typing import Any, Literal
 
 from nemo.errors import UserError
 from nemo.methods import METHODS
-from orchestrator.files import Unwritable, write_bytes
+from orchestrator.files import Unwritable
 from orchestrator.head import Cluster
 from orchestrator.ledger import Ledger
 from orchestrator.step import Step
+from orchestrator.stores import Store
 from orchestrator.study import Resources, SubtaskResources, TrainingResources
 
 MAX_RETRIES = 2
@@ -26,27 +28,40 @@ MAX_FAILURES = 2
 SPLIT_TASKS = 16
 """At most so many candidates of one search in a trained network run at a time."""
 
+CHECKPOINTS = "checkpoints"
+"""Where in a store the trainings that are not finished keep theirs."""
+
 
 @dataclass(frozen=True)
 class Context:
     """A study as its workers see it.
 
     Attributes:
-        folder: The study's folder, absolute, and the same on every node.
+        store: Where the study lies, the same on every node.
         resources: What a training and a sub-task get.
     """
 
-    folder: Path
+    store: Store
     resources: Resources
 
     @property
     def ledger(self) -> Ledger:
         """The study's ledger."""
-        return Ledger(self.folder)
+        return Ledger(self.store)
 
-    def checkpoints(self, step: Step) -> Path:
-        """Where a training keeps its checkpoints while it is not finished."""
-        return self.folder / "checkpoints" / step.key
+    @property
+    def folder(self) -> Path:
+        """The folder of what belongs to the machine that asks, such as Ray's own files."""
+        return self.store.local
+
+    def checkpoints(self, step: Step) -> str:
+        """The folder in the store where a training keeps its checkpoints while it is not finished."""
+        return f"{CHECKPOINTS}/{step.key}"
+
+    def forget(self, step: Step) -> None:
+        """Takes the checkpoints of a training away, and what Ray wrote beside them; what cannot be deleted is left."""
+        self.store.delete_all(self.checkpoints(step))
+        shutil.rmtree(self.folder / self.checkpoints(step), ignore_errors=True)
 
     def fail(self, step: Step, error: BaseException, reason: str = "") -> str:
         """Records a failure, and its traceback in `logs/` where it is no expected one; returns the reason.
@@ -64,7 +79,7 @@ class Context:
             raise cause
         reason = reason or reason_of(error)
         if not _expected(error):
-            write_bytes(self.folder / "logs" / f"{step.key}.txt", f"{step.label}\n\n{error}\n".encode())
+            self.store.write(f"logs/{step.key}.txt", f"{step.label}\n\n{error}\n".encode())
         self.ledger.fail(step, reason)
         return reason
 

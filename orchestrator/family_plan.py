@@ -11,7 +11,7 @@ from orchestrator.family import Family
 from orchestrator.keys import content_key
 from orchestrator.selection import Candidate, best_point
 from orchestrator.space import OBJECTIVES, Point, Sweep
-from orchestrator.step import Step
+from orchestrator.step import Kind, Step
 
 if TYPE_CHECKING:
     from orchestrator.ledger import Trial
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Results(Protocol):
     """What a plan reads of a ledger."""
 
-    def get(self, key: str) -> Mapping[str, Any] | None:
+    def get(self, key: str, kind: Kind) -> Mapping[str, Any] | None:
         """The result document of a step."""
 
     def failure(self, key: str) -> Mapping[str, Any] | None:
@@ -28,6 +28,9 @@ class Results(Protocol):
 
     def suggestions(self, search: str) -> list[Trial]:
         """The trials of an adaptive search."""
+
+    def snapshot(self) -> Results:
+        """The same as it is now, for those who ask for one result after the other."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +151,7 @@ class _Planner:
 
     def _get(self, step: Step) -> Mapping[str, Any] | None:
         self._asked.add(step.key)
-        return self._results.get(step.key)
+        return self._results.get(step.key, step.kind)
 
     def _failed(self, step: Step) -> bool:
         self._asked.add(step.key)

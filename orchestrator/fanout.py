@@ -192,7 +192,7 @@ def _run_step(
     step: Step, context: Context, dataset: list[ray.ObjectRef[work.Arrays]], model: work.Arrays | None
 ) -> dict[str, Any]:
     ledger = context.ledger
-    document = ledger.get(step.key)
+    document = ledger.get(step.key, step.kind)
     if document is not None:  # its first worker died after writing it
         return document
     torch.set_num_threads(max(1, int(context.resources.subtask.cpus)))

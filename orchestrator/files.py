@@ -20,6 +20,10 @@ class Unwritable(UserError):
     """A folder of the study cannot be written, or is full: no step's fault, and no step goes on without it."""
 
 
+class Taken(Exception):
+    """A file that was to be new is there already."""
+
+
 def unwritable(folder: Path, reason: OSError) -> Unwritable:
     """The sentence about a folder that could not be written."""
     return Unwritable(
@@ -29,13 +33,18 @@ def unwritable(folder: Path, reason: OSError) -> Unwritable:
 
 
 @contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path, *, replace: bool = True) -> Iterator[Path]:
     """Yields a temporary name beside `path`; when the block ends well, what was written there becomes `path`.
 
     The file and its folder are flushed to the disk before this returns.
 
+    Args:
+        path: The file.
+        replace: Whether it may be there already.
+
     Raises:
         Unwritable: The folder cannot be written, or is full.
+        Taken: It is there already, and may not be.
     """
     temporary: Path | None = None
     try:
@@ -47,8 +56,11 @@ def atomic_path(path: Path) -> Iterator[Path]:
         with open(temporary, "rb") as written:
             os.fsync(written.fileno())
         os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+        if replace or not _link(temporary, path):
+            os.replace(temporary, path)
         _flush_folder(path.parent)
+    except Taken:
+        raise
     except Exception as error:
         reason = error if isinstance(error, OSError) else _write_error(temporary)
         if reason is None:
@@ -96,6 +108,25 @@ def _write_error(path: Path | None) -> OSError | None:
     except OSError as error:
         return error
     return None
+
+
+def _link(temporary: Path, path: Path) -> bool:
+    """Gives a file its name unless another one has it; False where the disk knows no second names.
+
+    There only a look tells whether the name is free, and of two that look at once the later one wins.
+
+    Raises:
+        Taken: Another one has it.
+    """
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise Taken(path) from None
+    except OSError:
+        if path.exists():
+            raise Taken(path) from None
+        return False
+    return True
 
 
 def _flush_folder(folder: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from orchestrator.family_plan import Results
 from orchestrator.ledger import Trial
-from orchestrator.step import Step, describe_step
+from orchestrator.step import Kind, Step, describe_step
 
 
 class Imagined:
@@ -18,14 +18,18 @@ class Imagined:
     """
 
     def __init__(self, ledger: Results, seed: int) -> None:
-        self._ledger, self._seed = ledger, seed
+        self._ledger, self._seed = ledger.snapshot(), seed
         self._documents: dict[str, dict[str, Any]] = {}
         self._failures: dict[str, dict[str, Any]] = {}
         self._trials: dict[str, list[Trial]] = {}
 
-    def get(self, key: str) -> Mapping[str, Any] | None:
+    def get(self, key: str, kind: Kind) -> Mapping[str, Any] | None:
         """See `Results`."""
-        return self._documents.get(key) or self._ledger.get(key)
+        return self._documents.get(key) or self._ledger.get(key, kind)
+
+    def snapshot(self) -> Results:
+        """See `Results`; what is in memory is asked as fast as a copy of it."""
+        return self
 
     def failure(self, key: str) -> Mapping[str, Any] | None:
         """See `Results`."""

@@ -4,26 +4,38 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-import json
 import logging
-import math
-from collections.abc import Iterable, Iterator, Mapping, Set
-from contextlib import AbstractContextManager, suppress
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from nemo.errors import UserError
-from orchestrator.files import file_sha256, set_aside, write_bytes
-from orchestrator.keys import canonical
+from orchestrator.files import file_sha256
 from orchestrator.lease import hold
-from orchestrator.segments import AT_LEAST, Segment, Segments, stamps
+from orchestrator.sealing import sealed, unsealed
+from orchestrator.segments import AT_LEAST, AT_LEAST_REMOTE, Segment, Segments
+from orchestrator.snapshot import Snapshot
 from orchestrator.step import KINDS, Kind, Step, describe_step
+from orchestrator.storage import SUBMITTED
+from orchestrator.stores import Stamp, Store, Where, store_at
+
+if TYPE_CHECKING:
+    from orchestrator.family_plan import Results
 
 _log = logging.getLogger(__name__)
+
+FAILURES, SEARCHES, QUARANTINE = "ledger/failures", "ledger/searches", "quarantine"
+
+_AT_ONCE = 256
+"""So many loose results are read at once."""
+
+Artifacts = Callable[[], Mapping[str, Mapping[str, Stamp]]]
+"""Lists what artifacts there are, once: key -> name -> stamp."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +53,7 @@ class Trial:
 
 
 class Ledger:
-    """The finished steps of one study, in a folder.
+    """The finished steps of one study, in a folder or a bucket.
 
     The contract: a step is finished when, and only when, its result is here whole; a result never changes; a result
     written twice is harmless. One driver writes at a time (see `lease`); anyone may read at any time. Damaged results
@@ -52,28 +64,40 @@ class Ledger:
     `artifacts/<key>/`, `quarantine/`, `study.yaml` (as last submitted), `studies/` (as ever submitted), `lock`.
 
     Args:
-        folder: The study's folder; it is made when something is first written.
+        where: Where the study lies; a folder is made when something is first written.
         readonly: Leave damaged results where they are: for those who only look on.
     """
 
-    def __init__(self, folder: Path | str, *, readonly: bool = False) -> None:
-        self.folder = Path(folder)
+    def __init__(self, where: Where, *, readonly: bool = False) -> None:
+        self.store: Store = store_at(where)
         self.readonly = readonly
         self._known: dict[str, dict[str, Any]] = {}
-        self._ignored: set[Path] = set()
-        quarantine = None if readonly else self.folder / "quarantine"
-        self._segments = {kind: Segments(self.folder / "ledger" / "segments" / kind, quarantine) for kind in KINDS}
+        self._small: dict[str, tuple[Stamp, dict[str, Any]]] = {}  # failures and suggestions, as they were read
+        self._written: dict[str, tuple[Stamp, str]] = {}  # the checksums of artifacts that were written here
+        self._ignored: set[str] = set()
+        quarantine = None if readonly else QUARANTINE
+        self._segments = {kind: Segments(self.store, f"ledger/segments/{kind}", quarantine) for kind in KINDS}
+
+    @property
+    def folder(self) -> Path:
+        """The folder of what belongs to this machine; of a study in a folder, that folder."""
+        return self.store.local
 
     # results
 
-    def get(self, key: str) -> dict[str, Any] | None:
+    def get(self, key: str, kind: Kind | None = None) -> dict[str, Any] | None:
         """The whole result document of a step, or None if it is not finished.
 
         `key, kind, label, params, parents, result, artifacts (name -> {sha256, bytes}), environment, seconds,
         finished` and whatever `put` was told about the run.
+
+        Args:
+            key: The step's.
+            kind: Its kind, which saves looking for it among the others.
         """
-        for kind in () if key in self._known else reversed(KINDS):  # most results are of the last kind
-            document = self._result(kind, key)
+        kinds = reversed(KINDS) if kind is None else (kind,)  # most results are of the last kind
+        for each in () if key in self._known else kinds:
+            document = self._result(each, key)
             if document is not None:
                 self._known[key] = document
                 break
@@ -86,18 +110,31 @@ class Ledger:
     def results(self, kind: Kind | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
         """The key and the document of every finished step, by kind and key; they are not kept in memory."""
         for each in KINDS if kind is None else (kind,):
-            files = stamps(self._results_folder(each))
+            files = self._stamps(each)
+            artifacts = cache(self._artifacts)
             streams, loose = [], set(files)
             for segment in self._segments[each].read(files):
-                streams.append(self._folded(each, segment, segment.keys & loose))
+                streams.append(self._folded(segment, segment.keys & loose, artifacts))
                 loose -= segment.keys
-            yield from heapq.merge(*streams, self._loose(each, loose), key=itemgetter(0))
+            yield from heapq.merge(*streams, self._loose(each, loose, artifacts), key=itemgetter(0))
 
-    def fold(self, at_least: int = AT_LEAST) -> None:
-        """Folds the results of a kind into a segment where at least so many are in none; the driver does it."""
+    def snapshot(self) -> Results:
+        """What the ledger says now, for those who ask for one result after the other."""
+        return Snapshot(self) if self.store.remote else self
+
+    def remember(self, document: Mapping[str, Any]) -> None:
+        """Spares `get` to read a document that was read here in another way."""
+        self._known[document["key"]] = dict(document)
+
+    def fold(self, at_least: int | None = None) -> None:
+        """Folds the results of a kind into a segment where at least so many are in none; the driver does it.
+
+        Args:
+            at_least: How many; None takes as many as are worth it where the study lies.
+        """
+        at_least = at_least or (AT_LEAST_REMOTE if self.store.remote else AT_LEAST)
         for kind in KINDS:
-            files = stamps(self._results_folder(kind))
-            self._segments[kind].fold(files, partial(self._result, kind), at_least)
+            self._segments[kind].fold(self._stamps(kind), partial(self._files, kind), at_least)
 
     def put(
         self,
@@ -121,9 +158,9 @@ class Ledger:
             The document; the one that was there before, if the step was finished already.
 
         Raises:
-            UserError: The folder cannot be written, or is full.
+            Unwritable: The store cannot be written, or is full.
         """
-        present = self.get(step.key)
+        present = self.get(step.key, step.kind)
         if present is not None and self.verify(step.key):
             return present
         document = {
@@ -135,86 +172,118 @@ class Ledger:
             "finished": _now(),
             **ran,
         }
-        self._known[step.key] = self._write(self._path(step.kind, step.key), document)
-        with suppress(FileNotFoundError):
-            self._failure_path(step.key).unlink()
-        return self._known[step.key]
+        name, (plain, data) = _result_name(step.kind, step.key), sealed(document)
+        while not self.store.create(name, data):  # somebody was faster
+            there = self._result(step.kind, step.key)
+            if there is not None:
+                plain = there
+                break
+        self._known[step.key] = plain
+        self.store.delete(_failure_name(step.key))
+        return plain
 
     def fail(self, step: Step, reason: str) -> None:
         """Records why a step failed; kept beside the results, gone when a result is put."""
-        self._write(self._failure_path(step.key), {**describe_step(step), "reason": reason, "failed": _now()})
+        self._write(_failure_name(step.key), {**describe_step(step), "reason": reason, "failed": _now()})
 
     def failure(self, key: str) -> dict[str, Any] | None:
         """Why a step failed (`key, kind, label, params, parents, reason, failed`); None where it did not.
 
         A result outweighs a failure: a driver may have died between writing the one and deleting the other.
         """
-        failure = self._read(self._failure_path(key))
-        return None if failure is None or self.get(key) is not None else failure
+        failure = self._read(_failure_name(key))
+        return None if failure is None or self.get(key, failure["kind"]) is not None else failure
 
     def failures(self) -> dict[str, dict[str, Any]]:
         """Key -> failure of every failed step."""
-        paths = sorted((self.folder / "ledger" / "failures").glob("[0-9a-f]*.json"))
-        found = {path.stem: self.failure(path.stem) for path in paths}
-        return {key: failure for key, failure in found.items() if failure is not None}
+        found = {_key(name): failure for name, failure in self._documents(FAILURES).items() if "/" not in name}
+        finished = {kind: self._stamps(kind) for kind in sorted({failure["kind"] for failure in found.values()})}
+        return {
+            key: failure
+            for key, failure in found.items()
+            if key not in finished[failure["kind"]] or self.get(key, failure["kind"]) is None
+        }
 
     def forget_failures(self) -> None:
         """Lets every failed step be tried again."""
         for key in self.failures():
-            self._failure_path(key).unlink(missing_ok=True)
+            self.store.delete(_failure_name(key))
 
     # artifacts
 
-    def artifact(self, key: str, name: str) -> Path:
-        """Where an artifact of a step lies, or is to be written (through `atomic_path`, before `put`)."""
-        return self.folder / "artifacts" / key / name
+    @contextmanager
+    def writing(self, key: str, name: str) -> Iterator[Path]:
+        """Yields the path of a local file; when the block ends well, it is an artifact of a step, to be `put` later.
+
+        Raises:
+            Unwritable: The store cannot be written, or is full.
+        """
+        artifact = f"artifacts/{key}/{name}"
+        with self.store.writing(artifact) as path:
+            yield path
+            checksum = file_sha256(path)
+        stamp = self.store.list(f"artifacts/{key}").get(name)
+        if stamp is not None:
+            self._written[artifact] = stamp, checksum
+
+    @contextmanager
+    def reading(self, key: str, name: str) -> Iterator[Path | None]:
+        """Yields the path of a local file with an artifact of a finished step, after that was read through.
+
+        It is None where the step is not finished, or its artifact is damaged or missing, which puts the result away.
+        """
+        document = self.get(key)
+        recorded = None if document is None else document["artifacts"].get(name)
+        if document is None or recorded is None:
+            yield None
+            return
+        with self.store.fetching(f"artifacts/{key}/{name}") as path:
+            if path is not None and file_sha256(path) != recorded["sha256"]:
+                path = None
+            if path is None:
+                self._put_away(document, name)
+            yield path
 
     def verify(self, key: str) -> bool:
         """Whether a step is finished and its artifacts have the recorded checksums; damage is quarantined."""
         document = self.get(key)
-        if document is None:
-            return False
-        for name, recorded in document["artifacts"].items():
-            path = self.artifact(key, name)
-            if not path.is_file() or file_sha256(path) != recorded["sha256"]:
-                self._quarantine(self._path(document["kind"], key), f"its artifact {name} is damaged or missing")
-                return False
-        return True
+        return document is not None and self._intact(document, lambda: {key: self.store.list(f"artifacts/{key}")})
+
+    def sound(self, steps: Iterable[Step]) -> bool:
+        """Whether all artifacts of those of these steps that are finished have their checksums; see `verify`."""
+        snapshot, artifacts = self.snapshot(), cache(self._artifacts)
+        documents = [snapshot.get(step.key, step.kind) for step in steps]
+        intact = [self._intact(document, artifacts) for document in documents if document is not None]
+        return all(intact)
 
     # adaptive searches
 
     def suggest(self, search: str, number: int, settings: Mapping[str, float]) -> None:
         """Records a suggestion before its training starts, so that a resumed search replays from it."""
-        self._write(self._trial_path(search, number), {"number": number, "settings": settings})
+        self._write(_trial_name(search, number), {"number": number, "settings": settings})
 
     def conclude(self, search: str, number: int, outcome: Mapping[str, Any]) -> None:
         """Records that a trial ended without the result of its key: stopped early, with its epoch and reason."""
-        trial = self._read(self._trial_path(search, number)) or {}
-        self._write(self._trial_path(search, number), {**trial, "number": number, "outcome": outcome})
+        trial = self._read(_trial_name(search, number)) or {}
+        self._write(_trial_name(search, number), {**trial, "number": number, "outcome": outcome})
 
     def suggestions(self, search: str) -> list[Trial]:
         """The trials of a search by number."""
-        paths = sorted((self.folder / "ledger" / "searches" / search).glob("[0-9]*.json"))
-        read = [self._read(path) for path in paths]
-        return [Trial(trial["number"], trial["settings"], trial.get("outcome")) for trial in read if trial]
+        found = self._documents(f"{SEARCHES}/{search}").values()
+        return [Trial(trial["number"], trial["settings"], trial.get("outcome")) for trial in found]
 
     def stops(self) -> list[dict[str, Any]]:
         """What every trial that was stopped early was concluded with."""
-        searches = sorted((self.folder / "ledger" / "searches").glob("*"))
-        trials = [trial for search in searches for trial in self.suggestions(search.name)]
-        return [dict(trial.outcome) for trial in trials if trial.outcome]
+        return [dict(trial["outcome"]) for trial in self._documents(SEARCHES).values() if trial.get("outcome")]
 
     # the study
 
     def record_study(self, text: str) -> None:
         """Keeps a study's text as `study.yaml`, and in `studies/` under the hash of its content."""
         data = text.encode()
-        past = self.folder / "studies" / f"{hashlib.sha256(data).hexdigest()[:12]}.yaml"
-        if not past.exists():
-            write_bytes(past, data)
-        current = self.folder / "study.yaml"
-        if not current.exists() or current.read_bytes() != data:
-            write_bytes(current, data)
+        self.store.create(f"studies/{hashlib.sha256(data).hexdigest()[:12]}.yaml", data)
+        if self.store.read(SUBMITTED) != data:
+            self.store.write(SUBMITTED, data)
 
     def lease(self) -> AbstractContextManager[None]:
         """Makes this process the study's only driver while the block runs.
@@ -222,99 +291,147 @@ class Ledger:
         Raises:
             UserError: Another driver is alive; the sentence names its host, its pid and since when.
         """
-        return hold(self.folder)
+        return hold(self.store)
 
     # inside
 
+    def _stamps(self, kind: Kind) -> dict[str, Stamp]:
+        """Key -> stamp of every result of a kind, from one listing."""
+        files = self.store.list(f"ledger/{kind}").items()
+        return {_key(name): stamp for name, stamp in files if name.endswith(".json") and "/" not in name}
+
+    def _artifacts(self) -> Mapping[str, Mapping[str, Stamp]]:
+        """Key -> artifact -> stamp, from one listing, which has to follow that of the results."""
+        found: defaultdict[str, dict[str, Stamp]] = defaultdict(dict)
+        for path, stamp in self.store.list("artifacts").items():
+            key, _, name = path.partition("/")
+            found[key][name] = stamp
+        return found
+
     def _result(self, kind: Kind, key: str) -> dict[str, Any] | None:
         """A result from its own file, if it is there whole."""
-        document = self._read(self._path(kind, key))
-        return document if document is not None and self._whole(kind, document) else None
+        document = self._read(_result_name(kind, key))
+        return document if document is not None and self._whole(document) else None
 
-    def _loose(self, kind: Kind, keys: Iterable[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-        for key in sorted(keys):
-            document = self._known.get(key) or self._result(kind, key)
-            if document is not None:
-                yield key, document
+    def _loose(self, kind: Kind, keys: Set[str], artifacts: Artifacts) -> Iterator[tuple[str, dict[str, Any]]]:
+        known = [(key, self._known[key]) for key in sorted(keys & self._known.keys())]
+        unknown = keys - {key for key, _ in known}
+        return heapq.merge(known, self._files(kind, unknown, artifacts), key=itemgetter(0))
 
-    def _folded(self, kind: Kind, segment: Segment, keys: Set[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    def _files(
+        self, kind: Kind, keys: Iterable[str], artifacts: Artifacts | None = None
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Key and document of those results whose own files are whole, by key."""
+        ordered = sorted(keys)
+        for begin in range(0, len(ordered), _AT_ONCE):
+            names = {key: _result_name(kind, key) for key in ordered[begin : begin + _AT_ONCE]}
+            contents = self.store.read_all(names.values())
+            for key, name in names.items():
+                document = self._parse(name, contents[name]) if name in contents else None
+                if document is not None and self._whole(document, artifacts):
+                    yield key, document
+
+    def _folded(self, segment: Segment, keys: Set[str], artifacts: Artifacts) -> Iterator[tuple[str, dict[str, Any]]]:
         for key, document in segment.documents(keys):
-            if self._whole(kind, document):
+            if self._whole(document, artifacts):
                 yield key, document
 
-    def _results_folder(self, kind: Kind) -> Path:
-        return self.folder / "ledger" / kind
-
-    def _path(self, kind: str, key: str) -> Path:
-        return Path(f"{self.folder}/ledger/{kind}/{key}.json")
-
-    def _failure_path(self, key: str) -> Path:
-        return Path(f"{self.folder}/ledger/failures/{key}.json")
-
-    def _trial_path(self, search: str, number: int) -> Path:
-        return self.folder / "ledger" / "searches" / search / f"{number:05d}.json"
+    def _documents(self, folder: str) -> dict[str, dict[str, Any]]:
+        """The whole documents in a folder of few and small ones, by name; each is read once for every version of it."""
+        stamps = {f"{folder}/{name}": stamp for name, stamp in sorted(self.store.list(folder).items())}
+        names = [name for name in stamps if name.endswith(".json")]
+        new = [name for name in names if name not in self._small or self._small[name][0] != stamps[name]]
+        for name, data in self.store.read_all(new).items():
+            self._small.pop(name, None)
+            document = self._parse(name, data)
+            if document is not None:
+                self._small[name] = stamps[name], document
+        return {name.removeprefix(f"{folder}/"): self._small[name][1] for name in names if name in self._small}
 
     def _checksums(self, key: str) -> dict[str, dict[str, Any]]:
-        folder = self.folder / "artifacts" / key
-        files = sorted(path for path in folder.glob("*") if path.is_file() and not path.name.startswith("."))
-        return {path.name: {"sha256": file_sha256(path), "bytes": path.stat().st_size} for path in files}
+        found = {}
+        for name, stamp in sorted(self.store.list(f"artifacts/{key}").items()):
+            written = self._written.pop(f"artifacts/{key}/{name}", None)
+            checksum = written[1] if written is not None and written[0] == stamp else self._sha256(key, name)
+            version = {"version": stamp.version} if self.store.remote else {}
+            found[name] = {"sha256": checksum, "bytes": stamp.size, **version}
+        return found
 
-    def _write(self, path: Path, document: Mapping[str, Any]) -> dict[str, Any]:
-        plain: dict[str, Any] = _finite({name: value for name, value in document.items() if name != "sha256"})
-        plain["sha256"] = _checksum(plain)
-        write_bytes(path, json.dumps(plain, allow_nan=False).encode())
-        return plain
+    def _sha256(self, key: str, name: str) -> str | None:
+        """The checksum of an artifact as it is now; None where there is none."""
+        with self.store.fetching(f"artifacts/{key}/{name}") as path:
+            return None if path is None else file_sha256(path)
 
-    def _read(self, path: Path) -> dict[str, Any] | None:
+    def _write(self, name: str, document: Mapping[str, Any]) -> None:
+        self.store.write(name, sealed(document)[1])
+
+    def _read(self, name: str) -> dict[str, Any] | None:
         """A document whose checksum is right; otherwise it is quarantined."""
-        try:
-            document = json.loads(path.read_bytes())
-            if document["sha256"] == _checksum(document):
-                return dict(document)
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise UserError(f"{path}: cannot be read ({error.strerror}), make it readable.") from error
-        except (ValueError, KeyError, TypeError, RecursionError):
-            pass
-        self._quarantine(path, "its checksum is wrong")
-        return None
+        data = self.store.read(name)
+        return None if data is None else self._parse(name, data)
 
-    def _whole(self, kind: Kind, document: Mapping[str, Any]) -> bool:
+    def _parse(self, name: str, data: bytes) -> dict[str, Any] | None:
+        document = unsealed(data)
+        if document is None:
+            self._quarantine(name, "its checksum is wrong")
+        return document
+
+    def _whole(self, document: Mapping[str, Any], artifacts: Artifacts | None = None) -> bool:
         """Whether the artifacts are there with their sizes; `verify` reads them through."""
+        key, sizes = document["key"], {name: each["bytes"] for name, each in document["artifacts"].items()}
+        if not sizes or (artifacts is not None and not _missing(sizes, artifacts()[key])):
+            return True
+        missing = _missing(sizes, self.store.list(f"artifacts/{key}"))  # it may be newer than the listing of all
+        if missing:
+            self._put_away(document, missing[0])
+        return not missing
+
+    def _intact(self, document: Mapping[str, Any], artifacts: Artifacts) -> bool:
+        """Whether the artifacts have their checksums; an object store answers for a version that it still has."""
+        key = document["key"]
         for name, recorded in document["artifacts"].items():
-            artifact = self.artifact(document["key"], name)
-            if not artifact.is_file() or artifact.stat().st_size != recorded["bytes"]:
-                self._quarantine(self._path(kind, document["key"]), f"its artifact {name} is damaged or missing")
+            there = artifacts()[key].get(name) if self.store.remote else None
+            known = there is not None and there.version == recorded.get("version")
+            if not known and self._sha256(key, name) != recorded["sha256"]:
+                self._put_away(document, name)
                 return False
         return True
 
-    def _quarantine(self, path: Path, reason: str) -> None:
-        self._known.pop(path.stem, None)
+    def _put_away(self, document: Mapping[str, Any], artifact: str) -> None:
+        name = _result_name(document["kind"], document["key"])
+        self._quarantine(name, f"its artifact {artifact} is damaged or missing")
+
+    def _quarantine(self, name: str, reason: str) -> None:
+        self._known.pop(_key(name), None)
         if self.readonly:
-            if path not in self._ignored:
-                _log.warning("%s: ignored, %s.", path, reason)
-            self._ignored.add(path)
+            if name not in self._ignored:
+                _log.warning("%s: ignored, %s.", self.store.where(name), reason)
+            self._ignored.add(name)
             return
-        target = set_aside(path, self.folder / "quarantine")
-        _log.warning("%s: moved to %s and computed again, %s.", path, target, reason)
+        target = self.store.set_aside(name, QUARANTINE)
+        _log.warning("%s: moved to %s and computed again, %s.", self.store.where(name), target, reason)
 
 
-def _checksum(document: Mapping[str, Any]) -> str:
-    plain = {name: value for name, value in document.items() if name != "sha256"}
-    return hashlib.sha256(canonical(plain).encode()).hexdigest()
+def _result_name(kind: str, key: str) -> str:
+    return f"ledger/{kind}/{key}.json"
+
+
+def _failure_name(key: str) -> str:
+    return f"{FAILURES}/{key}.json"
+
+
+def _trial_name(search: str, number: int) -> str:
+    return f"{SEARCHES}/{search}/{number:05d}.json"
+
+
+def _key(name: str) -> str:
+    return name.rpartition("/")[2].removesuffix(".json")
+
+
+def _missing(sizes: Mapping[str, int], there: Mapping[str, Stamp]) -> list[str]:
+    """The artifacts that are not there with their sizes."""
+    return [name for name, size in sizes.items() if name not in there or there[name].size != size]
 
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
-
-
-def _finite(value: Any) -> Any:
-    """The same as plain JSON, with None for NaN and infinities."""
-    if isinstance(value, Mapping):
-        return {str(name): _finite(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else None
-    return value

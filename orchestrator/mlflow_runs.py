@@ -97,9 +97,8 @@ class Runs:
         run.params = run.params or bool(entries)
 
     def copy(self, run: Run, path: Path, folder: str | None = None) -> None:
-        """Copies a file to the run's artifacts, if it is there."""
-        if path.exists():
-            self._client.log_artifact(run.id, str(path), folder)
+        """Copies a file to the run's artifacts."""
+        self._client.log_artifact(run.id, str(path), folder)
 
     def open(self, run: Run) -> None:
         """Marks a run as running."""

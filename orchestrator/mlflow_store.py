@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from nemo.errors import UserError
 from orchestrator.credentials import masked
 from orchestrator.storage import artifact_root, tracking_uri
+from orchestrator.stores import Where, store_at
 from orchestrator.study import Study
 
 # Its tables' versions, and the traceback of an error that is raised and told anyway.
@@ -30,6 +32,16 @@ STORE_ERRORS = (MlflowException, SQLAlchemyError, OSError)
 
 class DeletedExperiment(MlflowException):
     """The experiment is in MLflow's bin, where nothing can be written."""
+
+
+class NoAddress(MlflowException):
+    """A study in a bucket names no MLflow server."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "is missing, and MLflow's own file cannot lie in a bucket: give the address of an MLflow server, or of a "
+            "database, there or as MLFLOW_TRACKING_URI"
+        )
 
 
 @dataclass(frozen=True)
@@ -45,12 +57,18 @@ class Store:
     experiment: str
 
 
-def store_of(study: Study, storage: Path) -> tuple[str, str | None, str]:
-    """Where a study's runs go, as `open_store` takes it; without a URI in the study to a file in the storage folder."""
-    experiment = study.tracking.experiment or study.name
+def store_of(study: Study, storage: Where) -> tuple[str, str | None, str]:
+    """Where a study's runs go, as `open_store` takes it; without a URI in the study to a file in the storage folder.
+
+    In a bucket no such file can lie: there it is the environment's MLFLOW_TRACKING_URI, and without one an empty text,
+    which `open_store` tells of.
+    """
+    experiment, root = study.tracking.experiment or study.name, store_at(storage)
     if study.tracking.uri is not None:
         return study.tracking.uri, None, experiment
-    return tracking_uri(storage), artifact_root(storage), experiment
+    if root.remote:
+        return os.environ.get("MLFLOW_TRACKING_URI", ""), None, experiment
+    return tracking_uri(root.local), artifact_root(root.local), experiment
 
 
 def open_store(uri: str, artifact_root: str | None, experiment: str) -> Store:
@@ -64,6 +82,8 @@ def open_store(uri: str, artifact_root: str | None, experiment: str) -> Store:
     Raises:
         MlflowException, SQLAlchemyError, OSError, ImportError: It cannot be opened.
     """
+    if not uri:
+        raise NoAddress
     if _is_server(uri) and not urlsplit(uri).hostname:
         raise InvalidUrlException("it names no host")
     with _only_one_creates(uri):
@@ -72,7 +92,12 @@ def open_store(uri: str, artifact_root: str | None, experiment: str) -> Store:
 
 
 def may_come_back(uri: str, error: Exception) -> bool:
-    """Whether a store that could not be opened is a server that is away, and nothing that a person must mend first."""
+    """Whether a store that could not be opened is a server that is away, and nothing that a person must mend first.
+
+    A study in a bucket that names no server is none either: all of it is in the ledger, and can be written later.
+    """
+    if isinstance(error, NoAddress):
+        return True
     if not isinstance(error, MlflowException) or isinstance(error, InvalidUrlException | DeletedExperiment):
         return False
     status = error.get_http_status_code()
@@ -86,6 +111,8 @@ def is_refusal(error: Exception) -> bool:
 
 def cannot_use(uri: str, artifact_root: str | None, error: Exception) -> UserError:
     """The sentence about a store that cannot be used; it starts with the study's field."""
+    if isinstance(error, NoAddress):
+        return UserError(f"tracking.uri: {error}.")
     if isinstance(error, DeletedExperiment):
         return UserError(f"tracking.experiment: {error}")
     if isinstance(error, MlflowException) and error.get_http_status_code() in (401, 403):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -12,10 +11,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from nemo.errors import UserError
 from orchestrator.ledger import Ledger
 from orchestrator.plan import Plan, plan
 from orchestrator.progress import KINDS
+from orchestrator.stores import Where
 from orchestrator.study import Study
 
 
@@ -99,18 +98,16 @@ def count(name: str, planned: Plan, ledger: Ledger) -> Overview:
     return Overview(name, counts, [failed[step.key] for step in planned.steps if step.key in failed])
 
 
-def study_overview(folder: Path) -> Overview:
-    """The overview of a study that was started, from its folder alone.
+def study_overview(where: Where) -> Overview:
+    """The overview of a study that was started, from its store alone.
 
     Raises:
         UserError: Its data cannot be described here, or its study file is damaged.
     """
-    from orchestrator.study_file import load_study_file
+    from orchestrator.study_file import submitted_study
 
-    submitted = folder / "study.yaml"
-    if not submitted.exists():
-        raise UserError(f"{submitted}: is missing; run the study again, its finished steps are kept")
-    return overview(load_study_file(submitted), Ledger(folder, readonly=True))
+    ledger = Ledger(where, readonly=True)
+    return overview(submitted_study(ledger.store), ledger)
 
 
 def print_overview(shown: Overview, console: Console) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from nemo.backbones.vit_config import short_name
 from orchestrator.family import Family
 from orchestrator.family_plan import FamilyPlan, Results, Search, plan_family
 from orchestrator.pair import Pair
-from orchestrator.step import KINDS, Step
+from orchestrator.step import KINDS, Kind, Step
 from orchestrator.study import Study
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class Nothing:
 
     documents: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
-    def get(self, key: str) -> Mapping[str, Any] | None:
+    def get(self, key: str, kind: Kind) -> Mapping[str, Any] | None:
         """See `Results`."""
         return self.documents.get(key)
 
@@ -35,6 +35,10 @@ class Nothing:
     def suggestions(self, search: str) -> list[Trial]:
         """See `Results`."""
         return []
+
+    def snapshot(self) -> Self:
+        """See `Results`."""
+        return self
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ class Plan:
 
     def pending(self, results: Results) -> list[Step]:
         """The steps without a result."""
-        return [step for step in self.steps if results.get(step.key) is None]
+        return [step for step in self.steps if results.get(step.key, step.kind) is None]
 
     def counts(self) -> dict[str, int]:
         """Kind -> number of known steps."""
@@ -98,7 +102,8 @@ class Planner:
                         standard = family.train({})
                     self._families.append((family, standard))
         self._asking: dict[str, set[int]] = {}  # key of a step -> the families that depend on how it goes
-        self._plans = [self._plan(place) for place in range(len(self._families))]
+        now = results.snapshot()
+        self._plans = [self._plan(place, now) for place in range(len(self._families))]
         self._up_to = self._count()
         self._known = {step.key for part in self._plans for step in part.steps}
 
@@ -128,14 +133,14 @@ class Planner:
             return []
         new: list[Step] = []
         for place in sorted(places):
-            self._plans[place] = self._plan(place)
+            self._plans[place] = self._plan(place, self._results)
             new += [each for each in self._plans[place].steps if each.key not in self._known]
         self._up_to = self._count()
         self._known.update(each.key for each in new)
         return _in_order(new)
 
-    def _plan(self, place: int) -> FamilyPlan:
-        part = plan_family(*self._families[place], self._results)
+    def _plan(self, place: int, results: Results) -> FamilyPlan:
+        part = plan_family(*self._families[place], results)
         for key in part.asked:
             self._asking.setdefault(key, set()).add(place)
         return part

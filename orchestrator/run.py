@@ -28,6 +28,7 @@ from orchestrator.segments import AT_LEAST
 from orchestrator.step import KINDS, Step
 from orchestrator.steps import dataset_arrays
 from orchestrator.storage import storage_root
+from orchestrator.stores import Store, Where
 from orchestrator.study import Study
 from orchestrator.study_file import load_study_file
 from orchestrator.sweep import run_trainings
@@ -44,26 +45,26 @@ if TYPE_CHECKING:
 def run_study(
     path: Path,
     overrides: list[str] | None = None,
-    storage: Path | None = None,
+    storage: Where | None = None,
     address: str | None = None,
     retry_failed: bool = False,
     replace: bool = False,
-) -> Path:
+) -> Store:
     """Runs a study to its end, or carries on with it; a finished one is left as it is.
 
     Args:
         path: The study file.
         overrides: `key=value` texts that win over the file.
-        storage: Folder of the studies; wins over the file's.
+        storage: Where the studies lie; wins over the file's.
         address: A running Ray head; None starts one for this study and ends it afterwards.
         retry_failed: Whether steps that failed for good in an earlier run are tried again.
         replace: Whether another study of the same name, with finished work that this one lacks, may be followed.
 
     Returns:
-        The study's folder.
+        Where the study lies.
 
     Raises:
-        UserError: Something is wrong with the study, its data, its folder, its tracking or the cluster, or nothing was
+        UserError: Something is wrong with the study, its data, its storage, its tracking or the cluster, or nothing was
             heard of it for so long that there is no hope.
         Interrupted: Ctrl-C or SIGTERM came; everything that was started has ended, and the same call carries on.
     """
@@ -97,15 +98,14 @@ def run_study(
         finally:
             ledger.fold()
             tracking.close(status)
-    return ledger.folder
+    return ledger.store
 
 
 def sound_driver(study: Study, ledger: Ledger, descriptions: Mapping[str, Description]) -> Driver:
     """A driver, after what its pending steps build on was read through: what is damaged is quarantined, and pending."""
     while True:
         driver = Driver(study, ledger, Planner(study, ledger, descriptions))
-        parents = {parent for step in driver.pending for parent in step.parents.values()}
-        if all(ledger.get(parent) is None or ledger.verify(parent) for parent in sorted(parents)):
+        if ledger.sound(driver.parents):
             return driver
 
 
@@ -145,7 +145,8 @@ class Driver:
         planned = planner.plan
         self._searches = planned.searches
         self._adopt(planned.steps)
-        self._finished = ledger.finished() & self._steps.keys()
+        self._found = ledger.finished()
+        self._finished = self._found & self._steps.keys()
 
     @property
     def pending(self) -> list[Step]:
@@ -157,13 +158,19 @@ class Driver:
         return [step for key, step in self._steps.items() if key not in self._finished and key not in lost]
 
     @property
+    def parents(self) -> list[Step]:
+        """The steps whose results the pending ones read."""
+        keys = {parent for step in self.pending for parent in step.parents.values()}
+        return [step for key, step in self._steps.items() if key in keys]
+
+    @property
     def unfinished(self) -> bool:
         """Whether a step is still to run, or an adaptive search may still suggest one."""
         return bool(self.pending) or (bool(self._searches) and self._planner.up_to["train"] > 0)
 
     def run(self, cluster: Cluster, tracking: TrackingQueue) -> None:
         """Runs everything that can run; failures are recorded and the rest goes on."""
-        context = Context(self._ledger.folder.resolve(), self._study.resources)
+        context = Context(self._ledger.store, self._study.resources)
         with self._study.naming_lines():
             check_room(cluster, context.resources)
         shared, slots = Shared(context), Slots(cluster)
@@ -225,7 +232,7 @@ class Driver:
         """Submits what the end of a step lets run: its children, and what the plan knows only now."""
         new = self._planner.follow(step)
         self._adopt(new)
-        self._finished.update(each.key for each in new if self._ledger.get(each.key) is not None)
+        self._finished.update(self._found.intersection(each.key for each in new))
         self._progress.totals(self._totals())
         self._submit([*self._children.get(step.key, ()), *new])
 

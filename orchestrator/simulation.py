@@ -6,7 +6,6 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from math import inf
-from pathlib import Path
 
 from orchestrator.adaptive import Adaptive
 from orchestrator.context import (
@@ -29,11 +28,12 @@ from orchestrator.plan import Planner
 from orchestrator.simulated_cluster import Bundle, Clock, Job, SimulatedCluster
 from orchestrator.step import Step
 from orchestrator.storage import known_studies
+from orchestrator.stores import Store
 from orchestrator.study import Resources, Study
 from orchestrator.timings import Timings
 
 
-def simulate(study: Study, storage: Path, fake: FakeCluster) -> tuple[Forecast, Timings]:
+def simulate(study: Study, storage: Store, fake: FakeCluster) -> tuple[Forecast, Timings]:
     """Runs what is left of a study in simulated time, and says where the times came from; touches nothing.
 
     Args:
@@ -149,7 +149,7 @@ class Simulation:
             self._chains.setdefault(step.key, chain)  # what a search has suggested runs before the plan knows it
             for parent in step.parents.values():
                 self._children.setdefault(parent, []).append(step)
-            if self._results.get(step.key) is not None:
+            if self._results.get(step.key, step.kind) is not None:
                 self._finished.add(step.key)
             elif self._results.failure(step.key) is not None:
                 self._failed.add(step.key)
@@ -209,7 +209,9 @@ class Simulation:
         training = first.kind == "train"
         fewer = self._resources.training.workers / len(bundles) if training and not splits(first) else 1.0
         run.seconds = [
-            0.0 if self._results.get(step.key) is not None else self._timings.seconds(step, train.params) * fewer
+            0.0
+            if self._results.get(step.key, step.kind) is not None
+            else self._timings.seconds(step, train.params) * fewer
             for step in run.steps
         ]
         job = Job(

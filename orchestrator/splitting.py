@@ -132,8 +132,8 @@ def _finish(
         for name, images in splits.items()
         if images is not None
     }
-    save_tensors(ledger.artifact(step.key, "logits.safetensors"), logits)
-    save_tensors(ledger.artifact(step.key, "modules.safetensors"), {str(n): mask for n, mask in enumerate(masks)})
+    save_tensors(ledger, step.key, "logits.safetensors", logits)
+    save_tensors(ledger, step.key, "modules.safetensors", {str(n): mask for n, mask in enumerate(masks)})
     modules = [extract_module(network, masks, [label], head="slice") for label in classes]
     shape = image_shape(step.params)
     return {

@@ -42,7 +42,6 @@ from orchestrator.artifacts import (
     save_tensors,
     state_of,
 )
-from orchestrator.files import atomic_path
 from orchestrator.ledger import Ledger
 from orchestrator.step import Step
 
@@ -109,9 +108,9 @@ def finish_training(step: Step, trainer: Trainer, ledger: Ledger) -> dict[str, A
         for name, split in splits.items()
         if split is not None
     }
-    save_tensors(ledger.artifact(step.key, "logits.safetensors"), logits)
+    save_tensors(ledger, step.key, "logits.safetensors", logits)
     state = {name: tensor.detach().cpu() for name, tensor in trainer.network.state_dict().items()}
-    save_tensors(ledger.artifact(step.key, "network.safetensors"), state)
+    save_tensors(ledger, step.key, "network.safetensors", state)
     return {
         "accuracy": last["test/accuracy"],
         "validation_accuracy": last.get("validation/accuracy"),
@@ -156,7 +155,7 @@ def modularize(step: Step, dataset: Dataset, ledger: Ledger, device: torch.devic
     parent = step.parents["train"]
     network = modular_network(ledger, parent).to(device)
     found = relevance_of(params_of(ledger, parent), network, dataset, device)
-    with atomic_path(ledger.artifact(step.key, "relevance.safetensors")) as path:
+    with ledger.writing(step.key, "relevance.safetensors") as path:
         save_relevance(found, path)
     return {"widths": found.widths, "samples": found.samples.tolist(), "unmasked": unmasked_kernels(network)}
 
@@ -170,7 +169,8 @@ def measure_modules(step: Step, ledger: Ledger, device: torch.device) -> dict[st
     """
     parent, threshold = step.parents["train"], step.params["threshold"]
     train, network = params_of(ledger, parent), modular_network(ledger, parent)
-    found = load_relevance(artifact_of(ledger, step.parents["modularize"], "relevance.safetensors"))
+    with artifact_of(ledger, step.parents["modularize"], "relevance.safetensors") as path:
+        found = load_relevance(path)
     masks = found_masks(ledger, parent)
     if masks is None:
         masks = module_masks(found.frequencies, threshold)
@@ -191,13 +191,13 @@ def model_arrays(parents: Mapping[str, str], ledger: Ledger) -> Arrays:
         parents: Those of a reuse step: `train`, `modularize` and, where the study trains one, `standard`.
         ledger: Where their artifacts are.
     """
-    found = load_relevance(artifact_of(ledger, parents["modularize"], "relevance.safetensors"))
+    with artifact_of(ledger, parents["modularize"], "relevance.safetensors") as path:
+        found = load_relevance(path)
     masks = found_masks(ledger, parents["train"])
-    logits = {
-        role: load_numpy(artifact_of(ledger, parents[role], "logits.safetensors"))["test"]
-        for role in ("train", "standard")
-        if role in parents
-    }
+    logits = {}
+    for role in (role for role in ("train", "standard") if role in parents):
+        with artifact_of(ledger, parents[role], "logits.safetensors") as path:
+            logits[role] = load_numpy(path)["test"]
     return {
         "params": params_of(ledger, parents["train"]),
         "standard_flops": result_of(ledger, parents["train"])["standard_flops"],

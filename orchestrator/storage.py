@@ -1,4 +1,4 @@
-"""Where studies lie: the storage folder, its studies and the tracking store beside them."""
+"""Where studies lie: the storage, its studies and the tracking store beside them."""
 
 from __future__ import annotations
 
@@ -6,33 +6,39 @@ import os
 from pathlib import Path
 
 from nemo.errors import UserError
+from orchestrator.stores import Store, Where, store_at
 
 DATABASE, FILES = "mlflow.db", "mlartifacts"
 STORES = (DATABASE, FILES)
 """What lies beside the studies: MLflow's own."""
 
+SUBMITTED = "study.yaml"
+"""A study where it lies, as it was last submitted."""
 
-def storage_root(given: str | Path | None = None) -> Path:
-    """The storage folder: as given, else `$NEMO_STORAGE`, else `runs`; absolute.
+
+def storage_root(given: Where | None = None) -> Store:
+    """Where the studies lie: as given, else `$NEMO_STORAGE`, else the folder `runs`; absolute.
 
     Raises:
-        UserError: Its path is no text, which neither MLflow nor a result could hold.
+        UserError: Its path is no text, which neither MLflow nor a result could hold; or it is a bucket that does not
+            exist, does not answer, or may not be used.
     """
-    path = Path(os.path.expanduser(given or os.environ.get("NEMO_STORAGE") or "runs")).absolute()
+    root = store_at(given or os.environ.get("NEMO_STORAGE") or "runs")
     try:
-        str(path).encode()
+        str(root).encode()
     except UnicodeEncodeError:
-        raise UserError(f"{str(path)!a}: the storage folder's path is no text in UTF-8, choose another.") from None
-    return path
+        raise UserError(f"{str(root)!a}: the storage folder's path is no text in UTF-8, choose another.") from None
+    root.check()
+    return root
 
 
-def known_studies(storage: Path) -> list[str]:
+def known_studies(storage: Store) -> list[str]:
     """Names of the studies that have been started under this storage."""
-    return sorted({path.parent.name for name in ("study.yaml", "ledger") for path in storage.glob(f"*/{name}")})
+    return sorted(name for name in storage.below() if {SUBMITTED, "ledger"} & (storage / name).below())
 
 
-def find_study(storage: Path, name: str) -> Path:
-    """The folder of a study.
+def find_study(storage: Store, name: str) -> Store:
+    """Where a study lies.
 
     Raises:
         UserError: There is none of that name; the sentence lists those there are.

@@ -9,6 +9,8 @@ import yaml
 from nemo.errors import UserError
 from orchestrator.describing import check_study, describe
 from orchestrator.overrides import Override, apply_overrides
+from orchestrator.storage import SUBMITTED
+from orchestrator.stores import Store
 from orchestrator.study import Study
 from orchestrator.study_errors import find_errors
 from orchestrator.validation import Place, field_name
@@ -55,18 +57,32 @@ def _line(node: yaml.Node, place: Place) -> int:
     return line + 1
 
 
-def load_study_file(path: str | Path, overrides: list[str] | None = None) -> Study:
+def submitted_study(store: Store) -> Study:
+    """The study that lies in a store, as it was last submitted.
+
+    Raises:
+        UserError: It is missing or damaged.
+    """
+    where = store.where(SUBMITTED)
+    with store.fetching(SUBMITTED) as path:
+        if path is None:
+            raise UserError(f"{where}: is missing; run the study again, its finished steps are kept")
+        return load_study_file(path, shown=where)
+
+
+def load_study_file(path: str | Path, overrides: list[str] | None = None, shown: str | None = None) -> Study:
     """Reads and checks a study file.
 
     Args:
         path: The YAML file.
         overrides: `key=value` texts, the key a dotted path (`recipe.epochs=5`, `pairs.0.width=0.5`), the value YAML.
+        shown: What messages call the file; its path, where it is not given.
 
     Raises:
         UserError: All of what is wrong, one line each: `file:line: field: what is wrong and the remedy`.
     """
-    file = str(path)
-    root, data, text = parse_yaml(Path(path))
+    file = shown or str(path)
+    root, data, text = parse_yaml(Path(path), file)
     if not isinstance(data, dict):
         raise UserError(f"{file}:1: study: should be a mapping of name, pairs, methods; see studies/quickstart.yaml.")
     data, applied = apply_overrides(data, overrides or [])

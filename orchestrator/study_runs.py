@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from mlflow.entities import Metric
@@ -33,13 +32,14 @@ from orchestrator.mlflow_store import Store, first_line, is_refusal
 from orchestrator.mlflow_views import view_tags
 from orchestrator.spool import Spool
 from orchestrator.step import Step, step_of
+from orchestrator.storage import SUBMITTED
 
 Write = Callable[[], None]
 
 REASON_LENGTH = 2000  # a tag has room for a few thousand characters, and what it is compared with must be what it holds
 
 ENVIRONMENT = "environment.json"
-"""The file in a study's folder that says what its last driver ran with."""
+"""The file in a study's store that says what its last driver ran with."""
 
 
 @dataclass
@@ -76,7 +76,7 @@ class StudyRuns:
 
     def __init__(self, store: Store, study: str, ledger: Ledger) -> None:
         self._runs = Runs(store, study)
-        self._study, self._ledger, self._spool = study, ledger, Spool(ledger.folder)
+        self._study, self._ledger, self._spool = study, ledger, Spool(ledger.store)
 
     def forget(self) -> None:
         """See `Runs.forget`."""
@@ -85,11 +85,11 @@ class StudyRuns:
     # the study's own run
 
     def describe_study(self) -> None:
-        """Puts what the study's folder says about the study into its run, and the views into the experiment."""
+        """Puts what the study's store says about the study into its run, and the views into the experiment."""
         run = self._study_run()
-        for name in ("study.yaml", ENVIRONMENT):
-            self._runs.copy(run, self._ledger.folder / name)
-        self._runs.write(run, tags=_commit_tag(self._ledger.folder / ENVIRONMENT))
+        for name in (SUBMITTED, ENVIRONMENT):
+            self._copy(run, name)
+        self._runs.write(run, tags=_commit_tag(self._ledger.store.read(ENVIRONMENT)))
         self._runs.describe_experiment(view_tags())
 
     def open_study(self) -> None:
@@ -124,12 +124,12 @@ class StudyRuns:
         if step.kind == "train":
             self._write_epochs(run, result.get("history", []))
             self._runs.write(run, metrics=result_points(result, end), tags=machine_tags(record))
-            self._runs.copy(run, self._ledger.artifact(step.key, "network.safetensors"), "model")
+            self._copy(run, f"artifacts/{step.key}/network.safetensors", "model")
         elif step.kind == "reuse":
             counts = {"class_count": len(result["classes"]), "seconds": record.get("seconds")}
             self._runs.write(run, metrics=result_points({**counts, **result}, end))
         elif step.kind == "modularize":
-            self._runs.copy(run, self._ledger.artifact(step.key, "relevance.safetensors"), "masks")
+            self._copy(run, f"artifacts/{step.key}/relevance.safetensors", "masks")
             self._runs.write(run, metrics=[Metric("kernels", float(sum(result["widths"])), end, 0)])
         else:
             self._runs.write(run, metrics=threshold_points(result, end))
@@ -170,16 +170,18 @@ class StudyRuns:
     def _missing(self) -> Iterator[tuple[str, Write]]:
         """What to call it, and what writes it."""
         for step, rows in self._spool.curves():
-            if self._ledger.get(step.key) is None:
+            if self._ledger.get(step.key, step.kind) is None:
                 yield "curve", partial(self.write_epochs, step, rows)
         for _, record in self._ledger.results():
+            if record["kind"] == "train":
+                self._ledger.remember(record)  # all others ask for theirs
             if not self._has_result(step_of(record)):
                 yield "result", partial(self.write_result, record)
         stops = {stop["key"]: ("stop", "KILLED", stop, stop["stopped"]) for stop in self._ledger.stops()}
         failures = {key: ("failure", "FAILED", each, each["failed"]) for key, each in self._ledger.failures().items()}
         for noun, status, document, when in (stops | failures).values():
             step = step_of(document)
-            if self._ledger.get(step.key) is None and not self._has_end(step, status, document["reason"]):
+            if self._ledger.get(step.key, step.kind) is None and not self._has_end(step, status, document["reason"]):
                 yield noun, partial(self.write_end, step, status, document["reason"], milliseconds(when))
 
     def _has_result(self, step: Step) -> bool:
@@ -243,8 +245,13 @@ class StudyRuns:
         """The training that a step is or descends from; None where its result was damaged and is computed again."""
         if step.kind == "train":
             return step
-        record = self._ledger.get(step.parents["train"])
+        record = self._ledger.get(step.parents["train"], "train")
         return None if record is None else step_of(record)
+
+    def _copy(self, run: Run, name: str, folder: str | None = None) -> None:
+        with self._ledger.store.fetching(name) as path:
+            if path is not None:
+                self._runs.copy(run, path, folder)
 
     def _write_epochs(self, run: Run, rows: Sequence[Mapping[str, float]]) -> None:
         self._runs.write(run, metrics=[point for row in rows for point in epoch_points(row)])
@@ -254,10 +261,8 @@ def _reason(step: Step, reason: str) -> str:
     return f"{step.kind}: {reason}"[:REASON_LENGTH]
 
 
-def _commit_tag(environment: Path) -> dict[str, str]:
-    if not environment.exists():
-        return {}
-    return machine_tags({"environment": json.loads(environment.read_bytes())})
+def _commit_tag(environment: bytes | None) -> dict[str, str]:
+    return {} if environment is None else machine_tags({"environment": json.loads(environment)})
 
 
 def now() -> int:

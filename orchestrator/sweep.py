@@ -149,6 +149,7 @@ class Queue(_Live, Searcher):
         self._adaptives = list(adaptives.values())
         self._ledger = ledger
         self.active: set[str] = set()
+        self.missing: set[str] = set()  # teachers that were not trained when a trial last ended
 
     def set_search_properties(self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any) -> bool:
         return True
@@ -179,17 +180,22 @@ class Queue(_Live, Searcher):
 
     def drop_lost(self) -> int:
         """Forgets the trials whose teacher failed, and says how many these are."""
-        steps = [step for step in self._steps if self._lost(step)]
-        adaptives = [adaptive for adaptive in self._adaptives if self._lost(adaptive.search.family.train({}))]
+        failed = self._ledger.failures().keys()
+        steps = [step for step in self._steps if not failed.isdisjoint(step.parents.values())]
+        adaptives = [
+            adaptive
+            for adaptive in self._adaptives
+            if not failed.isdisjoint(adaptive.search.family.train({}).parents.values())
+        ]
         self._steps = [step for step in self._steps if step not in steps]
         self._adaptives = [adaptive for adaptive in self._adaptives if adaptive not in adaptives]
         return len(steps) + sum(adaptive.remaining for adaptive in adaptives)
 
     def _ready(self, step: Step) -> bool:
-        return all(self._ledger.get(parent) is not None for parent in step.parents.values())
-
-    def _lost(self, step: Step) -> bool:
-        return any(self._ledger.failure(parent) is not None for parent in step.parents.values())
+        for parent in step.parents.values():
+            if parent not in self.missing and self._ledger.get(parent, "train") is None:
+                self.missing.add(parent)
+        return self.missing.isdisjoint(step.parents.values())
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """The `Watcher` does it: it knows the trial."""
@@ -284,7 +290,7 @@ class Watcher(_Live, tune.Callback):
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         config, step = trial.config, trial.config["steps"][0]
-        document, failure = self._ledger.get(step.key), self._ledger.failure(step.key)
+        document, failure = self._ledger.get(step.key, "train"), self._ledger.failure(step.key)
         if document is not None:
             event = Event("finished", step, document=document)
         elif failure is not None:
@@ -295,7 +301,7 @@ class Watcher(_Live, tune.Callback):
             stopped = datetime.now(UTC).isoformat(timespec="milliseconds")
             outcome = {**describe_step(step), "epoch": epoch, "reason": event.reason, "stopped": stopped}
             self._ledger.conclude(config["search"], config["number"], outcome)
-            shutil.rmtree(self._context.checkpoints(step), ignore_errors=True)
+            self._context.forget(step)
         self._end(trial)
         self._on_event(event)
 
@@ -310,6 +316,7 @@ class Watcher(_Live, tune.Callback):
     def _end(self, trial: Trial) -> None:
         key = trial.config["steps"][0].key
         self._queue.active.discard(key)
+        self._queue.missing.clear()
         self._running.discard(key)
         self._left -= 1 + self._queue.drop_lost()
         self._share()

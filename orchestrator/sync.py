@@ -1,22 +1,21 @@
-"""`nemo sync`: what MLflow lacks of a study, written from the study's folder when no driver does it."""
+"""`nemo sync`: what MLflow lacks of a study, written from the study's storage when no driver does it."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 from nemo.errors import UserError
 from orchestrator.ledger import Ledger
 from orchestrator.mlflow_store import STORE_ERRORS, cannot_use, open_store, store_of
 from orchestrator.overview import study_overview
-from orchestrator.study_file import load_study_file
+from orchestrator.stores import Where
+from orchestrator.study_file import submitted_study
 from orchestrator.study_runs import CaughtUp, StudyRuns
 
 
-def sync_study(folder: Path) -> str:
+def sync_study(where: Where) -> str:
     """Writes what MLflow lacks of a study.
 
     Args:
-        folder: The study's.
+        where: Where the study lies.
 
     Returns:
         How much it was, as a sentence.
@@ -24,9 +23,10 @@ def sync_study(folder: Path) -> str:
     Raises:
         UserError: A driver runs the study, or its store cannot be reached or refuses something.
     """
-    study, ledger = load_study_file(folder / "study.yaml"), Ledger(folder)
-    uri, artifact_root, experiment = store_of(study, folder.parent)
-    with ledger.lease(), study.naming_lines():
+    ledger = Ledger(where)
+    study = submitted_study(ledger.store)
+    with study.naming_lines(), ledger.lease():
+        uri, artifact_root, experiment = store_of(study, ledger.store.parent)
         try:
             runs = StudyRuns(open_store(uri, artifact_root, experiment), study.name, ledger)
             caught_up = runs.catch_up()
@@ -47,7 +47,7 @@ def _told(caught_up: CaughtUp, uri: str) -> str:
 def _status(ledger: Ledger) -> str:
     """How the study's last driver ended it, or would have."""
     try:
-        done = study_overview(ledger.folder).done
+        done = study_overview(ledger.store).done
     except UserError:  # the data is not here that would tell what is planned
         done = False
     return "KILLED" if not done else "FAILED" if ledger.failures() else "FINISHED"

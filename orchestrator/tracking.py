@@ -15,9 +15,16 @@ from functools import partial
 from typing import Any
 
 from orchestrator.credentials import masked
-from orchestrator.files import write_bytes
 from orchestrator.ledger import Ledger
-from orchestrator.mlflow_store import STORE_ERRORS, Store, cannot_use, first_line, may_come_back, open_store
+from orchestrator.mlflow_store import (
+    STORE_ERRORS,
+    NoAddress,
+    Store,
+    cannot_use,
+    first_line,
+    may_come_back,
+    open_store,
+)
 from orchestrator.spool import Spool
 from orchestrator.step import Step
 from orchestrator.study_runs import ENVIRONMENT, StudyRuns, now
@@ -61,10 +68,10 @@ class Tracking:
         """Opens the study's run, or goes on with it, and writes everything that is not there yet.
 
         Raises:
-            UserError: The study's folder cannot be written.
+            Unwritable: The study's store cannot be written.
         """
-        write_bytes(ledger.folder / ENVIRONMENT, json.dumps(environment, indent=2).encode())
-        self._study, self._ledger, self._spool = study, ledger, Spool(ledger.folder)
+        ledger.store.write(ENVIRONMENT, json.dumps(environment, indent=2).encode())
+        self._study, self._ledger, self._spool = study, ledger, Spool(ledger.store)
         self._write(lambda runs: None)
 
     def log_epochs(self, step: Step, rows: Sequence[Mapping[str, float]]) -> None:
@@ -73,7 +80,7 @@ class Tracking:
         Give only epochs that a checkpoint holds: another one would be run again after a crash, and may differ.
 
         Raises:
-            UserError: They must be kept for later, and the study's folder is full.
+            Unwritable: They must be kept for later, and the study's store is full.
         """
 
         def write(runs: StudyRuns) -> None:
@@ -81,7 +88,7 @@ class Tracking:
             runs.write_epochs(step, rows)
 
         with self._lock:
-            if not self._write(write):
+            if not self._write(write) and self._shown:
                 self._spool.append(step, rows)
 
     def log_result(self, document: Mapping[str, Any]) -> None:
@@ -101,7 +108,7 @@ class Tracking:
         with self._lock:
             self._silent_until = 0.0
             self._caught_up = False
-            if not self._write(lambda runs: runs.end_study(status)):
+            if not self._write(lambda runs: runs.end_study(status)) and self._shown:
                 told = "MLflow at %s lacks some of this study: nemo sync %s, or its next run, writes it"
                 log.warning(told, self._shown, self._study)
 
@@ -139,7 +146,9 @@ class Tracking:
         self._caught_up = False
         if self._runs is not None:
             self._runs.forget()
-        if not self._away:
+        if isinstance(error, NoAddress) and not self._away:
+            log.warning("tracking.uri: %s; the study goes on, and nemo sync writes it from the ledger then", error)
+        elif not self._away:
             told = "MLflow at %s cannot be written (%s); the study goes on, and what is missed is written later"
             log.warning(told, self._shown, first_line(error))
         self._away = True

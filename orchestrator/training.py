@@ -25,7 +25,7 @@ from nemo.errors import UserError
 from nemo.training import Trainer, TrainingDiverged
 from orchestrator import steps
 from orchestrator.checkpoint import Checkpoint
-from orchestrator.context import MAX_FAILURES, Context, reason_of
+from orchestrator.context import CHECKPOINTS, MAX_FAILURES, Context, reason_of
 from orchestrator.environment import environment
 from orchestrator.files import Unwritable
 from orchestrator.step import Step
@@ -103,7 +103,7 @@ def fit(arguments: dict[str, Any]) -> str:
         ),
         run_config=ray.train.RunConfig(
             name=step.key,
-            storage_path=str(context.checkpoints(step).parent),
+            storage_path=str(context.folder / CHECKPOINTS),  # on this machine: Ray keeps no checkpoints of ours
             callbacks=[] if alone else [TuneReportCallback()],
             failure_config=ray.train.FailureConfig(max_failures=MAX_FAILURES, controller_failure_limit=5),
         ),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from typing import Any
 
@@ -49,7 +48,7 @@ def run_trial(config: Mapping[str, Any], *, context: Context, datasets: Mapping[
 def _run(config: Mapping[str, Any], context: Context, datasets: Mapping[str, ray.ObjectRef[Arrays]]) -> None:
     step, *others = config["steps"]
     ledger, dataset = context.ledger, datasets[data_key(step)]
-    if ledger.get(step.key) is None:
+    if ledger.get(step.key, step.kind) is None:
         reason = ""
         if splits(step):
             try:
@@ -64,10 +63,10 @@ def _run(config: Mapping[str, Any], context: Context, datasets: Mapping[str, ray
         if reason:
             ledger.fail(step, reason)
             return
-    shutil.rmtree(context.checkpoints(step), ignore_errors=True)
+    context.forget(step)
     try:
         for other in others:
-            if ledger.get(other.key) is None:
+            if ledger.get(other.key, other.kind) is None:
                 compute(other, context, dataset)
     except Unwritable:
         raise

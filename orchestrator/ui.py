@@ -14,12 +14,12 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import IO
 
 from nemo.errors import UserError
 from orchestrator.mlflow_views import view_tags
-from orchestrator.storage import artifact_root, tracking_uri
+from orchestrator.storage import DATABASE, artifact_root, tracking_uri
+from orchestrator.stores import Store
 
 HOST = "127.0.0.1"
 PORT = 5000
@@ -35,12 +35,12 @@ LEAN = {
 
 @contextmanager
 def serving(
-    storage: Path, uri: str | None = None, port: int | None = None
+    storage: Store, uri: str | None = None, port: int | None = None
 ) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """Serve the MLflow page of a store while the block runs, and end the server and its children after it.
 
     Args:
-        storage: The storage folder whose store is shown.
+        storage: Where the studies lie whose store is shown.
         uri: Another store (a database URI) in its place.
         port: The port to use; None takes MLflow's default, or any free one where that is taken.
 
@@ -50,18 +50,22 @@ def serving(
     Raises:
         UserError: There is no store yet, the given port is taken, or the server does not start.
     """
-    database = storage / "mlflow.db"
+    if uri is None and storage.remote:
+        raise UserError(
+            f"{storage} holds no tracking store; open your MLflow server's own page, or give its database: --uri"
+        )
+    database = storage.local / DATABASE
     if uri is None and not database.exists():
         raise UserError(f"no tracking store at {str(database)!r}; run a study first or give --storage")
     port = _usable_port(port)
     url = f"http://{HOST}:{port}"
     command = [sys.executable, "-m", "mlflow", "server"]
-    command += ["--artifacts-destination", artifact_root(storage)]
+    command += ["--artifacts-destination", artifact_root(storage.local)]
     command += ["--host", HOST, "--port", str(port), "--workers", "1", "--uvicorn-opts", "--log-level warning"]
     with tempfile.TemporaryFile() as log:
         # A session of its own: the children can then be ended as one group, and a Ctrl-C reaches us first.
         # The address may hold a password, and everybody sees a command line.
-        environment = {**os.environ, **LEAN, "MLFLOW_BACKEND_STORE_URI": uri or tracking_uri(storage)}
+        environment = {**os.environ, **LEAN, "MLFLOW_BACKEND_STORE_URI": uri or tracking_uri(storage.local)}
         server = subprocess.Popen(
             command, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
         )

@@ -40,22 +40,26 @@ def parse_value(text: str) -> Any:
     return value
 
 
-def parse_yaml(path: Path) -> tuple[yaml.Node, Any, str]:
+def parse_yaml(path: Path, shown: str) -> tuple[yaml.Node, Any, str]:
     """Reads a file into its nodes, which know their lines, its data and its text.
+
+    Args:
+        path: The file.
+        shown: What messages call it.
 
     Raises:
         UserError: The file cannot be read, is no YAML, or gives a name twice.
     """
-    text = _read(path)
+    text = _read(path, shown)
     loader = None
     try:
         loader = _Loader(text)
         root = loader.get_single_node()
         if root is None:
-            raise UserError(f"{path}:1: study: the file is empty, see studies/quickstart.yaml for a study.")
+            raise UserError(f"{shown}:1: study: the file is empty, see studies/quickstart.yaml for a study.")
         doubles = _duplicates(root)
         if doubles:
-            raise UserError("\n".join(f"{path}:{line}: {name}: is given twice, remove one." for line, name in doubles))
+            raise UserError("\n".join(f"{shown}:{line}: {name}: is given twice, remove one." for line, name in doubles))
         data = loader.construct_document(root)
         _refuse_huge(data)
         return root, data, text
@@ -63,23 +67,23 @@ def parse_yaml(path: Path) -> tuple[yaml.Node, Any, str]:
         raise
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise UserError(f"{path}:{mark.line + 1 if mark else 1}: study: is no valid YAML, {error.problem}.") from None
+        raise UserError(f"{shown}:{mark.line + 1 if mark else 1}: study: is no valid YAML, {error.problem}.") from None
     except yaml.YAMLError as error:
-        raise UserError(f"{path}:1: study: is no valid YAML, {str(error).splitlines()[0]}.") from None
+        raise UserError(f"{shown}:1: study: is no valid YAML, {str(error).splitlines()[0]}.") from None
     except Exception as error:  # a tag that does not fit its value makes PyYAML raise whatever its parsing runs into
-        raise UserError(f"{path}:1: study: is no usable YAML, {_reason(error)}.") from None
+        raise UserError(f"{shown}:1: study: is no usable YAML, {_reason(error)}.") from None
     finally:
         if loader is not None:
             loader.dispose()
 
 
-def _read(path: Path) -> str:
+def _read(path: Path, shown: str) -> str:
     try:
         return read_document(path)
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}), give the path of a study file.") from None
+        raise UserError(f"{shown}: cannot be read ({error.strerror}), give the path of a study file.") from None
     except UnicodeDecodeError:
-        raise UserError(f"{path}:1: study: is no text in UTF-8, save it as such.") from None
+        raise UserError(f"{shown}:1: study: is no text in UTF-8, save it as such.") from None
 
 
 def _reason(error: Exception) -> str:

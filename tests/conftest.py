@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 # Before torch is imported, here and in every process that a test starts: the tests' processes share few cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -13,6 +14,10 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from orchestrator.stores import Store
+    from tests.object_store import ObjectServer
 
 # The same examples on every run and machine; the time that one takes on a busy machine says nothing.
 settings.register_profile("ci", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
@@ -25,6 +30,34 @@ def storage() -> Iterator[Path]:
     """An empty folder with a short path: Ray's sockets lie below it, and a socket's path has at most 107 characters."""
     with tempfile.TemporaryDirectory(prefix="nemo-", ignore_cleanup_errors=True) as folder:
         yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def object_server() -> Iterator["ObjectServer"]:
+    """A real S3 API server on 127.0.0.1."""
+    from tests.object_store import ObjectServer
+
+    with ObjectServer() as server:
+        yield server
+
+
+@pytest.fixture
+def bucket(object_server: "ObjectServer", monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
+    """The URL of an empty storage on that server; the environment says where it is and who we are."""
+    for name, value in {**object_server.environment, "XDG_STATE_HOME": str(tmp_path / "state")}.items():
+        monkeypatch.setenv(name, value)
+    yield object_server.new_bucket()
+    object_server.heal()
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> "Store":
+    """Where an empty study lies: whatever is tested with this holds on a disk and on an object store."""
+    from orchestrator.stores import store_at
+
+    if request.param == "folder":
+        return store_at(tmp_path / "study")
+    return store_at(request.getfixturevalue("bucket")) / "study"
 
 
 @pytest.fixture(scope="session")

@@ -17,8 +17,10 @@ from mlflow.tracking import MlflowClient
 
 from orchestrator.describing import describe
 from orchestrator.ledger import Ledger
+from orchestrator.mlflow_store import store_of
 from orchestrator.plan import Plan, plan
 from orchestrator.storage import tracking_uri
+from orchestrator.stores import Stamp, Where, store_at
 from orchestrator.study_file import load_study_file
 
 STUDY: dict[str, Any] = {
@@ -57,48 +59,51 @@ def environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
 
 
-def nemo(*words: object, timeout: float = 420) -> subprocess.CompletedProcess[str]:
+def nemo(*words: object, timeout: float = 1200) -> subprocess.CompletedProcess[str]:
     """Runs the command line as a person would."""
     return subprocess.run(command(*words), capture_output=True, text=True, timeout=timeout, env=environment())
 
 
-def planned(study: Path, storage: Path) -> Plan:
+def planned(study: Path, storage: Where) -> Plan:
     """The plan of a study against what its ledger holds now."""
     wanted = load_study_file(study, [])
-    return plan(wanted, Ledger(storage / wanted.name, readonly=True), describe(wanted))
+    return plan(wanted, Ledger(store_at(storage) / wanted.name, readonly=True), describe(wanted))
 
 
-def report(storage: Path, name: str = "tiny") -> dict[str, Any]:
+def report(storage: Where, name: str = "tiny") -> dict[str, Any]:
     shown = nemo("report", name, "--storage", storage, "--format", "json")
     assert shown.returncode == 0, shown.stderr
     return dict(json.loads(shown.stdout))
 
 
-def result_files(storage: Path, name: str = "tiny") -> dict[str, tuple[bytes, int]]:
-    """Path -> content and time of every result: neither may change once a step is finished."""
-    files = (storage / name / "ledger").glob("*/*.json")
-    return {str(path): (path.read_bytes(), path.stat().st_mtime_ns) for path in files if path.parent.name != "searches"}
+def result_files(storage: Where, name: str = "tiny") -> dict[str, tuple[bytes, Stamp]]:
+    """Path -> content and stamp of every result: neither may change once a step is finished."""
+    store = store_at(storage) / name
+    stamps = {f"ledger/{path}": stamp for path, stamp in store.list("ledger").items()}
+    names = [path for path in stamps if path.endswith(".json") and path.count("/") == 2]
+    return {store.where(path): (data, stamps[path]) for path, data in store.read_all(names).items()}
 
 
-def mlflow_runs(storage: Path, experiment: str = "tiny", uri: str | None = None) -> list[Run]:
-    client = MlflowClient(uri or tracking_uri(storage))
+def mlflow_runs(storage: Where, experiment: str = "tiny", uri: str | None = None) -> list[Run]:
+    client = MlflowClient(uri or tracking_uri(store_at(storage).local))
     found = client.get_experiment_by_name(experiment)
     return list(client.search_runs([found.experiment_id], max_results=5000)) if found else []
 
 
-def assert_complete(study: Path, storage: Path) -> None:
+def assert_complete(study: Path, storage: Where) -> None:
     """Every planned step has its result, MLflow has each once, and no metric has a step twice."""
     done, wanted = planned(study, storage), load_study_file(study, [])
-    ledger = Ledger(storage / wanted.name, readonly=True)
+    ledger = Ledger(store_at(storage) / wanted.name, readonly=True)
     assert not any(done.up_to.values())
     assert done.pending(ledger) == []
     assert ledger.failures() == {}
-    runs = mlflow_runs(storage, wanted.name, wanted.tracking.uri)
+    uri, *_ = store_of(wanted, storage)
+    runs = mlflow_runs(storage, wanted.name, uri)
     keys = Counter(run.data.tags["nemo.key"] for run in runs)
     assert set(keys.values()) == {1}, keys
     expected = {step.key for step in done.steps if step.kind in ("train", "reuse")}
     assert {key for key in keys if not key.startswith("study:")} == expected
-    client = MlflowClient(wanted.tracking.uri or tracking_uri(storage))
+    client = MlflowClient(uri)
     for run in runs:
         assert run.info.status == "FINISHED", run.data.tags
         for metric in run.data.metrics:

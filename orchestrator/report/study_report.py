@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 
 from nemo.errors import UserError
 from orchestrator.describing import describe
@@ -12,28 +11,29 @@ from orchestrator.plan import Plan, plan
 from orchestrator.report.frames import Frames, read_frames
 from orchestrator.report.fronts import front_table
 from orchestrator.report.tables import Table, report_tables
-from orchestrator.study_file import load_study_file
+from orchestrator.stores import Where
+from orchestrator.study_file import submitted_study
 
 _log = logging.getLogger(__name__)
 
 
-def read_report(folder: Path) -> tuple[Frames, list[Table]]:
+def read_report(where: Where) -> tuple[Frames, list[Table]]:
     """Reads the results that belong to a study as it was last submitted.
 
-    A folder keeps the results of earlier versions of its study too; they are left out. Where the study cannot be
-    planned here, because its data lie elsewhere, everything in the folder is shown, with a warning.
+    A store keeps the results of earlier versions of its study too; they are left out. Where the study cannot be
+    planned here, because its data lie elsewhere, everything in the store is shown, with a warning.
     """
-    ledger = Ledger(folder, readonly=True)
-    planned = _plan(folder, ledger)
-    frames = read_frames(ledger, folder.name, None if planned is None else {step.key for step in planned.steps})
+    ledger = Ledger(where, readonly=True)
+    planned = _plan(ledger)
+    frames = read_frames(ledger, ledger.store.name, None if planned is None else {step.key for step in planned.steps})
     fronts = [] if planned is None else [front_table(search, ledger) for search in planned.searches]
     return frames, [*report_tables(frames), *(front for front in fronts if front is not None)]
 
 
-def _plan(folder: Path, ledger: Ledger) -> Plan | None:
+def _plan(ledger: Ledger) -> Plan | None:
     try:
-        study = load_study_file(folder / "study.yaml")
+        study = submitted_study(ledger.store)
         return plan(study, ledger, describe(study))
     except UserError as error:
-        _log.warning("%s: shown with everything that its folder holds, because %s", folder.name, error)
+        _log.warning("%s: shown with everything that its storage holds, because %s", ledger.store.name, error)
         return None

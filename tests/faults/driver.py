@@ -18,6 +18,7 @@ import psutil
 import torch
 
 from orchestrator.head import MARKER, end_orphan
+from orchestrator.stores import Where, store_at
 from tests import tiny
 
 
@@ -26,13 +27,13 @@ class Driver(AbstractContextManager["Driver"]):
 
     Args:
         study: The study file.
-        storage: The storage folder.
+        storage: Where the studies lie.
         words: More of the command line.
         environment: More of the environment.
     """
 
-    def __init__(self, study: Path, storage: Path, *words: object, **environment: str) -> None:
-        self.folder = storage / "tiny"
+    def __init__(self, study: Path, storage: Where, *words: object, **environment: str) -> None:
+        self.folder = (store_at(storage) / "tiny").local
         self._log = study.with_name("driver.log")
         with self._log.open("w") as log:
             self.process = subprocess.Popen(
@@ -120,14 +121,14 @@ def checkpoints(folder: Path) -> dict[str, dict[str, Any]]:
     return found
 
 
-def kill_when(study: Path, storage: Path, reached: Callable[[], bool]) -> None:
+def kill_when(study: Path, storage: Where, reached: Callable[[], bool]) -> None:
     """Starts the study and kills its driver, and nothing else, as soon as `reached()`."""
     driver = Driver(study, storage)
     driver.wait_until(reached)
     driver.kill()
 
 
-def carry_on(study: Path, storage: Path) -> None:
+def carry_on(study: Path, storage: Where) -> None:
     """Runs the study again after a kill, and checks that what was finished was left alone."""
     before = tiny.result_files(storage)
     assert before

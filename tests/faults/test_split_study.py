@@ -16,6 +16,7 @@ from orchestrator.context import Context
 from orchestrator.ledger import Ledger
 from orchestrator.step import Step
 from orchestrator.steps import as_dataset, dataset_arrays, relevance_of
+from orchestrator.stores import store_at
 from orchestrator.study import Resources
 from tests import tiny
 from tests.faults.driver import carry_on, kill_when
@@ -50,7 +51,7 @@ def test_a_killed_search_carries_on(tmp_path: Path) -> None:
     assert Counter(step.kind for step in steps) == {"train": 2, "modularize": 1, "measure": 1, "reuse": 2}
     start, search = steps[:2]
     assert search.parents == {"standard": start.key}
-    checkpoint = Checkpoint(Context(storage / "tiny", Resources()), search)
+    checkpoint = Checkpoint(Context(store_at(storage / "tiny"), Resources()), search)
 
     def generations() -> list[dict[str, float]]:
         return (checkpoint.load() or {"rows": []})["rows"]
@@ -68,7 +69,7 @@ def test_a_killed_search_carries_on(tmp_path: Path) -> None:
     assert [row["search/fitness"] for row in result["history"]] == [row["fitness"] for row in expected.history]
     for ours, theirs in zip(found_masks(ledger, search.key) or [], expected.modules(), strict=True):
         assert torch.equal(ours, theirs)
-    assert not checkpoint.file.parent.exists()
+    assert not (storage / "tiny" / checkpoint.name).parent.exists()
 
     report = tiny.report(storage)
     [measured] = report["modularizations"]

@@ -37,7 +37,7 @@ class Drive:
         self.study = load_study_file(tiny.write_study(self.folder, **self.changes), [])
         self.descriptions = describe(self.study)
         self.ledger = Ledger(self.folder)
-        self.context = Context(self.folder, self.study.resources)
+        self.context = Context(self.ledger.store, self.study.resources)
         self.slots = Slots(self.cluster)
         self.shared = Shared(self.context)
 

@@ -2,7 +2,6 @@
 
 import itertools
 import random
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from orchestrator.describing import describe
 from orchestrator.ledger import Ledger
 from orchestrator.plan import Plan, plan
 from orchestrator.step import Step
+from orchestrator.stores import Where, store_at
 from orchestrator.study import Study
 
 STUDY = """
@@ -30,10 +30,10 @@ def plan_of(study: Study, ledger: Ledger) -> Plan:
     return plan(study, ledger, describe(study))
 
 
-def invented_study(storage: Path, text: str = STUDY, until: int | None = None) -> tuple[Study, Ledger]:
+def invented_study(storage: Where, text: str = STUDY, until: int | None = None) -> tuple[Study, Ledger]:
     """Finishes the first `until` steps of a study, or all of them, the sub-tasks of the best point among them."""
     study = Study.model_validate(yaml.safe_load(text))
-    ledger = Ledger(storage / study.name)
+    ledger = Ledger(store_at(storage) / study.name)
     ledger.record_study(study.text)
     for _ in itertools.count() if until is None else range(until):
         pending = plan_of(study, ledger).pending(ledger)
@@ -46,9 +46,8 @@ def invented_study(storage: Path, text: str = STUDY, until: int | None = None) -
 def finish(ledger: Ledger, step: Step) -> dict[str, Any]:
     name, result = RESULTS[step.kind](step, random.Random(step.key))
     if name:
-        path = ledger.artifact(step.key, name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file({"weight": np.zeros(8, np.float32)}, path)
+        with ledger.writing(step.key, name) as path:
+            save_file({"weight": np.zeros(8, np.float32)}, path)
     seconds = SECONDS[step.kind]
     return ledger.put(step, result, seconds=seconds, environment={"git": {"commit": "abc"}}, device="cpu", workers=1)
 

@@ -15,6 +15,10 @@ from orchestrator.steps import model_arrays
 from tests.orchestrator.invented import finish, invented_study, plan_of
 
 
+def artifact(ledger: Ledger, key: str, name: str) -> Path:
+    return ledger.folder / "artifacts" / key / name
+
+
 def flip(path: Path) -> None:
     """A bit of the last tensor: the file can still be loaded."""
     content = bytearray(path.read_bytes())
@@ -29,8 +33,8 @@ def test_it_is_computed_again_before_anything_builds_on_it(tmp_path: Path, caplo
     modularize = next(step for step in steps if step.parents.get("train") == train.key)
     if ledger.get(modularize.key) is None:
         finish(ledger, modularize)
-    flip(ledger.artifact(train.key, "network.safetensors"))
-    flip(ledger.artifact(modularize.key, "relevance.safetensors"))
+    flip(artifact(ledger, train.key, "network.safetensors"))
+    flip(artifact(ledger, modularize.key, "relevance.safetensors"))
 
     again = Ledger(ledger.folder)
     pending = sound_driver(study, again, describe(study)).pending
@@ -49,7 +53,7 @@ def test_it_is_not_read(tmp_path: Path) -> None:
         ("train", "network.safetensors", lambda: state_of(ledger, reuse.parents["train"])),
         ("modularize", "relevance.safetensors", lambda: model_arrays(reuse.parents, ledger)),
     ):
-        flip(ledger.artifact(reuse.parents[role], name))
+        flip(artifact(ledger, reuse.parents[role], name))
         with pytest.raises(UserError, match=f"the result {reuse.parents[role]} that a step builds on is damaged"):
             read()
         assert ledger.get(reuse.parents[role]) is None

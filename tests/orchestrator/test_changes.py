@@ -106,7 +106,7 @@ def test_what_was_not_begun_is_not_missed(storage: Path) -> None:
     study, ledger = invented_study(storage, until=0)
     check(changed(recipe=LONGER), ledger)
     training = plan_of(study, ledger).steps[0]
-    Context(ledger.folder, study.resources).checkpoints(training).mkdir(parents=True)
+    ledger.store.make_folder(Context(ledger.store, study.resources).checkpoints(training))
     with pytest.raises(UserError, match="and 1 training that it has finished or begun"):
         check(changed(recipe=LONGER), ledger)
 

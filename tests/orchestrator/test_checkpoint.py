@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.checkpoint import Checkpoint
 from orchestrator.context import Context
+from orchestrator.files import Unwritable
 from orchestrator.step import Step, make_step
+from orchestrator.stores import Store, store_at
 from orchestrator.study import Resources
 from orchestrator.training import resumed
 
@@ -23,67 +25,82 @@ STEP = make_step("train", {"seed": 0}, {}, {}, "mwt, seed 0")
 OTHER = make_step("train", {"seed": 1}, {}, {}, "mwt, seed 1")
 
 
-def checkpoint(folder: Path, step: Step = STEP) -> Checkpoint:
-    found = Checkpoint(Context(folder, Resources()), step)
-    found.file.parent.mkdir(parents=True, exist_ok=True)
-    return found
+def checkpoint(store: Store, step: Step = STEP) -> Checkpoint:
+    context = Context(store, Resources())
+    store.make_folder(context.checkpoints(step))
+    return Checkpoint(context, step)
 
 
-def put_away(folder: Path) -> list[Path]:
-    return list((folder / "quarantine").glob("*.pt"))
+def content_of(store: Store, step: Step = STEP) -> bytes:
+    content = store.read(checkpoint(store, step).name)
+    assert content is not None
+    return content
 
 
-def assert_refused(folder: Path, reason: str, step: Step = STEP) -> None:
+def assert_refused(store: Store, reason: str) -> None:
     """It is put away and told of, and the next start finds none."""
-    content = checkpoint(folder, step).file.read_bytes()
-    found = checkpoint(folder, step)
+    content = content_of(store)
+    found = checkpoint(store)
     assert found.load() is None
-    (kept,) = put_away(folder)
-    assert kept.read_bytes() == content
-    assert found.damage == f"{found.file}: moved to {kept.parent}, {reason}; {step.label} starts again."
-    again = checkpoint(folder, step)
+    (kept,) = store.below("quarantine")
+    assert kept.endswith(".pt") and store.read(f"quarantine/{kept}") == content
+    moved = f"{store.where(found.name)}: moved to {store.where('quarantine')}"
+    assert found.damage == f"{moved}, {reason}; {STEP.label} starts again."
+    again = checkpoint(store)
     assert (again.load(), again.damage) == (None, "")
 
 
-def test_a_state_comes_back(tmp_path: Path) -> None:
-    assert checkpoint(tmp_path).load() is None
-    checkpoint(tmp_path).save({"network": {}})
-    checkpoint(tmp_path).save(STATE)
-    found = checkpoint(tmp_path)
+def test_a_state_comes_back(store: Store) -> None:
+    assert checkpoint(store).load() is None
+    checkpoint(store).save({"network": {}})
+    checkpoint(store).save(STATE)
+    found = checkpoint(store)
     state = found.load()
     assert state is not None and found.damage == ""
     assert state["history"] == STATE["history"]
     assert torch.equal(state["network"]["weight"], torch.arange(6.0))
-    assert put_away(tmp_path) == []
+    assert store.below("quarantine") == set()
 
 
-def test_a_training_that_was_stopped_saves_no_more(tmp_path: Path) -> None:
-    stopped = checkpoint(tmp_path)
-    shutil.rmtree(stopped.file.parent)
+def test_a_training_that_was_stopped_saves_no_more(store: Store) -> None:
+    stopped = checkpoint(store)
+    Context(store, Resources()).forget(STEP)
     stopped.save(STATE)
-    assert not stopped.file.parent.exists()
+    assert store.below("checkpoints") == set()
+
+
+def test_a_store_that_is_away_is_no_damage(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoint(store).save(STATE)
+
+    def away(self: Store, name: str) -> bytes:
+        raise Unwritable("s3://bucket: does not answer")
+
+    with monkeypatch.context() as patch, pytest.raises(Unwritable, match="does not answer"):
+        patch.setattr(type(store), "read", away)
+        checkpoint(store).load()
+    assert checkpoint(store).load() is not None
 
 
 @settings(max_examples=60)
 @given(st.data())
 def test_no_damage_goes_unseen(data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        checkpoint(Path(folder)).save(STATE)
-        file = checkpoint(Path(folder)).file
-        whole = bytearray(file.read_bytes())
+        store = store_at(folder)
+        checkpoint(store).save(STATE)
+        whole = bytearray(content_of(store))
         place = data.draw(st.integers(0, len(whole) - 1))
         if data.draw(st.booleans()):
             whole[place] ^= 1 << data.draw(st.integers(0, 7))
         else:
             del whole[place:]
-        file.write_bytes(whole)
-        assert_refused(Path(folder), "its checksum is wrong")
+        store.write(checkpoint(store).name, bytes(whole))
+        assert_refused(store, "its checksum is wrong")
 
 
-def test_a_checkpoint_of_another_training(tmp_path: Path) -> None:
-    checkpoint(tmp_path, OTHER).save(STATE)
-    checkpoint(tmp_path, OTHER).file.rename(checkpoint(tmp_path).file)
-    assert_refused(tmp_path, "its checksum is wrong")
+def test_a_checkpoint_of_another_training(store: Store) -> None:
+    checkpoint(store, OTHER).save(STATE)
+    store.write(checkpoint(store).name, content_of(store, OTHER))
+    assert_refused(store, "its checksum is wrong")
 
 
 class _Trap:
@@ -98,23 +115,24 @@ class _Trap:
 
 def test_code_in_a_checkpoint_does_not_run(tmp_path: Path) -> None:
     trap = tmp_path / "trapped"
-    checkpoint(tmp_path).save({"network": _Trap(trap)})
-    found = checkpoint(tmp_path)
+    store = store_at(tmp_path)
+    checkpoint(store).save({"network": _Trap(trap)})
+    found = checkpoint(store)
     assert found.load() is None
     assert "Weights only load failed" in found.damage
-    assert len(put_away(tmp_path)) == 1
+    assert len(store.below("quarantine")) == 1
     assert not trap.exists()
 
 
-def test_the_state_of_other_code_is_put_away_and_the_training_starts_again(tmp_path: Path) -> None:
-    checkpoint(tmp_path).save({"network": {"renamed": torch.ones(2)}})
+def test_the_state_of_other_code_is_put_away_and_the_training_starts_again(store: Store) -> None:
+    checkpoint(store).save({"network": {"renamed": torch.ones(2)}})
 
     def make() -> Any:
         network = torch.nn.Linear(2, 1)
         load = lambda state: network.load_state_dict(state["network"])  # noqa: E731
         return SimpleNamespace(network=network, device="cpu", load_state_dict=load)
 
-    found = checkpoint(tmp_path)
+    found = checkpoint(store)
     assert set(resumed(make, found).network.state_dict()) == {"weight", "bias"}
     assert "Error(s) in loading state_dict for Linear" in found.damage
-    assert checkpoint(tmp_path).load() is None
+    assert checkpoint(store).load() is None

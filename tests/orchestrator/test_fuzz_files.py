@@ -147,7 +147,7 @@ def test_segments(finished: Finished, data: st.DataObject) -> None:
 @given(data=st.data())
 def test_artifacts(finished: Finished, data: st.DataObject) -> None:
     result = finished.ledger.folder / "ledger" / "train" / f"{finished.train}.json"
-    path = finished.ledger.artifact(finished.train, "network.safetensors")
+    path = finished.ledger.folder / "artifacts" / finished.train / "network.safetensors"
     with instead(result, result.read_bytes()), instead(path, data.draw(damaged(path.read_bytes()))) as own:
         ledger = Ledger(finished.ledger.folder)
         if path.read_bytes() == own:

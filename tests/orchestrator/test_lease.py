@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from nemo.errors import UserError
 from orchestrator import files, lease
 from orchestrator.lease import Clock, Lease, LeaseLost, Owner, hold, read_owner
 from orchestrator.process import Process
+from orchestrator.stores import Seen, Store
 
 ELSEWHERE = Process("elsewhere", "elsewhere 1b2c pid:[1]", 7, 1.0)
 
@@ -42,11 +43,11 @@ class FakeClock(Clock):
 
 
 @contextmanager
-def driver(folder: Path) -> Iterator[subprocess.Popen[str]]:
+def driver(store: Store) -> Iterator[subprocess.Popen[str]]:
     """Another process that holds the lease."""
     code = (
-        "import sys, time; from pathlib import Path; from orchestrator.lease import hold\n"
-        f"with hold(Path({str(folder)!r})):\n    print('held', flush=True); time.sleep(600)"
+        "import sys, time; from orchestrator.lease import hold\n"
+        f"with hold({str(store)!r}):\n    print('held', flush=True); time.sleep(600)"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -57,24 +58,24 @@ def driver(folder: Path) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-def held_elsewhere(folder: Path, clock: Clock) -> Lease:
+def held_elsewhere(store: Store, clock: Clock) -> Lease:
     """A lease that a driver on another host took."""
-    other = Lease(folder, ELSEWHERE, clock)
+    other = Lease(store, ELSEWHERE, clock)
     other.take()
     return other
 
 
-def test_a_second_driver_is_refused_until_the_first_is_dead(tmp_path: Path) -> None:
-    with driver(tmp_path) as other:
-        with pytest.raises(UserError, match=f"already run by process {other.pid} on .* since 20"), hold(tmp_path):
+def test_a_second_driver_is_refused_until_the_first_is_dead(store: Store) -> None:
+    with driver(store) as other:
+        with pytest.raises(UserError, match=f"already run by process {other.pid} on .* since 20"), hold(store):
             pass
         os.kill(other.pid, signal.SIGKILL)
         other.wait()
-        with hold(tmp_path):
-            owner = read_owner(tmp_path)
+        with hold(store):
+            owner = read_owner(store)
             assert owner is not None
             assert owner.process.pid == os.getpid()
-    assert not (tmp_path / "lock").exists()
+    assert read_owner(store) is None
 
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
@@ -83,10 +84,10 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
         pass
 
 
-def test_a_dead_drivers_pid_that_was_given_again_holds_nothing(tmp_path: Path) -> None:
+def test_a_dead_drivers_pid_that_was_given_again_holds_nothing(store: Store) -> None:
     this = Process.this()
-    Lease(tmp_path, replace(this, started=this.started - 100)).take()
-    Lease(tmp_path).take()
+    Lease(store, replace(this, started=this.started - 100)).take()
+    Lease(store).take()
 
 
 @pytest.mark.parametrize(
@@ -102,14 +103,14 @@ def test_a_dead_drivers_pid_that_was_given_again_holds_nothing(tmp_path: Path) -
     ],
     ids=range(7),
 )
-def test_a_damaged_lock_holds_nothing(tmp_path: Path, damaged: bytes) -> None:
-    (tmp_path / "lock").write_bytes(damaged)
-    Lease(tmp_path).take()
+def test_a_damaged_lock_holds_nothing(store: Store, damaged: bytes) -> None:
+    store.write("lock", damaged)
+    Lease(store).take()
 
 
 @pytest.mark.parametrize("skew", [timedelta(0), timedelta(days=1), timedelta(days=-1)], ids=str)
-def test_a_driver_elsewhere_that_renews_is_respected(tmp_path: Path, skew: timedelta) -> None:
-    other = held_elsewhere(tmp_path, FakeClock(skew))
+def test_a_driver_elsewhere_that_renews_is_respected(store: Store, skew: timedelta) -> None:
+    other = held_elsewhere(store, FakeClock(skew))
 
     def renewed_now_and_then() -> None:
         other.clock.sleep(1.0)
@@ -118,63 +119,88 @@ def test_a_driver_elsewhere_that_renews_is_respected(tmp_path: Path, skew: timed
 
     clock = FakeClock(meanwhile=renewed_now_and_then)
     with pytest.raises(UserError, match="already run by process 7 on elsewhere since"):
-        Lease(tmp_path, clock=clock).take()
+        Lease(store, clock=clock).take()
     assert clock.passed <= 10
 
 
 @pytest.mark.parametrize("skew", [timedelta(0), timedelta(days=1), timedelta(days=-1)], ids=str)
 def test_a_silent_driver_elsewhere_is_watched_for_a_minute(
-    tmp_path: Path, skew: timedelta, caplog: pytest.LogCaptureFixture
+    store: Store, skew: timedelta, caplog: pytest.LogCaptureFixture
 ) -> None:
-    held_elsewhere(tmp_path, FakeClock(skew))
+    held_elsewhere(store, FakeClock(skew))
     clock = FakeClock()
     with caplog.at_level(logging.WARNING):
-        Lease(tmp_path, clock=clock).take()
+        Lease(store, clock=clock).take()
     assert clock.passed == 60
     (said,) = caplog.messages
     assert "process 7 on elsewhere since" in said and "watching for 60 s" in said
 
 
-def test_a_container_of_the_same_name_and_pid_is_elsewhere(tmp_path: Path) -> None:
+def test_a_container_of_the_same_name_and_pid_is_elsewhere(store: Store) -> None:
     twin = replace(Process.this(), machine=Process.this().machine + " of another boot")
-    Lease(tmp_path, twin).take()
+    Lease(store, twin).take()
     clock = FakeClock()
-    Lease(tmp_path, clock=clock).take()
+    Lease(store, clock=clock).take()
     assert clock.passed == 60
 
 
-def test_a_driver_elsewhere_that_ends_need_not_be_waited_for(tmp_path: Path) -> None:
-    other = held_elsewhere(tmp_path, FakeClock())
+def test_a_driver_elsewhere_that_ends_need_not_be_waited_for(store: Store) -> None:
+    other = held_elsewhere(store, FakeClock())
     clock = FakeClock(meanwhile=other.release)
-    Lease(tmp_path, clock=clock).take()
+    Lease(store, clock=clock).take()
     assert clock.passed == 1
 
 
-def test_of_two_that_watch_one_takes_over(tmp_path: Path) -> None:
-    held_elsewhere(tmp_path, FakeClock())
-    quicker = Lease(tmp_path, Process("third", "third", 9, 1.0), FakeClock())
+def test_of_two_that_watch_one_takes_over(store: Store) -> None:
+    held_elsewhere(store, FakeClock())
+    quicker = Lease(store, Process("third", "third", 9, 1.0), FakeClock())
     clock = FakeClock(meanwhile=lambda: quicker.take() if clock.passed == 30 else None)
     with pytest.raises(UserError, match="already run by process 9 on third"):
-        Lease(tmp_path, clock=clock).take()
+        Lease(store, clock=clock).take()
 
 
-def test_a_lease_that_was_taken_over_is_lost_and_not_given_back(tmp_path: Path) -> None:
-    cut_off = held_elsewhere(tmp_path, FakeClock())
-    own = Lease(tmp_path, clock=FakeClock())
+def test_a_lease_that_was_taken_over_is_lost_and_not_given_back(store: Store) -> None:
+    cut_off = held_elsewhere(store, FakeClock())
+    own = Lease(store, clock=FakeClock())
     own.take()
     with pytest.raises(LeaseLost, match=rf"process {os.getpid()} on .* has taken this study over"):
         cut_off.renew()
     cut_off.release()
-    assert read_owner(tmp_path) is not None
+    assert read_owner(store) is not None
     own.renew()
 
 
-def test_a_lock_that_somebody_deleted_is_written_again(tmp_path: Path) -> None:
-    own = Lease(tmp_path)
+def test_of_two_that_find_no_driver_one_gets_the_lease(store: Store) -> None:
+    """Both have looked before either writes; the one that comes second sees the other renew."""
+    first = Lease(store, ELSEWHERE, FakeClock())
+
+    def renew() -> None:
+        first.clock.sleep(1.0)
+        first.renew()
+
+    second, looks = Lease(store, clock=FakeClock(meanwhile=renew)), []
+
+    class Late(type(store)):
+        def look(self, name: str) -> Seen | None:
+            seen = super().look(name)
+            looks.append(seen)
+            if len(looks) == 1:
+                first.take()
+            return seen
+
+    second._store = Late(*(getattr(store, each.name) for each in fields(store)))
+    with pytest.raises(UserError, match="already run by process 7 on elsewhere"):
+        second.take()
+    assert looks[0] is None
+    first.renew()
+
+
+def test_a_lock_that_somebody_deleted_is_written_again(store: Store) -> None:
+    own = Lease(store)
     own.take()
-    (tmp_path / "lock").unlink()
+    store.delete("lock")
     own.renew()
-    assert read_owner(tmp_path) is not None
+    assert read_owner(store) is not None
 
 
 def eventually(reached: Callable[[], object]) -> None:
@@ -207,16 +233,16 @@ def test_a_held_lease_is_renewed_and_lives_through_a_full_disk(
     assert not (tmp_path / "lock").exists()
 
 
-def test_who_loses_the_lease_is_stopped_with_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_loses_the_lease_is_stopped_with_a_sentence(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lease, "RENEWED_EVERY", 0.01)
     taken = Owner(ELSEWHERE, "2026-01-01T00:00:00+00:00", "")
-    with pytest.raises(LeaseLost, match="process 7 on elsewhere since 2026-01-01"), hold(tmp_path):
-        (tmp_path / "lock").write_text(json.dumps(asdict(taken)))
+    with pytest.raises(LeaseLost, match="process 7 on elsewhere since 2026-01-01"), hold(store):
+        store.write("lock", json.dumps(asdict(taken)).encode())
         time.sleep(600)
-    assert read_owner(tmp_path) == taken
+    assert read_owner(store) == taken
 
 
-def test_an_interrupt_of_the_driver_stays_one(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), hold(tmp_path):
+def test_an_interrupt_of_the_driver_stays_one(store: Store) -> None:
+    with pytest.raises(KeyboardInterrupt), hold(store):
         raise KeyboardInterrupt
-    assert not (tmp_path / "lock").exists()
+    assert read_owner(store) is None

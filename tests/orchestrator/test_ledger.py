@@ -7,7 +7,7 @@ import pytest
 
 from nemo.errors import UserError
 from orchestrator import files
-from orchestrator.files import atomic_path, write_bytes
+from orchestrator.files import atomic_path
 from orchestrator.ledger import Ledger, Trial
 from orchestrator.plan import plan
 from orchestrator.step import make_step
@@ -17,18 +17,26 @@ TRAIN = make_step("train", {"seed": 0}, {}, {"resources": {}}, "standard vgg16/d
 REUSE = make_step("reuse", {"classes": [0, 1]}, {"train": TRAIN.key}, {}, "reuse 0,1")
 
 
+ARTIFACT = f"artifacts/{TRAIN.key}/network.safetensors"
+
+
 @pytest.fixture
-def ledger(tmp_path):
-    return Ledger(tmp_path / "study")
+def ledger(store):
+    return Ledger(store)
 
 
 def again(ledger):
-    """The same folder as another process sees it."""
-    return Ledger(ledger.folder)
+    """The same study as another process sees it."""
+    return Ledger(ledger.store)
 
 
-def result_file(ledger, step):
-    return ledger.folder / "ledger" / step.kind / f"{step.key}.json"
+def result_name(step):
+    return f"ledger/{step.kind}/{step.key}.json"
+
+
+def write_artifact(ledger):
+    with ledger.writing(TRAIN.key, "network.safetensors") as path:
+        path.write_bytes(b"weights")
 
 
 def test_an_empty_ledger_touches_nothing(ledger):
@@ -36,6 +44,7 @@ def test_an_empty_ledger_touches_nothing(ledger):
     assert ledger.failure(TRAIN.key) is None
     assert ledger.finished() == set()
     assert ledger.suggestions("search") == []
+    assert ledger.store.below() == set()
     assert not ledger.folder.exists()
 
 
@@ -62,8 +71,7 @@ def test_a_result_never_changes(ledger):
 @pytest.mark.parametrize("damage", ["truncate", "empty", "flip", "no checksum", "no mapping"])
 def test_a_damaged_result_is_quarantined_and_missing(ledger, damage, caplog):
     ledger.put(TRAIN, {"accuracy": 0.9})
-    path = result_file(ledger, TRAIN)
-    data = path.read_bytes()
+    data = ledger.store.read(result_name(TRAIN))
     damaged = {
         "truncate": data[: len(data) // 2],
         "empty": b"",
@@ -71,43 +79,91 @@ def test_a_damaged_result_is_quarantined_and_missing(ledger, damage, caplog):
         "no checksum": json.dumps({"key": TRAIN.key}).encode(),
         "no mapping": b"[1]",
     }
-    path.write_bytes(damaged[damage])
+    ledger.store.write(result_name(TRAIN), damaged[damage])
     reader = again(ledger)
     with caplog.at_level(logging.WARNING):
         assert reader.get(TRAIN.key) is None
         assert reader.get(TRAIN.key) is None
         assert reader.finished() == set()
     assert len(caplog.records) == 1
-    assert not path.exists()
-    assert len(list((ledger.folder / "quarantine").iterdir())) == 1
+    assert ledger.store.read(result_name(TRAIN)) is None
+    assert len(ledger.store.below("quarantine")) == 1
     reader.put(TRAIN, {"accuracy": 0.9})
     assert again(ledger).finished() == {TRAIN.key}
 
 
 def test_who_only_looks_on_moves_nothing(ledger):
     ledger.put(TRAIN, {"accuracy": 0.9})
-    result_file(ledger, TRAIN).write_bytes(b"{")
-    assert Ledger(ledger.folder, readonly=True).get(TRAIN.key) is None
-    assert result_file(ledger, TRAIN).exists()
+    ledger.store.write(result_name(TRAIN), b"{")
+    assert Ledger(ledger.store, readonly=True).get(TRAIN.key) is None
+    assert ledger.store.read(result_name(TRAIN)) == b"{"
 
 
 def test_a_truncated_artifact_is_found(ledger):
-    write_bytes(ledger.artifact(TRAIN.key, "network.safetensors"), b"weights")
+    write_artifact(ledger)
     document = ledger.put(TRAIN, {})
     assert document["artifacts"]["network.safetensors"]["bytes"] == 7
     assert again(ledger).verify(TRAIN.key)
-    ledger.artifact(TRAIN.key, "network.safetensors").write_bytes(b"weig")
+    ledger.store.write(ARTIFACT, b"weig")
     assert again(ledger).get(TRAIN.key) is None
-    assert not result_file(ledger, TRAIN).exists()
+    assert ledger.store.read(result_name(TRAIN)) is None
 
 
 def test_a_flipped_bit_in_an_artifact_is_found(ledger):
-    write_bytes(ledger.artifact(TRAIN.key, "network.safetensors"), b"weights")
+    write_artifact(ledger)
     ledger.put(TRAIN, {})
-    ledger.artifact(TRAIN.key, "network.safetensors").write_bytes(b"weighty")
+    ledger.store.write(ARTIFACT, b"weighty")
     assert not ledger.verify(TRAIN.key)
     assert ledger.get(TRAIN.key) is None
     assert not again(ledger).verify(TRAIN.key)
+
+
+def test_an_artifact_is_read_as_it_was_written(ledger):
+    write_artifact(ledger)
+    ledger.put(TRAIN, {})
+    with again(ledger).reading(TRAIN.key, "network.safetensors") as path:
+        assert path.read_bytes() == b"weights"
+    for key, name in ((TRAIN.key, "logits.safetensors"), (REUSE.key, "network.safetensors")):
+        with again(ledger).reading(key, name) as path:
+            assert path is None
+
+
+def test_an_artifact_that_another_process_wrote_counts_too(ledger):
+    """A worker that died between its artifact and its result."""
+    write_artifact(again(ledger))
+    assert ledger.put(TRAIN, {})["artifacts"]["network.safetensors"]["bytes"] == 7
+    assert again(ledger).verify(TRAIN.key)
+
+
+def test_an_artifact_that_is_damaged_is_not_read(ledger):
+    write_artifact(ledger)
+    ledger.put(TRAIN, {})
+    ledger.store.write(ARTIFACT, b"weighty")
+    reader = again(ledger)
+    with reader.reading(TRAIN.key, "network.safetensors") as path:
+        assert path is None
+    assert reader.get(TRAIN.key) is None
+
+
+def test_a_result_that_another_process_put_first_stays(ledger):
+    """Both have looked before either writes."""
+    slower = again(ledger)
+    first = ledger.put(TRAIN, {"accuracy": 0.9})
+    slower.get = lambda key, kind=None: None
+    assert slower.put(TRAIN, {"accuracy": 0.1}) == first
+    assert again(ledger).get(TRAIN.key) == first
+
+
+def test_a_snapshot_says_what_the_ledger_says(ledger):
+    ledger.put(TRAIN, {"accuracy": 0.9})
+    ledger.fail(REUSE, "NaN")
+    ledger.suggest("search", 0, {"alpha": 0.5})
+    snapshot = again(ledger).snapshot()
+    assert snapshot.get(TRAIN.key, "train") == ledger.get(TRAIN.key)
+    assert snapshot.get(REUSE.key, "reuse") is None
+    assert (snapshot.failure(TRAIN.key), snapshot.failure(REUSE.key)["reason"]) == (None, "NaN")
+    assert snapshot.suggestions("search") == [Trial(0, {"alpha": 0.5})]
+    assert snapshot.snapshot().get(TRAIN.key, "train") == ledger.get(TRAIN.key)
 
 
 def test_failures_stand_beside_the_results(ledger):
@@ -130,7 +186,10 @@ def test_a_step_with_a_result_has_not_failed(ledger):
 def test_trials_of_a_search(ledger):
     ledger.suggest("search", 1, {"alpha": 0.7})
     ledger.suggest("search", 0, {"alpha": 0.5})
+    assert [trial.outcome for trial in ledger.suggestions("search")] == [None, None]
     ledger.conclude("search", 1, {"state": "stopped", "epoch": 3})
+    assert ledger.suggestions("search") == again(ledger).suggestions("search")
+    assert ledger.stops() == [{"state": "stopped", "epoch": 3}]
     assert again(ledger).suggestions("search") == [
         Trial(0, {"alpha": 0.5}),
         Trial(1, {"alpha": 0.7}, {"state": "stopped", "epoch": 3}),
@@ -156,9 +215,9 @@ def test_every_submitted_study_is_kept(ledger):
     ledger.record_study(first.text)
     ledger.record_study(second.text)
     ledger.record_study(second.text)
-    folder = ledger.folder
-    assert (folder / "study.yaml").read_text() == second.text
-    assert {path.read_text() for path in (folder / "studies").iterdir()} == {first.text, second.text}
+    assert ledger.store.read("study.yaml").decode() == second.text
+    kept = ledger.store.read_all(f"studies/{name}" for name in ledger.store.below("studies"))
+    assert {data.decode() for data in kept.values()} == {first.text, second.text}
 
 
 def test_nothing_is_left_of_a_write_that_failed(tmp_path):
@@ -168,14 +227,16 @@ def test_nothing_is_left_of_a_write_that_failed(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_full_folder_is_told(ledger, monkeypatch):
+def test_a_full_folder_is_told(tmp_path, monkeypatch):
+    ledger = Ledger(tmp_path)
+
     def full(handle):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(files.os, "fsync", full)
     with pytest.raises(UserError, match=r"ledger/train: cannot be written \(No space left on device\)"):
         ledger.put(TRAIN, {})
-    assert list(result_file(ledger, TRAIN).parent.iterdir()) == []
+    assert list((tmp_path / "ledger" / "train").iterdir()) == []
 
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path):

@@ -25,7 +25,7 @@ class Finished:
     failed: set = field(default_factory=set)
     trials: list = field(default_factory=list)
 
-    def get(self, key):
+    def get(self, key, kind):
         return self.documents.get(key)
 
     def failure(self, key):
@@ -33,6 +33,9 @@ class Finished:
 
     def suggestions(self, search):
         return self.trials
+
+    def snapshot(self):
+        return self
 
 
 def planned(made, results=None):

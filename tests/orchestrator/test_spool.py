@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from nemo.errors import UserError
 from orchestrator.spool import Spool
 from orchestrator.step import make_step
+from orchestrator.stores import Store
 
 FIRST, SECOND = (make_step("train", {"seed": seed}, {}, {}, f"seed {seed}") for seed in (0, 1))
 
@@ -16,13 +17,13 @@ def row(epoch: int) -> dict[str, float]:
     return {"epoch": float(epoch), "time": 1.79e12 + epoch, "train/loss": 1 / (1 + epoch)}
 
 
-def test_what_was_appended_is_there_by_training_and_gone_when_cleared(tmp_path: Path) -> None:
-    spool = Spool(tmp_path)
+def test_what_was_appended_is_there_by_training_and_gone_when_cleared(store: Store) -> None:
+    spool = Spool(store)
     assert spool.curves() == []
     spool.append(FIRST, [row(0), row(1)])
     spool.append(SECOND, [row(0)])
-    Spool(tmp_path).append(FIRST, [row(2)])
-    assert Spool(tmp_path).curves() == [(FIRST, [row(0), row(1), row(2)]), (SECOND, [row(0)])]
+    Spool(store).append(FIRST, [row(2)])
+    assert Spool(store).curves() == [(FIRST, [row(0), row(1), row(2)]), (SECOND, [row(0)])]
     spool.clear()
     assert spool.curves() == []
 

@@ -58,7 +58,7 @@ def test_a_killed_worker_changes_nothing(head: tuple[Path, Cluster], tmp_path: P
         assert told == document["result"]["history"]  # every epoch once, in order, with its own time stamp
         assert [row["epoch"] for row in told] == list(range(6))
         assert drive.told("finished")[0].document == document
-        assert not drive.context.checkpoints(step).exists()
+        assert not (drive.folder / drive.context.checkpoints(step)).exists()
         assert document["workers"] == workers
         results.append(document)
     assert results[0]["artifacts"] == results[1]["artifacts"]  # the same checksums of weights and logits
@@ -72,7 +72,7 @@ def test_a_damaged_checkpoint_is_told_once_and_never_used(
     resources = {"training": {"workers": workers, "cpus": 1}}
     drive = Drive(tmp_path / "broken", head[1], {**ONE, "resources": resources})
     (step,) = drive.steps("train")
-    file = Checkpoint(drive.context, step).file
+    file = drive.folder / Checkpoint(drive.context, step).name
     left = [title]
 
     def damage(event: Event) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -109,4 +108,4 @@ class Tuner:
             self._world.compute(step, self._context)
         except ValueError as error:
             ledger.fail(step, str(error))
-        shutil.rmtree(self._context.checkpoints(step), ignore_errors=True)
+        self._context.forget(step)

@@ -19,8 +19,10 @@ from rich.console import Console
 from orchestrator import changes, files, lease, run, sweep
 from orchestrator.head import Cluster
 from orchestrator.lease import Lease
+from orchestrator.ledger import Ledger
 from orchestrator.process import Process
 from orchestrator.progress import Progress
+from orchestrator.stores import folder
 from tests.orchestrator.simulation.driver import Driver, Killed, current
 from tests.orchestrator.simulation.executor import FanOut, Tuner
 from tests.orchestrator.simulation.world import World
@@ -51,9 +53,12 @@ def simulated(world: World) -> Iterator[World]:
     def flush(handle: int) -> None:
         world.flushed.add(os.fstat(handle).st_ino)
 
-    def replace(source: Path, target: Path, real: Callable[..., None] = os.replace) -> None:
-        assert os.stat(source).st_ino in world.flushed, f"{target} gets its name before its content is on the disk"
-        real(source, target)
+    def named(real: Callable[..., None]) -> Callable[..., None]:
+        def call(source: Path, target: Path) -> None:
+            assert os.stat(source).st_ino in world.flushed, f"{target} gets its name before its content is on the disk"
+            real(source, target)
+
+        return call
 
     def write(path: Path, data: bytes) -> int:
         written = real_write(path, data)
@@ -79,9 +84,9 @@ def simulated(world: World) -> Iterator[World]:
         return world.drivers[process.pid].alive
 
     @contextmanager
-    def hold(folder: Path) -> Iterator[None]:
+    def hold(ledger: Ledger) -> Iterator[None]:
         driver = current()
-        own = Lease(folder, driver.process, world)
+        own = Lease(ledger.store, driver.process, world)
         own.take()
         driver.lease, driver.found = own, world.ledger().finished()
         try:
@@ -110,15 +115,16 @@ def simulated(world: World) -> Iterator[World]:
     with ExitStack() as patches:
         for target, name, stand_in in (
             (os, "fsync", point(flush)),
-            (os, "replace", point(replace)),
+            (os, "replace", point(named(os.replace))),
+            (os, "link", point(named(os.link))),
             (os, "unlink", point(os.unlink)),
             (os, "mkdir", point(os.mkdir)),
             (files.tempfile, "mkstemp", point(files.tempfile.mkstemp)),
             (Path, "write_bytes", point(write, lambda path, data: write(path, data[: len(data) // 2]))),
-            (lease.fcntl, "flock", flock),
+            (folder.fcntl, "flock", flock),
             (lease._log, "disabled", True),
             (Process, "alive", property(alive)),
-            (run.Ledger, "lease", lambda ledger: hold(ledger.folder)),
+            (Ledger, "lease", hold),
             (run, "end_orphan", end_orphan),
             (run, "ray_head", lambda *given, **named: nullcontext(CLUSTER)),
             (run, "this_machine", lambda: CLUSTER),
@@ -133,7 +139,7 @@ def simulated(world: World) -> Iterator[World]:
             (run, "Tracking", Anything),
             (run, "TrackingQueue", Anything),
             (run, "AT_LEAST", FOLDED),
-            (run.Ledger, "fold", partialmethod(run.Ledger.fold, FOLDED)),
+            (Ledger, "fold", partialmethod(Ledger.fold, FOLDED)),
             (run, "Shared", Anything),
             (run, "Progress", partial(Progress, console=Console(file=StringIO()))),
             (run, "FanOut", FanOut),

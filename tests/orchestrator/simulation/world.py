@@ -12,7 +12,6 @@ import yaml
 from nemo.errors import UserError
 from orchestrator import lease
 from orchestrator.context import Context
-from orchestrator.files import write_bytes
 from orchestrator.lease import Clock, LeaseLost
 from orchestrator.ledger import Ledger
 from orchestrator.plan import Plan, plan
@@ -138,12 +137,13 @@ class World(Clock):
         if self.happens(0.1):
             raise ValueError("the loss is NaN")
         if step.kind == "train":
-            write_bytes(context.checkpoints(step) / "checkpoint.pt", b"half of the epochs")
+            context.store.write(f"{context.checkpoints(step)}/checkpoint.pt", b"half of the epochs")
         for parent in step.parents.values():
             assert ledger.verify(parent), f"{step.label} starts before what it builds on is whole"
         artifact, result = RESULTS[step.kind](step, random.Random(step.key))
         if artifact:
-            write_bytes(ledger.artifact(step.key, artifact), step.key.encode())
+            with ledger.writing(step.key, artifact) as path:
+                path.write_bytes(step.key.encode())
         return ledger.put(step, result, seconds=1.0)
 
     # what must always hold
