@@ -112,7 +112,7 @@ def assert_ended(uri: str, study: Study, failed: Step, stopped: Step) -> None:
         assert curve == [(row["epoch"], row["time"], 1.0) for row in CURVE]
 
 
-@pytest.mark.parametrize("fault", ["500", "kill", "hang"])
+@pytest.mark.parametrize("fault", ["500", pytest.param("kill", marks=pytest.mark.slow), "hang"])
 def test_away_in_the_middle(
     fault: str, server: Server, proxy: Proxy, storage: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -49,6 +49,7 @@ def test_ctrl_c_in_a_training(tmp_path: Path) -> None:
         assert document["result"]["history"][: len(history)] == history
 
 
+@pytest.mark.slow
 def test_sigterm_in_the_fan_out(tmp_path: Path) -> None:
     storage = tmp_path / "runs"
     subtasks = {**tiny.STUDY["subtasks"], "samples": 12, "finetune": {"epochs": 4, "batch_size": 32}}

@@ -21,7 +21,7 @@ from orchestrator.study import Resources
 from tests import tiny
 from tests.faults.driver import carry_on, kill_when
 
-pytestmark = [pytest.mark.ray, pytest.mark.faults]
+pytestmark = [pytest.mark.ray, pytest.mark.faults, pytest.mark.slow]
 GENERATIONS = 8
 
 

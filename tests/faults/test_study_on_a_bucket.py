@@ -13,7 +13,7 @@ from tests import tiny
 from tests.faults.driver import Driver, carry_on
 from tests.faults.mlflow_server import Server
 
-pytestmark = [pytest.mark.ray, pytest.mark.faults, pytest.mark.timeout(3000)]
+pytestmark = [pytest.mark.ray, pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(3000)]
 
 
 def found(store: Store) -> dict[str, Any]:

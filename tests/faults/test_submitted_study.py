@@ -21,7 +21,7 @@ from orchestrator.head import MARKER, end_orphan
 from tests import tiny
 from tests.faults.driver import checkpoints, finished, processes
 
-pytestmark = [pytest.mark.ray, pytest.mark.faults]
+pytestmark = [pytest.mark.ray, pytest.mark.faults, pytest.mark.slow]
 
 HOLD = """
 import sys

@@ -182,7 +182,7 @@ def test_without_their_teacher_students_are_left_out_and_the_others_go_on(cluste
 
 
 @pytest.mark.ray
-@pytest.mark.parametrize(("workers", "count"), [(1, 6), (2, 4)])
+@pytest.mark.parametrize(("workers", "count"), [(1, 6), pytest.param(2, 4, marks=pytest.mark.slow)])
 def test_asha_stops_some_trials_hangs_none_and_leaves_nothing(
     cluster: Cluster, tmp_path: Path, workers: int, count: int
 ) -> None:
