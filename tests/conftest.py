@@ -82,14 +82,15 @@ def program() -> Callable[[str], Path]:
 
 
 # Modules that train or cut many networks: part of `make test`, too long for `make test-fast`.
-HEAVY = set(
-    """
-    test_activations test_backbones test_bad_input test_bucket test_changes test_cluster_aws test_cnnsplitter
-    test_distillation test_distributed test_extending test_fuzz test_fuzz_files test_masking test_moda
-    test_reuse test_simulated_study test_simulation test_steps test_submit test_surgery test_tracking
-    test_tracking_queue test_tracking_server test_training test_transformer_surgery test_transformers
-    """.split()
-)
+# fmt: off
+HEAVY = {
+    "test_activations", "test_backbones", "test_bad_input", "test_bucket", "test_changes", "test_cluster_aws",
+    "test_cnnsplitter", "test_distillation", "test_distributed", "test_extending", "test_fuzz", "test_fuzz_files",
+    "test_masking", "test_moda", "test_reuse", "test_simulated_study", "test_simulation", "test_steps",
+    "test_submit", "test_surgery", "test_tracking", "test_tracking_queue", "test_tracking_server", "test_training",
+    "test_transformer_surgery", "test_transformers",
+}
+# fmt: on
 
 
 def pytest_configure(config: pytest.Config) -> None:
