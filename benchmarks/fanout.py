@@ -129,7 +129,7 @@ def measure(options: argparse.Namespace) -> dict[str, dict[int, list[float]]]:
     with tempfile.TemporaryDirectory(prefix="nemo-") as temporary:
         folder = Path(temporary)
         subtask, ledger = prepare(folder, options.epochs)
-        context = Context(ledger.folder, load_study_file(folder / "study.yaml").resources)
+        context = Context(ledger.store, load_study_file(folder / "study.yaml").resources)
         for repeat in range(options.repeats):
             for workers in options.workers:
                 alone, seconds = plain_processes(folder, 1, options.count, options.epochs)

@@ -42,6 +42,7 @@ from orchestrator.plan import Planner
 from orchestrator.progress import Progress
 from orchestrator.run import Driver
 from orchestrator.step import Step
+from orchestrator.stores import store_at
 from orchestrator.study_file import load_study_file
 
 SAMPLES = 20
@@ -161,7 +162,7 @@ def replaced(sampler: Sampler, with_ray: bool, folder: Path) -> Iterator[Cluster
 def warm_up(folder: Path, number: int) -> tuple[Step, Context]:
     """A task that nobody needs, so that workers have started."""
     params = {"threshold": 0.5, "classes": [0]}
-    return Step("reuse", params, {}, {}, f"{number:020x}", "warm-up"), Context(folder / "warm-up", None)  # type: ignore[arg-type]
+    return Step("reuse", params, {}, {}, f"{number:020x}", "warm-up"), Context(store_at(folder / "warm-up"), None)  # type: ignore[arg-type]
 
 
 def child(storage: Path, size: int, with_ray: bool) -> dict[str, float]:
