@@ -232,5 +232,19 @@ def _expected(error: BaseException) -> bool:
 
 
 def _fitting(free: tuple[float, float], each: tuple[float, float]) -> int:
-    counts = [math.floor(have / need + 1e-9) for have, need in zip(free, each, strict=True) if need > 0]
+    """How often something fits; a share of a GPU is one of a single GPU, so 0.4 of one fits twice into each."""
+    (cpus, gpus), (cpu, gpu) = free, each
+    counts = [_often(cpus, cpu)] if cpu > 0 else []
+    if 0 < gpu < 1:
+        whole = math.floor(gpus + _ROUNDING)
+        counts.append(whole * _often(1.0, gpu) + _often(gpus - whole, gpu))
+    elif gpu > 0:
+        counts.append(_often(gpus, gpu))
     return max(0, min(counts, default=0))
+
+
+_ROUNDING = 1e-9
+
+
+def _often(have: float, need: float) -> int:
+    return math.floor(have / need + _ROUNDING)

@@ -45,6 +45,7 @@ def resources(**training: Any) -> Resources:
         (NODES, {"cpus": 4}, 2),  # not three: a worker does not span nodes
         (NODES, {"workers": 2, "cpus": 2, "gpus": 1}, 2),
         (NODES, {"cpus": 1, "gpus": 0.5}, 8),
+        (NODES, {"cpus": 1, "gpus": 0.4}, 8),  # not ten: a share is one of a single GPU
     ],
 )
 def test_concurrent_trainings(cluster: Cluster, training: dict[str, Any], expected: int) -> None:
