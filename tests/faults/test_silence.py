@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -16,19 +17,19 @@ pytestmark = [pytest.mark.ray, pytest.mark.faults, pytest.mark.slow]
 def test_stopped_workers(tmp_path: Path) -> None:
     storage = tmp_path / "runs"
     study = tiny.write_study(tmp_path, recipe={**tiny.STUDY["recipe"], "epochs": 40}, sweep=None)
-    with Driver(study, storage, NEMO_GIVE_UP_AFTER="80") as driver:
+    with Driver(study, storage, NEMO_GIVE_UP_AFTER="180") as driver:
         driver.wait_until(lambda: len(checkpoints(driver.folder)) == 2)
         marker = driver.marker
         for worker in processes(marker, "ray::ImplicitFunc"):
             worker.suspend()
-        driver.wait_until(lambda: "no news for 40 s; waiting for " in driver.log)
-        assert driver.ended() == 2
+        driver.wait_until(lambda: re.search(r"no news for 6\d s; waiting for ", driver.log) is not None)
+        assert driver.ended(240) == 2
     assert not processes(marker)
     failures = Ledger(driver.folder, readonly=True).failures()
     assert {failure["kind"] for failure in failures.values()} == {"train"}
-    assert {failure["reason"] for failure in failures.values()} == {"gave up after 80 s without any news"}
+    assert {failure["reason"] for failure in failures.values()} == {"gave up after 3 min without any news"}
     last = driver.log.splitlines()[-1]
-    assert last.startswith("nemo: gave up after 80 s without any news; this was waited for: ")
+    assert last.startswith("nemo: gave up after 3 min without any news; this was waited for: ")
     assert all(failure["label"] in last for failure in failures.values())
     assert "Traceback" not in driver.log
     assert tiny.nemo("run", study, "--storage", storage, "--retry-failed").returncode == 0
