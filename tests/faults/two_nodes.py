@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -11,6 +10,8 @@ from unittest.mock import patch
 
 import psutil
 from ray.cluster_utils import Cluster
+
+from orchestrator import head
 
 
 class Nodes:
@@ -52,7 +53,8 @@ def two_nodes(cpus: int = 2) -> Iterator[Nodes]:
     """Two nodes of so many CPUs each; they end with the block."""
     from ray._raylet import Config
 
-    environment = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    # The token that this process may have told Ray already, which keeps the first one that it hears.
+    environment = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": head._token}
     with patch.dict(os.environ, environment):
         Config.initialize("")  # Ray read its mode when it was imported
         cluster = Cluster(
