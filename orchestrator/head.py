@@ -27,6 +27,8 @@ import psutil
 
 from nemo.errors import UserError
 from orchestrator.growth import grows_to
+from orchestrator.ports import free_ports
+from orchestrator.process import CLOCK_STEP
 
 MARKER = "NEMO_RAY_HEAD"
 """Environment variable that every process of one of our heads inherits; its value names the head."""
@@ -205,7 +207,7 @@ def _start(record: Path, num_cpus: int | None, num_gpus: int | None) -> str:
     (temp / _MARK).write_text(marker)
     _write(record, head)  # before the start: a driver killed in its middle leaves no orphan that can't be found
     # Without explicit ports the dashboard's agents of two heads on one host fight for the same one.
-    ports = dict(zip(_PORTS, _free_ports(len(_PORTS)), strict=True))
+    ports = dict(zip(_PORTS, free_ports(len(_PORTS)), strict=True))
     head["dashboard_port"] = ports["dashboard-port"]
     command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", f"--temp-dir={temp}"]
     command += [f"--{name}={port}" for name, port in ports.items()]
@@ -312,7 +314,8 @@ def _living(processes: Iterable[Sequence[float]]) -> list[psutil.Process]:
     for pid, started in processes:
         with contextlib.suppress(psutil.Error):
             process = psutil.Process(int(pid))
-            if process.create_time() == started and process.status() != psutil.STATUS_ZOMBIE:
+            same = abs(process.create_time() - started) <= CLOCK_STEP
+            if same and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
     return found
 
@@ -352,11 +355,3 @@ def _short_folder() -> str:
     """A folder under which Ray's unix sockets stay below the limit of 104 characters on macOS (107 on Linux)."""
     folder = tempfile.gettempdir()
     return folder if len(folder) <= 20 else "/tmp"
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("", 0))
-        return [each.getsockname()[1] for each in sockets]

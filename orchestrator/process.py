@@ -9,6 +9,9 @@ from pathlib import Path
 
 import psutil
 
+CLOCK_STEP = 2.0
+"""Seconds by which two readings of a start may differ: Linux counts from the boot, whose time moves with the clock."""
+
 
 @dataclass(frozen=True)
 class Process:
@@ -38,7 +41,7 @@ class Process:
             return None
         try:
             process = psutil.Process(self.pid)
-            same = abs(process.create_time() - self.started) < 1.0
+            same = abs(process.create_time() - self.started) <= CLOCK_STEP
             return same and process.status() != psutil.STATUS_ZOMBIE
         except (psutil.NoSuchProcess, ValueError, TypeError):  # the last two: what was read is no pid, no time
             return False

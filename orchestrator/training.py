@@ -132,7 +132,9 @@ def _run_worker(arguments: dict[str, Any]) -> str:
     try:
         dataset = steps.as_dataset(ray.get(arguments["dataset"]))
         trainer = resumed(
-            lambda: steps.make_trainer(step, dataset, context.ledger, session.device, session.workers), checkpoint
+            lambda: steps.make_trainer(step, dataset, context.ledger, session.device, session.workers),
+            checkpoint,
+            session,
         )
         run_epochs(trainer, checkpoint, session, every_epoch=arguments["every_epoch"])
     except Unwritable:
@@ -148,18 +150,32 @@ def _run_worker(arguments: dict[str, Any]) -> str:
     return ""
 
 
-def resumed(make: Callable[[], Trainer], checkpoint: Checkpoint) -> Trainer:
-    """A trainer that goes on from its last checkpoint, or from the beginning where that cannot be used."""
-    trainer = make()
+def resumed(make: Callable[[], Trainer], checkpoint: Checkpoint, session: Session) -> Trainer:
+    """A trainer that goes on from its last checkpoint, or from the beginning where that cannot be used.
+
+    The first worker says which: it alone puts a damaged file away, and all start from the same epoch.
+    """
+    trainer, first = make(), session.workers.rank == 0
+    found = first and _load(trainer, checkpoint)
+    if session.agree(found):
+        if not first and not _load(trainer, checkpoint):
+            raise RuntimeError(checkpoint.damage or f"{checkpoint.name}: only the first worker can read it")
+    elif session.agree(bool(checkpoint.damage)):
+        return make()  # half of it may have been loaded
+    return trainer
+
+
+def _load(trainer: Trainer, checkpoint: Checkpoint) -> bool:
+    """Whether there was a checkpoint that fits the trainer."""
     state = checkpoint.load(trainer.device)
     if state is None:
-        return trainer
+        return False
     try:
         trainer.load_state_dict(state)
     except (RuntimeError, ValueError, LookupError, TypeError) as error:  # of other code, under the same method version
         checkpoint.discard(error)
-        return make()  # half of it may have been loaded
-    return trainer
+        return False
+    return True
 
 
 def run_epochs(trainer: Trainer, checkpoint: Checkpoint, session: Session, *, every_epoch: bool) -> None:

@@ -12,13 +12,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nemo.distributed import Workers
 from orchestrator.checkpoint import Checkpoint
 from orchestrator.context import Context
 from orchestrator.files import Unwritable
 from orchestrator.step import Step, make_step
 from orchestrator.stores import Store, store_at
 from orchestrator.study import Resources
-from orchestrator.training import resumed
+from orchestrator.training import _Alone, resumed
 
 STATE = {"network": {"weight": torch.arange(6.0)}, "history": [{"epoch": 0.0, "train/loss": 0.5}]}
 STEP = make_step("train", {"seed": 0}, {}, {}, "mwt, seed 0")
@@ -133,6 +134,26 @@ def test_the_state_of_other_code_is_put_away_and_the_training_starts_again(store
         return SimpleNamespace(network=network, device="cpu", load_state_dict=load)
 
     found = checkpoint(store)
-    assert set(resumed(make, found).network.state_dict()) == {"weight", "bias"}
+    assert set(resumed(make, found, _Alone()).network.state_dict()) == {"weight", "bias"}
     assert "Error(s) in loading state_dict for Linear" in found.damage
     assert checkpoint(store).load() is None
+
+
+@pytest.mark.parametrize(
+    ("told", "made", "weight"), [([True], 1, 2.0), ([False, False], 1, 0.0), ([False, True], 2, 0.0)]
+)
+def test_the_first_worker_says_whether_all_go_on(store: Store, told: list[bool], made: int, weight: float) -> None:
+    checkpoint(store).save({"weight": torch.tensor(2.0)})
+    trainers: list[Any] = []
+
+    def make() -> Any:
+        trainer = SimpleNamespace(weight=torch.tensor(0.0), device="cpu")
+        trainer.load_state_dict = trainer.__dict__.update
+        trainers.append(trainer)
+        return trainer
+
+    answers = iter(told)
+    session: Any = SimpleNamespace(workers=Workers(rank=1, world=2), agree=lambda value: next(answers))
+    assert resumed(make, checkpoint(store), session).weight == weight
+    assert len(trainers) == made
+    assert checkpoint(store).load() == {"weight": torch.tensor(2.0)}  # only the first one puts a file away

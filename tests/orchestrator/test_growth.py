@@ -17,6 +17,7 @@ from ray._raylet import GcsClient
 from nemo.errors import UserError
 from orchestrator import head
 from orchestrator.growth import GROWS_TO, grows_to, nodes_of
+from orchestrator.ports import free_ports
 from tests import tiny
 
 SHRINKS_WITHIN = 600.0
@@ -45,7 +46,7 @@ def test_a_cluster_is_what_it_is_unless_something_is_said(monkeypatch: pytest.Mo
 @pytest.fixture
 def growing(storage: Path) -> Iterator[str]:
     """The address of a head without a CPU whose autoscaler starts up to two nodes of one CPU, on this machine."""
-    ports = dict(zip(head._PORTS, head._free_ports(len(head._PORTS)), strict=True))
+    ports = dict(zip(head._PORTS, free_ports(len(head._PORTS)), strict=True))
     address = f"{ray.util.get_node_ip_address()}:{ports['port']}"
     nothing: dict[str, list[str]] = {f"{who}setup_commands": [] for who in ("", "head_", "worker_")}
     settings = {

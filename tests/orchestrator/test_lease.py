@@ -90,6 +90,12 @@ def test_a_dead_drivers_pid_that_was_given_again_holds_nothing(store: Store) -> 
     Lease(store).take()
 
 
+@pytest.mark.parametrize("step", [-1.0, 1.0])
+def test_a_clock_that_was_set_changes_no_owner(step: float) -> None:
+    this = Process.this()
+    assert replace(this, started=this.started + step).alive
+
+
 @pytest.mark.parametrize(
     "damaged",
     [
