@@ -124,7 +124,7 @@ class Family:
         fields |= {name: getattr(Recipe, name) for name in METHODS[self.method].ignores}
         wanted = self.study.resources.training
         groups = [-(-recipe.batch_size // workers) for workers in (wanted.workers, wanted.fewest)]
-        return {"recipe": fields, "images_per_batchnorm": groups if wanted.fewest < wanted.workers else groups[0]}
+        return {"recipe": fields, "images_per_batchnorm": groups if wanted.elastic else groups[0]}
 
     def modularize(self, train: Step) -> Step:
         """The relevance pass over a training."""

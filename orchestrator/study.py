@@ -116,6 +116,11 @@ class TrainingResources(Model):
         """The fewest workers that a training can go on with."""
         return self.workers if self.min_workers is None else self.min_workers
 
+    @property
+    def elastic(self) -> bool:
+        """Whether a training may go on with fewer workers than it asked for."""
+        return self.fewest < self.workers
+
 
 class SubtaskResources(Model):
     """What one modularize or reuse step gets."""

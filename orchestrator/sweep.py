@@ -26,6 +26,7 @@ from orchestrator.head import Cluster
 from orchestrator.ledger import Ledger
 from orchestrator.step import Step, describe_step
 from orchestrator.trial import UNWRITABLE, resources_of, run_trial
+from orchestrator.worker_groups import keep_coordinator
 
 _log = logging.getLogger(__name__)
 
@@ -74,6 +75,8 @@ def run_trainings(
         return
     examples = [*known, *(search.family.train({}) for search in searches)]
     datasets = shared.datasets(examples)
+    if context.resources.training.workers > 1:
+        keep_coordinator()
     needs = [takes(step, cluster, context.resources) for step in examples]
     each = max(cpus for cpus, _ in needs), max(gpus for _, gpus in needs)
     watcher = Watcher(context, adaptives, queue, slots, each, min(concurrent, total), total, on_event)

@@ -8,6 +8,7 @@ training that was killed while it was written could never start again.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -29,13 +30,18 @@ from orchestrator.context import CHECKPOINTS, MAX_FAILURES, Context, reason_of
 from orchestrator.environment import environment
 from orchestrator.files import Unwritable
 from orchestrator.step import Step
-from orchestrator.study import TrainingResources
 
 CHECKPOINT_SHARE = 0.05
 """At most this share of a training's time goes into its checkpoints: where epochs are short, some go without."""
 
 LOST_AT_MOST = 30.0
 """But a checkpoint is never older than this many seconds and an epoch, whatever it costs."""
+
+MEETS_WITHIN = 30
+"""Seconds in which an elastic group starts or is counted anew: Ray may take 20 to see that a node is gone."""
+
+MEETS_AFTER = 20
+"""How often it is: as long in all as a group of a fixed size waits for room."""
 
 
 class Session(Protocol):
@@ -91,12 +97,14 @@ def fit(arguments: dict[str, Any]) -> str:
     context, step = arguments["context"], arguments["step"]
     wanted = context.resources.training
     alone = wanted.workers == 1
+    if wanted.elastic:
+        os.environ["RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"] = str(MEETS_WITHIN)  # Ray hands it to its controller
     trainer = TorchTrainer(
         _run_worker,
         train_loop_config=arguments,
         torch_config=TorchConfig(backend="nccl" if wanted.gpus else "gloo", timeout_s=600 if wanted.gpus else 60),
         scaling_config=ray.train.ScalingConfig(
-            num_workers=0 if alone else _counts(wanted),
+            num_workers=0 if alone else (wanted.fewest, wanted.workers) if wanted.elastic else wanted.workers,
             use_gpu=wanted.gpus > 0,
             resources_per_worker={"CPU": wanted.cpus} | ({"GPU": wanted.gpus} if wanted.gpus else {}),
             placement_strategy=wanted.placement.upper(),
@@ -105,7 +113,9 @@ def fit(arguments: dict[str, Any]) -> str:
             name=step.key,
             storage_path=str(context.folder / CHECKPOINTS),  # on this machine: Ray keeps no checkpoints of ours
             callbacks=[] if alone else [TuneReportCallback()],
-            failure_config=ray.train.FailureConfig(max_failures=MAX_FAILURES, controller_failure_limit=5),
+            failure_config=ray.train.FailureConfig(
+                max_failures=MAX_FAILURES, controller_failure_limit=MEETS_AFTER if wanted.elastic else 5
+            ),
         ),
     )
     try:
@@ -115,11 +125,6 @@ def fit(arguments: dict[str, Any]) -> str:
         if isinstance(first, Unwritable):
             raise first from None
         return reason_of(first)
-
-
-def _counts(wanted: TrainingResources) -> int | tuple[int, int]:
-    """How many workers Ray Train may choose from."""
-    return wanted.workers if wanted.fewest == wanted.workers else (wanted.fewest, wanted.workers)
 
 
 def _run_worker(arguments: dict[str, Any]) -> str:

@@ -22,13 +22,20 @@ UNWRITABLE = "unwritable"
 """What a trial reports last when the study's folder cannot be written."""
 
 
+HEAD_NODE = "node:__internal_head__"
+"""A resource that only Ray's head has."""
+
+
 def resources_of(step: Step, context: Context, cluster: Cluster) -> PlacementGroupFactory:
     """What a trial holds while it runs."""
     bundles = [{"CPU": cpus, "GPU": gpus} for cpus, gpus in bundles_of(step, cluster, context.resources)]
     if splits(step):
         return PlacementGroupFactory([{}, *bundles])
     # A trial of several workers only waits for them; a byte of memory is what every node can give it without a CPU.
-    return PlacementGroupFactory(bundles if context.resources.training.workers == 1 else [{"memory": 1}])
+    # One that goes on without a node must not be there: Ray would keep its room for minutes.
+    training = context.resources.training
+    waits: dict[str, float] = {HEAD_NODE: 0.001} if training.elastic else {"memory": 1}
+    return PlacementGroupFactory(bundles if training.workers == 1 else [waits])
 
 
 def run_trial(config: Mapping[str, Any], *, context: Context, datasets: Mapping[str, ray.ObjectRef[Arrays]]) -> None:
