@@ -18,7 +18,7 @@ import psutil
 import torch
 
 from orchestrator.head import MARKER, end_orphan
-from orchestrator.stores import Where, store_at
+from orchestrator.stores import Store, Where, store_at
 from tests import tiny
 
 
@@ -30,10 +30,15 @@ class Driver(AbstractContextManager["Driver"]):
         storage: Where the studies lie.
         words: More of the command line.
         environment: More of the environment.
+
+    Attributes:
+        store: The study's.
+        folder: What this machine keeps of it: on a disk, the study itself.
     """
 
     def __init__(self, study: Path, storage: Where, *words: object, **environment: str) -> None:
-        self.folder = (store_at(storage) / "tiny").local
+        self.store = store_at(storage) / "tiny"
+        self.folder = self.store.local
         self._log = study.with_name("driver.log")
         with self._log.open("w") as log:
             self.process = subprocess.Popen(
@@ -106,18 +111,18 @@ def processes(marker: str | None, title: str = "") -> list[psutil.Process]:
     return found
 
 
-def finished(folder: Path, kind: str) -> int:
+def finished(store: Store, kind: str) -> int:
     """How many steps of a kind have their result."""
-    return len(list((folder / "ledger" / kind).glob("[0-9a-f]*.json")))
+    return sum(name.endswith(".json") and "/" not in name for name in store.list(f"ledger/{kind}"))
 
 
-def checkpoints(folder: Path) -> dict[str, dict[str, Any]]:
+def checkpoints(store: Store) -> dict[str, dict[str, Any]]:
     """Key -> state of every checkpoint of a study."""
     found = {}
-    for path in (folder / "checkpoints").glob("*/state.pt"):
-        with suppress(FileNotFoundError):  # its result has just taken its place
-            content = path.read_bytes().partition(b"\n")[2]  # after the checksum
-            found[path.parent.name] = torch.load(io.BytesIO(content), weights_only=True)
+    names = [name for name in store.list("checkpoints") if name.endswith("/state.pt")]
+    for name, content in store.read_all(f"checkpoints/{name}" for name in names).items():
+        state = content.partition(b"\n")[2]  # after the checksum
+        found[name.split("/")[1]] = torch.load(io.BytesIO(state), weights_only=True)
     return found
 
 

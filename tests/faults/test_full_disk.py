@@ -62,7 +62,7 @@ def test_no_room(tmp_path: Path, workers: int, stage: str, own_disk: bool) -> No
         if stage == "train":
             driver.wait_until(lambda: any((driver.folder / "checkpoints").glob("*/*")))
         else:
-            driver.wait_until(lambda: finished(driver.folder, "reuse") >= 3)
+            driver.wait_until(lambda: finished(driver.store, "reuse") >= 3)
         marker = driver.marker
         while driver.process.poll() is None:
             (fill if fill is not None and own_disk else limit)(driver)

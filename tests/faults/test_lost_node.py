@@ -26,7 +26,7 @@ def write_study(folder: Path, **training: object) -> Path:
 
 def epochs(driver: Driver) -> dict[str, int]:
     """Key -> how many epochs a training's checkpoint holds."""
-    return {key: len(state["history"]) for key, state in checkpoints(driver.folder).items()}
+    return {key: len(state["history"]) for key, state in checkpoints(driver.store).items()}
 
 
 def test_a_node_that_goes_away(tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ def test_a_node_that_goes_away(tmp_path: Path) -> None:
             driver.wait_until(lambda: any(count > kept.get(key, 0) for key, count in epochs(driver).items()))
             nodes.replace()
 
-            driver.wait_until(lambda: finished(driver.folder, "reuse") >= 3 and nodes.running("ray::")[1] > 0)
+            driver.wait_until(lambda: finished(driver.store, "reuse") >= 3 and nodes.running("ray::")[1] > 0)
             before |= tiny.result_files(broken)
             nodes.lose()
             assert driver.ended(600) == 0, driver.log

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.ledger import Ledger
+from orchestrator.stores import store_at
 from tests import tiny
 from tests.faults.driver import Driver, carry_on, checkpoints, finished, processes
 
@@ -32,12 +33,12 @@ def test_ctrl_c_in_a_training(tmp_path: Path) -> None:
     storage = tmp_path / "runs"
     study = tiny.write_study(tmp_path, recipe={**tiny.STUDY["recipe"], "epochs": 40})
     with Driver(study, storage) as driver:
-        driver.wait_until(lambda: bool(checkpoints(driver.folder)))
+        driver.wait_until(lambda: bool(checkpoints(driver.store)))
         marker = driver.marker
         driver.press_ctrl_c()
         assert driver.ended() == 130
         assert_stopped(driver, marker, "SIGINT")
-    kept = {key: state["history"] for key, state in checkpoints(storage / "tiny").items()}
+    kept = {key: state["history"] for key, state in checkpoints(store_at(storage / "tiny")).items()}
     assert kept
     carried_on = tiny.nemo("run", study, "--storage", storage)
     assert carried_on.returncode == 0, carried_on.stderr
@@ -55,12 +56,12 @@ def test_sigterm_in_the_fan_out(tmp_path: Path) -> None:
     subtasks = {**tiny.STUDY["subtasks"], "samples": 12, "finetune": {"epochs": 4, "batch_size": 32}}
     study = tiny.write_study(tmp_path, subtasks=subtasks)
     with Driver(study, storage) as driver:
-        driver.wait_until(lambda: finished(driver.folder, "reuse") >= 3)
+        driver.wait_until(lambda: finished(driver.store, "reuse") >= 3)
         marker = driver.marker
         driver.process.terminate()
         assert driver.ended() == 143
         assert_stopped(driver, marker, "SIGTERM")
-    assert finished(storage / "tiny", "reuse") < 12
+    assert finished(store_at(storage / "tiny"), "reuse") < 12
     carry_on(study, storage)
 
 

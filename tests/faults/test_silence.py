@@ -18,7 +18,7 @@ def test_stopped_workers(tmp_path: Path) -> None:
     storage = tmp_path / "runs"
     study = tiny.write_study(tmp_path, recipe={**tiny.STUDY["recipe"], "epochs": 40}, sweep=None)
     with Driver(study, storage, NEMO_GIVE_UP_AFTER="180") as driver:
-        driver.wait_until(lambda: len(checkpoints(driver.folder)) == 2)
+        driver.wait_until(lambda: len(checkpoints(driver.store)) == 2)
         marker = driver.marker
         for worker in processes(marker, "ray::ImplicitFunc"):
             worker.suspend()

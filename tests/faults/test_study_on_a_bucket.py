@@ -1,57 +1,43 @@
-"""A whole study on a real S3 API server: what it finds is what it finds on a disk, and a kill costs it as little."""
+"""A study on an S3 server, tracked by MLflow with users on PostgreSQL: kills cost it as little as on a disk."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from orchestrator.ledger import Ledger
-from orchestrator.stores import Store, store_at
 from tests import tiny
-from tests.faults.driver import Driver, carry_on
-from tests.faults.mlflow_server import Server
+from tests.faults.matrix.history import History
+from tests.faults.test_kill_matrix import SAMPLE
+from tests.postgres import Postgres
+from tests.tracking_server import ALICE, log_in, object_store, objects, tracking_server
 
 pytestmark = [pytest.mark.ray, pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(3000)]
 
 
-def found(store: Store) -> dict[str, Any]:
-    """Key -> result, without when and how fast."""
-    results = {key: dict(document["result"]) for key, document in Ledger(store, readonly=True).results()}
-    for result in results.values():
-        for epoch in result.get("history", []):
-            del epoch["time"], epoch["seconds"]
-    return results
+def test_a_study_that_is_killed_again_and_again(
+    program: Callable[[str], Path], tmp_path: Path, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = {name: tmp_path / name for name in ("server", "study", "disk")}
+    for folder in folders.values():
+        folder.mkdir()
+    with (
+        object_store() as files,
+        Postgres(program) as postgres,
+        tracking_server(folders["server"], postgres, files) as server,
+    ):
+        log_in(monkeypatch, *ALICE)
+        history = History(folders["study"], SAMPLE, 0, storage=bucket, tracking=server.url)
+        found = history.run()
+        assert len(history.done) >= sum(kill.times for kill in SAMPLE) - 1  # a fast machine may outrun the closing
+        kept = objects(files).list_objects_v2(Bucket="files", Prefix="mlflow/")["Contents"]
+        assert sum(each["Key"].endswith("/network.safetensors") for each in kept) == 3
+        in_bucket = tiny.mlflow_runs(bucket, uri=server.url)
 
-
-def test_a_study_on_an_object_store_is_the_one_on_a_disk(tmp_path: Path, storage: Path, bucket: str) -> None:
-    store = store_at(bucket) / "tiny"
-    with Server(tmp_path) as mlflow:
-        study = tiny.write_study(tmp_path, storage=bucket, tracking={"uri": mlflow.url})
-
-        def in_the_sweep() -> bool:
-            """One training is finished and another one has a checkpoint."""
-            return bool(store.list("ledger/train")) and any("state.pt" in name for name in store.list("checkpoints"))
-
-        with Driver(study, bucket) as driver:
-            driver.wait_until(in_the_sweep, seconds=1200)
-            driver.kill()
-        assert len(store.list("ledger/train")) < 3
-        status = tiny.nemo("status", "tiny", "--storage", bucket)
-        assert "tiny: killed: " in status.stdout, status
-        carry_on(study, bucket)
-        models = list((tmp_path / "files").rglob("network.safetensors"))
-        assert len(models) == 3
-        again = tiny.nemo("run", study)
-        assert again.returncode == 0, again.stderr
-
-    on_disk = tiny.nemo("run", tiny.write_study(storage), "--storage", storage)
-    assert on_disk.returncode == 0, on_disk.stderr
-    assert found(store) == found(store_at(storage) / "tiny")
-    assert store.below() == {"artifacts", "environment.json", "ledger", "lock", "studies", "study.yaml"}
-    assert store.read("lock") == b""
-    assert {path.name for path in store.local.iterdir()} <= {"ray", "checkpoints"}
-    told = [{row["key"]: row["accuracy"] for row in tiny.report(each)["subtasks"]} for each in (bucket, storage)]
-    assert len(told[0]) == 4 and told[0] == told[1]
-    assert f"--storage {bucket}" in again.stdout
+    undisturbed = History(folders["disk"], [], 0)
+    assert found == undisturbed.run()  # the same keys, the same numbers
+    assert len(in_bucket) == len(tiny.mlflow_runs(folders["disk"] / "runs"))
+    assert history.store.below() == {"artifacts", "environment.json", "ledger", "lock", "studies", "study.yaml"}
+    assert history.store.read("lock") == b""
+    assert {path.name for path in history.store.local.iterdir()} <= {"ray", "checkpoints"}

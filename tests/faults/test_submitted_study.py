@@ -18,6 +18,7 @@ import psutil
 import pytest
 
 from orchestrator.head import MARKER, end_orphan
+from orchestrator.stores import store_at
 from tests import tiny
 from tests.faults.driver import checkpoints, finished, processes
 
@@ -141,14 +142,14 @@ def test_killed_stopped_and_submitted_again_it_carries_on(head: Head, tmp_path: 
         command, stdin=end, stdout=end, stderr=end, env=head.environment, preexec_fn=_become_terminals_own
     )
     os.close(end)
-    wait_until(lambda: bool(checkpoints(storage / "tiny")))
+    wait_until(lambda: bool(checkpoints(store_at(storage / "tiny"))))
     os.close(terminal)
     assert submitting.wait(60) == -signal.SIGHUP
     assert head.state().startswith("tiny-r1: running, started ")
     assert os.fspath(head.driver().cwd()).rstrip("/").split("/")[-2] == "working_dir_files"
 
     # Killed in the sweep.
-    wait_until(lambda: finished(storage / "tiny", "train") >= 1)
+    wait_until(lambda: finished(store_at(storage / "tiny"), "train") >= 1)
     refused = head.nemo(*submit)
     assert (refused.returncode, refused.stdout) == (2, "")
     assert refused.stderr.startswith(f"nemo: tiny-r1 is running on {head.url}; ")
@@ -161,10 +162,10 @@ def test_killed_stopped_and_submitted_again_it_carries_on(head: Head, tmp_path: 
     again = head.nemo(*submit)
     assert (again.returncode, again.stderr) == (0, "")
     assert again.stdout.startswith("tiny-r2: submitted; ")
-    wait_until(lambda: finished(storage / "tiny", "reuse") >= 2)
+    wait_until(lambda: finished(store_at(storage / "tiny"), "reuse") >= 2)
     stopped = head.nemo("stop", "tiny")
     assert stopped.stdout.startswith("tiny-r2: stopped, started "), stopped.stderr
-    assert finished(storage / "tiny", "reuse") < 12
+    assert finished(store_at(storage / "tiny"), "reuse") < 12
     said = head.nemo("logs", "tiny").stdout
     assert said.splitlines()[-1] == (
         "nemo: stopped by SIGTERM; what is finished is kept, this carries on: the same nemo submit"
@@ -251,7 +252,7 @@ def test_chosen_variables_go_along_and_no_others(head: Head, tmp_path: Path) -> 
     variables = {"CHOSEN": "hunter2 'quoted'", "OTHER": "hunter3"}
     sent = head.nemo("submit", study, "--storage", tmp_path / "runs", "--env", "CHOSEN", **variables)
     assert sent.returncode == 0, sent.stderr
-    wait_until(lambda: finished(tmp_path / "runs" / "chosen", "train") >= 1)
+    wait_until(lambda: finished(store_at(tmp_path / "runs" / "chosen"), "train") >= 1)
     driver = head.driver().environ()
     workers = [found for each in processes(head.marker, "ray::") if "CHOSEN" in (found := environment_of(each))]
     assert len(workers) >= 2  # one of them is the job's supervisor

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
-import boto3
 import pytest
-from mlflow.server.auth.client import AuthServiceClient
 from mlflow.tracking import MlflowClient
-from moto.server import ThreadedMotoServer
 
 from nemo.errors import UserError
 from orchestrator.environment import environment
@@ -19,68 +14,25 @@ from orchestrator.mlflow_store import store_of
 from orchestrator.storage import artifact_root, tracking_uri
 from orchestrator.sync import sync_study
 from orchestrator.tracking import Tracking
-from tests import tiny
 from tests.faults.mlflow_server import Server
 from tests.orchestrator.invented import STUDY, invented_study, plan_of
 from tests.postgres import PASSWORD, Postgres
 from tests.tracked import assert_whole, points, runs
-
-ADMIN, ALICE, BOB = (("admin", "admin's own secret"), ("alice", "alice's own secret"), ("bob", "bob's own secret"))
-KEYS = {"AWS_ACCESS_KEY_ID": "nemo", "AWS_SECRET_ACCESS_KEY": "key of the bucket", "AWS_DEFAULT_REGION": "us-east-1"}
-
-
-def objects(url: str) -> Any:
-    """A client of the object store, who needs no environment."""
-    keys = {"aws_access_key_id": "nemo", "aws_secret_access_key": "key of the bucket", "region_name": "us-east-1"}
-    return boto3.client("s3", endpoint_url=url, **keys)
+from tests.tracking_server import ADMIN, ALICE, BOB, log_in, object_store, objects, tracking_server
 
 
 @pytest.fixture(scope="module")
 def bucket() -> Iterator[str]:
-    """The URL of an S3 API with an empty bucket `files`."""
-    server = ThreadedMotoServer("127.0.0.1", 0)
-    server.start()
-    host, port = server.get_host_and_port()
-    url = f"http://{host}:{port}"
-    objects(url).create_bucket(Bucket="files")
-    yield url
-    server.stop()
+    with object_store() as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
-def postgres(program: Callable[[str], Path]) -> Iterator[Postgres]:
-    with Postgres(program) as postgres:
-        postgres.create("mlflow")
-        postgres.create("mlflow_auth")
-        yield postgres
-
-
-@pytest.fixture(scope="module")
-def server(postgres: Postgres, bucket: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The server of docs/tracking.md, with two users."""
-    folder = tmp_path_factory.mktemp("server")
-    settings = folder / "auth.ini"
-    page = (Path(__file__).parents[2] / "docs" / "tracking.md").read_text()
-    documented = re.findall(r"```ini\n(.*?)```", page, re.DOTALL)[0]
-    settings.write_text(
-        documented.replace("postgresql://nemo@db.example.org:5432/mlflow_auth", postgres.uri("mlflow_auth"))
-    )
-    assert "mlflow server --app-name basic-auth --workers 1 --host 127.0.0.1" in page  # as `Server` starts it
-    secrets = {
-        **KEYS,
-        "PGPASSWORD": PASSWORD,
-        "MLFLOW_AUTH_CONFIG_PATH": str(settings),
-        "MLFLOW_AUTH_ADMIN_PASSWORD": ADMIN[1],
-        "MLFLOW_FLASK_SERVER_SECRET_KEY": "secret of the sessions",
-        "MLFLOW_S3_ENDPOINT_URL": bucket,
-    }
+def server(program: Callable[[str], Path], bucket: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with (
-        Server(folder, postgres.uri("mlflow"), "s3://files/mlflow", ["--app-name", "basic-auth"], secrets) as server,
-        pytest.MonkeyPatch.context() as patch,
+        Postgres(program) as postgres,
+        tracking_server(tmp_path_factory.mktemp("server"), postgres, bucket) as server,
     ):
-        log_in(patch, *ADMIN)
-        for user in (ALICE, BOB):
-            AuthServiceClient(server.url).create_user(*user)
         yield server
 
 
@@ -90,11 +42,6 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     for name in ("USERNAME", "PASSWORD", "TOKEN"):
         monkeypatch.delenv(f"MLFLOW_TRACKING_{name}", raising=False)
-
-
-def log_in(monkeypatch: pytest.MonkeyPatch, user: str, password: str) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", user)
-    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", password)
 
 
 def study_text(server: Server, name: str) -> str:
@@ -175,13 +122,3 @@ def test_the_experiment_of_another_is_refused_in_one_sentence(
         UserError, match=r"\(403, it does not let the user 'bob' do this\); have its administrator grant"
     ):
         sync_study(ledger.folder)
-
-
-@pytest.mark.ray
-@pytest.mark.slow
-def test_a_whole_study(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    log_in(monkeypatch, *ALICE)
-    study = tiny.write_study(tmp_path, tracking={"uri": server.url})
-    done = tiny.nemo("run", study, "--storage", tmp_path / "runs")
-    assert done.returncode == 0, done.stderr
-    tiny.assert_complete(study, tmp_path / "runs")

@@ -17,6 +17,7 @@ import psutil
 from orchestrator.head import MARKER
 from orchestrator.ledger import Ledger
 from orchestrator.step import KINDS
+from orchestrator.stores import Store, Where, store_at
 from tests import tiny
 from tests.faults.driver import Driver, checkpoints, finished, processes
 from tests.faults.matrix.kills import ENDS_THE_DRIVER, Kill, Stage
@@ -38,20 +39,21 @@ SURVIVED = 2
 """So often one driver's training is tried again after its worker died, or a task."""
 
 
-def write_study(folder: Path, workers: int) -> Path:
+def write_study(folder: Path, workers: int, **changes: Any) -> Path:
     """Long enough that each stage can be hit several times, small enough that a hundred kills take half an hour."""
     return tiny.write_study(
         folder,
         recipe={**tiny.STUDY["recipe"], "epochs": 40 if workers == 1 else 30},
         subtasks={**tiny.STUDY["subtasks"], "samples": "all", "finetune": {"epochs": 4, "batch_size": 32}},
         resources={"training": {"workers": workers, "cpus": 1}, "subtask": {"cpus": 1}},
+        **changes,
     )
 
 
-def numbers(storage: Path) -> dict[str, Any]:
+def numbers(storage: Where) -> dict[str, Any]:
     """Key -> what a step found, without what tells how long it took."""
     found = {}
-    for key, document in Ledger(storage / "tiny", readonly=True).results():
+    for key, document in Ledger(store_at(storage) / "tiny", readonly=True).results():
         result = dict(document["result"])
         result["history"] = [
             {name: value for name, value in row.items() if name not in ("seconds", "time", "timestamp")}
@@ -69,14 +71,28 @@ class History:
         kills: In the order of their stages.
         seed: Decides when exactly, and which of several processes.
         workers: Of each training.
+        storage: Where the study lies, if not in that folder.
+        tracking: The address of an MLflow server, if it is not a file.
 
     Attributes:
+        study: The study's file.
+        store: Where it lies.
+        starts: How often a driver was started.
         done: Every kill that was really done.
     """
 
-    def __init__(self, folder: Path, kills: list[Kill], seed: int, workers: int = 1) -> None:
-        self.storage, self._kills = folder / "runs", kills
-        self._study = write_study(folder, workers)
+    def __init__(
+        self,
+        folder: Path,
+        kills: list[Kill],
+        seed: int,
+        workers: int = 1,
+        storage: Where | None = None,
+        tracking: str | None = None,
+    ) -> None:
+        self._storage, self._kills = storage or folder / "runs", kills
+        self.store = store_at(self._storage) / "tiny"
+        self.study = write_study(folder, workers, tracking=tracking and {"uri": tracking})
         self._luck = random.Random(seed)
         self._temporary = Path(tempfile.mkdtemp(prefix="nk", dir="/tmp"))  # short: Ray's sockets lie in there
         self._driver: Driver | None = None
@@ -86,10 +102,6 @@ class History:
         self._hit: Counter[str] = Counter()  # how often what was killed since the driver started
         self.starts = 0
         self.done: list[Kill] = []
-
-    @property
-    def _folder(self) -> Path:
-        return self.storage / "tiny"
 
     def run(self) -> dict[str, Any]:
         """Does it all, and returns what the study found, see `numbers`."""
@@ -101,14 +113,14 @@ class History:
         finally:
             self._end("driver and its Ray head")
             shutil.rmtree(self._temporary, ignore_errors=True)
-        return numbers(self.storage)
+        return numbers(self._storage)
 
     # until it is finished
 
     def _start(self) -> Driver:
         """The same command again; what failed after its last try, too."""
         self._temporary.mkdir(exist_ok=True)
-        self._driver = Driver(self._study, self.storage, "--retry-failed", TMPDIR=str(self._temporary))
+        self._driver = Driver(self.study, self._storage, "--retry-failed", TMPDIR=str(self._temporary))
         self._hit.clear()
         self.starts += 1
         return self._driver
@@ -171,19 +183,19 @@ class History:
         """Waits until the study is where the kill is to be done; None if it is past that already."""
         driver = self._driver or self._start()
         known = {key: len(rows) for key, rows in self._epochs.items()}
-        tasks, deadline = finished(self._folder, "reuse"), time.monotonic() + PATIENCE
+        tasks, deadline = finished(self.store, "reuse"), time.monotonic() + PATIENCE
         reached: dict[Stage, Callable[[], bool]] = {
             "starting": lambda: driver.marker is not None,
-            "training": lambda: any(len(rows) > known.get(key, 0) for key, rows in histories_of(self._folder).items()),
+            "training": lambda: any(len(rows) > known.get(key, 0) for key, rows in histories_of(self.store).items()),
             "modularizing": lambda: bool(processes(driver.marker, "ray::modularize")),
-            "fan-out": lambda: finished(self._folder, "reuse") > tasks,
-            "closing": lambda: finished(self._folder, "reuse") == TASKS and finished(self._folder, "measure") == 4,
+            "fan-out": lambda: finished(self.store, "reuse") > tasks,
+            "closing": lambda: finished(self.store, "reuse") == TASKS and finished(self.store, "measure") == 4,
         }
         past: dict[Stage, Callable[[], bool]] = {
             "starting": lambda: False,
-            "training": lambda: finished(self._folder, "train") == 3,
-            "modularizing": lambda: finished(self._folder, "reuse") > 0,
-            "fan-out": lambda: finished(self._folder, "reuse") > TASKS - 3,
+            "training": lambda: finished(self.store, "train") == 3,
+            "modularizing": lambda: finished(self.store, "reuse") > 0,
+            "fan-out": lambda: finished(self.store, "reuse") > TASKS - 3,
             "closing": lambda: False,
         }
         while not reached[kill.stage]():
@@ -204,9 +216,9 @@ class History:
     def _remember(self, driver: Driver) -> None:
         """What must still be there at the end."""
         self._markers |= {driver.marker} - {None}  # type: ignore[arg-type]
-        files = tiny.result_files(self.storage)
+        files = tiny.result_files(self._storage)
         self._results |= {path: file for path, file in files.items() if Path(path).parent.name in KINDS}
-        self._epochs |= histories_of(self._folder)
+        self._epochs |= histories_of(self.store)
 
     # what must hold
 
@@ -218,15 +230,15 @@ class History:
             self._driver = None
         assert driver.process.returncode == 0, driver.log
         self._driver = None
-        tiny.assert_complete(self._study, self.storage)
-        after = tiny.result_files(self.storage)
+        tiny.assert_complete(self.study, self._storage)
+        after = tiny.result_files(self._storage)
         assert {path: after[path] for path in self._results} == self._results, "a finished step ran again"
-        ledger = Ledger(self._folder, readonly=True)
+        ledger = Ledger(self.store, readonly=True)
         for key, rows in self._epochs.items():
             history = (ledger.get(key) or {})["result"]["history"]
             assert history[: len(rows)] == rows, "an epoch was lost that a checkpoint held"
-        assert not list(self._folder.glob("quarantine/*")), "something whole was taken for damaged"
-        assert not list(self._folder.glob("checkpoints/*")), "a finished training left its checkpoint"
+        assert self.store.below("quarantine") == set(), "something whole was taken for damaged"
+        assert self.store.below("checkpoints") == set(), "a finished training left its checkpoint"
         assert not left_of(self._markers), "processes of a dead head live on"
 
 
@@ -237,9 +249,9 @@ def title(process: psutil.Process) -> str:
     return ""
 
 
-def histories_of(folder: Path) -> dict[str, list[dict[str, float]]]:
+def histories_of(store: Store) -> dict[str, list[dict[str, float]]]:
     """Key -> the epochs that a training's checkpoint holds."""
-    return {key: state["history"] for key, state in checkpoints(folder).items()}
+    return {key: state["history"] for key, state in checkpoints(store).items()}
 
 
 def left_of(markers: set[str]) -> Counter[str]:
