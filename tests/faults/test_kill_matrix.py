@@ -1,4 +1,4 @@
-"""A fixed sample of the kill matrix; `make test-faults` runs all of it, and docs/reliability.md shows its table."""
+"""Fixed samples of the kill matrix; `make test-faults` runs all of it, and docs/reliability.md shows its table."""
 
 from __future__ import annotations
 
@@ -21,6 +21,14 @@ SAMPLE = [
 ]
 
 
+FEW = [
+    Kill("training process", "training", 1),
+    Kill("every process, temporary files too", "training", 1),
+    Kill("task worker", "fan-out", 1),
+    Kill("driver and its Ray head", "fan-out", 1),
+]
+
+
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return History(tmp_path_factory.mktemp("undisturbed"), [], 0).run()
@@ -29,10 +37,11 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 @pytest.mark.ray
 @pytest.mark.faults
 @pytest.mark.timeout(1200)
-def test_a_study_that_is_killed_again_and_again(tmp_path: Path, undisturbed: dict[str, Any]) -> None:
-    history = History(tmp_path, SAMPLE, 0)
+@pytest.mark.parametrize("kills", [FEW, pytest.param(SAMPLE, marks=pytest.mark.slow)], ids=["few", "sample"])
+def test_a_study_that_is_killed_again_and_again(tmp_path: Path, undisturbed: dict[str, Any], kills: list[Kill]) -> None:
+    history = History(tmp_path, kills, 0)
     assert history.run() == undisturbed
-    assert len(history.done) >= sum(kill.times for kill in SAMPLE) - 1  # a fast machine may outrun the closing
+    assert len(history.done) >= sum(kill.times for kill in kills) - 1  # a fast machine may outrun the last
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -13,7 +13,7 @@ from orchestrator.head import Cluster, ray_head
 from tests import pictures, tiny
 from tests.orchestrator.driving import Drive, kill_one
 
-pytestmark = [pytest.mark.ray, pytest.mark.faults]
+pytestmark = [pytest.mark.ray, pytest.mark.faults, pytest.mark.slow]
 GRID = {"mwt": {"grid": {"lambda_coup": [1.0, 2.0]}}}
 
 
@@ -23,12 +23,9 @@ def head() -> Iterator[tuple[Path, Cluster]]:
         yield Path(folder), cluster
 
 
-SLOW = pytest.mark.slow
-
-
 @pytest.mark.parametrize(
     ("workers", "title"),
-    [(1, "ImplicitFunc"), pytest.param(2, "RayTrainWorker", marks=SLOW), pytest.param(2, "ImplicitFunc", marks=SLOW)],
+    [(1, "ImplicitFunc"), (2, "RayTrainWorker"), (2, "ImplicitFunc")],
 )
 def test_a_training(head: tuple[Path, Cluster], tmp_path: Path, workers: int, title: str) -> None:
     resources = {"training": {"workers": workers, "cpus": 1}, "max_concurrent": 1}

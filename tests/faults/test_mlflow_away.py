@@ -298,6 +298,7 @@ def delete(server: Server, study: Study, step: Step) -> None:
 
 
 @pytest.mark.ray
+@pytest.mark.slow
 def test_a_study_whose_server_is_killed_while_it_runs(server: Server, tmp_path: Path) -> None:
     storage = tmp_path / "runs"
     study = tiny.write_study(tmp_path, tracking={"uri": server.url})

@@ -29,6 +29,7 @@ def assert_stopped(driver: Driver, marker: str | None, name: str) -> None:
     assert "tiny: stopped: nobody runs it; nemo run carries on." in status.stdout
 
 
+@pytest.mark.slow
 def test_ctrl_c_in_a_training(tmp_path: Path) -> None:
     storage = tmp_path / "runs"
     study = tiny.write_study(tmp_path, recipe={**tiny.STUDY["recipe"], "epochs": 40})

@@ -12,7 +12,7 @@ from orchestrator.ledger import Ledger
 from tests import tiny
 from tests.faults.driver import carry_on, kill_when
 
-pytestmark = [pytest.mark.ray, pytest.mark.faults]
+pytestmark = [pytest.mark.ray, pytest.mark.faults, pytest.mark.slow]
 SIZES = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 3, "num_attention_heads": 2, "patch_size": 8}
 IMAGES = {"dataset": "digits", "dataset_options": {"train_images": 200, "test_images": 100}}
 
@@ -35,7 +35,7 @@ def write_study(folder: Path, workers: int) -> Path:
     )
 
 
-@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("workers", [1, 2])
 def test_transformers_from_training_to_modules(tmp_path: Path, workers: int) -> None:
     storage = tmp_path / "runs"
     study = write_study(tmp_path, workers)

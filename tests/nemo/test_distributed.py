@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from itertools import product
 from pathlib import Path
 
 import pytest
@@ -78,7 +77,11 @@ def _worker(rank: int, world: int, method: str, folder: str) -> None:
     distributed.destroy_process_group()
 
 
-@pytest.mark.parametrize(("method", "world"), [*product(["mwt", "nemo", "standard", "moda"], [2, 3]), (TAUGHT, 2)])
+METHODS = ["mwt", "nemo", "standard", "moda"]
+SLOW = [pytest.param(method, 2, marks=pytest.mark.slow) for method in METHODS]
+
+
+@pytest.mark.parametrize(("method", "world"), [*((method, 3) for method in METHODS), *SLOW, (TAUGHT, 2)])
 def test_workers_agree_with_one(tmp_path: Path, method: str, world: int) -> None:
     multiprocessing.spawn(_worker, (world, method, str(tmp_path)), nprocs=world)
     alone = _measure(method, Workers())

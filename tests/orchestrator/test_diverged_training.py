@@ -9,7 +9,7 @@ import pytest
 from orchestrator.ledger import Ledger
 from tests import tiny
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 
 def test_a_loss_that_turns_nan_fails_that_training_alone(tmp_path: Path) -> None:

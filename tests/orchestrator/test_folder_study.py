@@ -9,7 +9,7 @@ import pytest
 
 from tests import pictures, tiny
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 STUDY = """\
 name: shapes

@@ -70,6 +70,7 @@ def test_a_finished_study_is_left_as_it_is(finished: tuple[Path, Path]) -> None:
     assert not (storage / "tiny" / "ray" / "head.json").exists()
 
 
+@pytest.mark.slow
 def test_thresholds_and_subtasks_extend_a_finished_study(finished: tuple[Path, Path]) -> None:
     study, storage = finished
     before = tiny.result_files(storage)
@@ -82,6 +83,7 @@ def test_thresholds_and_subtasks_extend_a_finished_study(finished: tuple[Path, P
     tiny.assert_complete(wider, storage)
 
 
+@pytest.mark.slow
 def test_two_workers_train_the_same_study(tmp_path: Path) -> None:
     study = tiny.write_study(
         tmp_path,
@@ -96,6 +98,7 @@ def test_two_workers_train_the_same_study(tmp_path: Path) -> None:
     tiny.assert_complete(study, tmp_path / "runs")
 
 
+@pytest.mark.slow
 def test_a_running_head_is_used_and_left_running(storage: Path) -> None:
     study = tiny.write_study(storage, sweep=None, thresholds=[0.9])
     with ray_head(storage / "elsewhere", num_cpus=2) as cluster:

@@ -30,12 +30,15 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return world.results
 
 
-@pytest.mark.parametrize(("how", "least"), [("before", 150), ("half", 20)])
+@pytest.mark.parametrize(
+    ("how", "each", "least"),
+    [("before", 3, 50), pytest.param("before", 1, 150, marks=pytest.mark.slow), ("half", 1, 20)],
+)
 def test_a_study_killed_at_any_write_carries_on(
-    storage: Path, how: Death, least: int, undisturbed: dict[str, Any]
+    storage: Path, how: Death, each: int, least: int, undisturbed: dict[str, Any]
 ) -> None:
     killed = 0
-    for point in count():
+    for point in count(step=each):
         folder = storage / str(point)
         folder.mkdir()
         with simulated(World(folder)) as world:

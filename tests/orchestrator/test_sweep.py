@@ -206,6 +206,7 @@ def test_asha_stops_some_trials_hangs_none_and_leaves_nothing(
 
 
 @pytest.mark.ray
+@pytest.mark.slow
 def test_a_search_with_two_objectives_measures_every_trial(cluster: Cluster, tmp_path: Path) -> None:
     drive = Drive(tmp_path, cluster, searching(objectives=["accuracy", "krr"], trials=3))
     (search,) = drive.plan.searches

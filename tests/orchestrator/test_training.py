@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,12 @@ def head() -> Iterator[tuple[Path, Cluster]]:
         yield Path(folder), cluster
 
 
+@pytest.fixture(scope="module")
+def whole(head: tuple[Path, Cluster], tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Drive]:
+    """The undisturbed training of so many workers."""
+    return cache(lambda workers: run(tmp_path_factory.mktemp("whole"), head, workers, None))
+
+
 def run(folder: Path, head: tuple[Path, Cluster], workers: int, title: str | None) -> Drive:
     """Trains the one step; a worker that runs `title` is killed once, after the first checkpoint."""
     resources = {"training": {"workers": workers, "cpus": 1}}
@@ -45,12 +52,13 @@ def run(folder: Path, head: tuple[Path, Cluster], workers: int, title: str | Non
 
 
 @pytest.mark.parametrize(("workers", "title"), [(1, "ImplicitFunc"), (2, "RayTrainWorker")])
-def test_a_killed_worker_changes_nothing(head: tuple[Path, Cluster], tmp_path: Path, workers: int, title: str) -> None:
-    whole = run(tmp_path / "whole", head, workers, None)
-    broken = run(tmp_path / "broken", head, workers, title)
-    (step,) = whole.steps("train")
+def test_a_killed_worker_changes_nothing(
+    head: tuple[Path, Cluster], whole: Callable[[int], Drive], tmp_path: Path, workers: int, title: str
+) -> None:
+    broken = run(tmp_path, head, workers, title)
+    (step,) = broken.steps("train")
     results: list[Any] = []
-    for drive, starts in ((whole, 1), (broken, 2)):
+    for drive, starts in ((whole(workers), 1), (broken, 2)):
         document = drive.ledger.get(step.key)
         assert document is not None
         assert len(drive.told("started")) == starts
@@ -64,13 +72,19 @@ def test_a_killed_worker_changes_nothing(head: tuple[Path, Cluster], tmp_path: P
     assert results[0]["artifacts"] == results[1]["artifacts"]  # the same checksums of weights and logits
 
 
-@pytest.mark.parametrize(("workers", "title"), [(1, "ImplicitFunc"), (2, "RayTrainWorker")])
+@pytest.mark.parametrize(
+    ("workers", "title"), [(1, "ImplicitFunc"), pytest.param(2, "RayTrainWorker", marks=pytest.mark.slow)]
+)
 def test_a_damaged_checkpoint_is_told_once_and_never_used(
-    head: tuple[Path, Cluster], tmp_path: Path, caplog: pytest.LogCaptureFixture, workers: int, title: str
+    head: tuple[Path, Cluster],
+    whole: Callable[[int], Drive],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    workers: int,
+    title: str,
 ) -> None:
-    whole = run(tmp_path / "whole", head, workers, None)
     resources = {"training": {"workers": workers, "cpus": 1}}
-    drive = Drive(tmp_path / "broken", head[1], {**ONE, "resources": resources})
+    drive = Drive(tmp_path, head[1], {**ONE, "resources": resources})
     (step,) = drive.steps("train")
     file = drive.folder / Checkpoint(drive.context, step).name
     left = [title]
@@ -87,16 +101,15 @@ def test_a_damaged_checkpoint_is_told_once_and_never_used(
     (said,) = [record.getMessage() for record in caplog.records if record.name == "orchestrator.sweep"]
     assert said.startswith(f"{file}: moved to {kept.parent}, its checksum is wrong; ")
     assert said.endswith(f"{step.label} starts again.")
-    expected, found = (each.ledger.get(step.key) or {} for each in (whole, drive))
+    expected, found = (each.ledger.get(step.key) or {} for each in (whole(workers), drive))
     assert found["artifacts"] == expected["artifacts"]
     assert [row["epoch"] for row in found["result"]["history"]] == list(range(6))
 
 
-def test_a_finished_training_is_not_run_again(head: tuple[Path, Cluster], tmp_path: Path) -> None:
-    drive = run(tmp_path, head, 1, None)
+def test_a_finished_training_is_not_run_again(whole: Callable[[int], Drive]) -> None:
+    drive = whole(1)
     (step,) = drive.steps("train")
-    before = drive.ledger.get(step.key)
-    drive.events.clear()
+    before, told = drive.ledger.get(step.key), len(drive.events)
     drive.train()
-    assert [event.kind for event in drive.events] == ["finished"]
-    assert drive.events[0].document == before
+    (event,) = drive.events[told:]
+    assert (event.kind, event.document) == ("finished", before)

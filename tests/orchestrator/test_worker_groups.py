@@ -14,6 +14,7 @@ CALLBACKS = "orchestrator.worker_groups.FreesFailedStarts,tests.orchestrator.kil
 
 
 @pytest.mark.ray
+@pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_a_worker_that_dies_while_its_group_starts(storage: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_TRAIN_CALLBACKS", CALLBACKS)
