@@ -11,6 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from orchestrator.context import DIED
 from tests.orchestrator.simulation.driver import Death, Driver
 from tests.orchestrator.simulation.stand_ins import simulated
 from tests.orchestrator.simulation.world import HOSTS, STUDY, World
@@ -59,6 +60,17 @@ def test_a_study_killed_at_any_write_carries_on(
             world.check_finished()
             assert world.results == undisturbed
     assert killed >= least
+
+
+def test_trainings_that_die_again_and_again_fail_and_are_tried_again_when_asked(storage: Path) -> None:
+    with simulated(World(storage, seed=11071649, trouble=1.0)) as world:
+        world.run_to_its_end(world.start("a"))
+        world.check()
+        assert DIED in {failure["reason"] for failure in world.ledger().failures().values()}
+        world.trouble = 0.0
+        world.run_to_its_end(world.start("a", retry_failed=True))
+        world.check()
+        world.check_finished()
 
 
 pytestmark = pytest.mark.timeout(3600)  # NEMO_HYPOTHESIS=dev takes its time
