@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import sys
 import tempfile
@@ -13,15 +12,13 @@ from importlib.metadata import version
 from pathlib import Path
 
 from nemo.errors import UserError
+from orchestrator.cluster_files import MARK
 from orchestrator.context import check_room
 from orchestrator.dashboard import Dashboard
 from orchestrator.jobs import ENDS_WITHIN, Job, Jobs
 from orchestrator.shipment import Shipment, pack
 from orchestrator.study import Study
 from orchestrator.study_file import load_study_file
-
-_MARK = re.compile(r"FILL-IN[A-Z-]*")
-"""What only the user knows, in the files of a cluster."""
 
 _RAYS_OWN = ("RAY_", "TUNE_", "PYTHONPATH")
 """What the environment variables start with that Ray or we set for every process of a job."""
@@ -147,7 +144,7 @@ def _storage(study: Study, given: str | None) -> list[str]:
 
 
 def _filled_in(text: str, where: str) -> None:
-    if found := _MARK.search(text):
+    if found := MARK.search(text):
         raise UserError(f"{where}: {found[0]} is still to fill in, put your value there (docs/cluster.md).")
 
 
