@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import io
+import pickle
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 
+from nemo.errors import UserError
 from orchestrator.context import Context
 from orchestrator.files import Unwritable
 from orchestrator.ledger import QUARANTINE
 from orchestrator.step import Step
+
+UNFIT = (RuntimeError, ValueError, LookupError, TypeError, AttributeError, EOFError, pickle.UnpicklingError)
+"""What the content of a file may raise that is not to be used."""
+
+NOT_ITS_FAULT = (torch.OutOfMemoryError, torch.AcceleratorError)
+"""What is among these, and only says that the device is full or in trouble."""
 
 
 class Checkpoint:
@@ -50,23 +58,32 @@ class Checkpoint:
             file.write(self._checksum(content) + b"\n")
             file.write(content)
 
-    def load(self, device: torch.device | str = "cpu") -> dict[str, Any] | None:
-        """The state that was saved last; None where there is none that can be used. Makes the folder to save in."""
+    def load(self) -> dict[str, Any] | None:
+        """The state that was saved last, on the CPU; None where there is none, or none that can be used.
+
+        Makes the folder to save in.
+
+        Raises:
+            OSError: The file cannot be read now; nothing is known of it.
+        """
         self._store.make_folder(self._folder)
         try:
             data = self._store.read(self.name)
-            if data is None:
-                return None
-            checksum, _, content = data.partition(b"\n")
+        except Unwritable:
+            raise
+        except UserError as error:
+            raise OSError(str(error)) from error
+        if data is None:
+            return None
+        checksum, _, content = data.partition(b"\n")
+        try:
             if checksum != self._checksum(content):
                 raise ValueError("its checksum is wrong")
-            state: dict[str, Any] = torch.load(io.BytesIO(content), map_location=device, weights_only=True)
-            return state
-        except Unwritable:  # the store is away: nothing is known of the file
-            raise
-        except Exception as error:  # whatever it is, the next start would meet it again
+            state: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        except UNFIT as error:
             self.discard(error)
             return None
+        return state
 
     def discard(self, reason: Exception) -> None:
         """Puts the file away and says so in `damage`."""

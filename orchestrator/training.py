@@ -25,7 +25,7 @@ from nemo.distributed import Workers
 from nemo.errors import UserError
 from nemo.training import Trainer, TrainingDiverged
 from orchestrator import steps
-from orchestrator.checkpoint import Checkpoint
+from orchestrator.checkpoint import NOT_ITS_FAULT, UNFIT, Checkpoint
 from orchestrator.context import CHECKPOINTS, MAX_FAILURES, Context, reason_of
 from orchestrator.environment import environment
 from orchestrator.files import Unwritable
@@ -163,8 +163,11 @@ def resumed(make: Callable[[], Trainer], checkpoint: Checkpoint, session: Sessio
     trainer, first = make(), session.workers.rank == 0
     found = first and _load(trainer, checkpoint)
     if session.agree(found):
-        if not first and not _load(trainer, checkpoint):
-            raise RuntimeError(checkpoint.damage or f"{checkpoint.name}: only the first worker can read it")
+        if not first:
+            state = checkpoint.load()
+            if state is None:
+                raise OSError(f"{checkpoint.name}: the first worker has read it, and this one cannot")
+            trainer.load_state_dict(state)
     elif session.agree(bool(checkpoint.damage)):
         return make()  # half of it may have been loaded
     return trainer
@@ -172,12 +175,14 @@ def resumed(make: Callable[[], Trainer], checkpoint: Checkpoint, session: Sessio
 
 def _load(trainer: Trainer, checkpoint: Checkpoint) -> bool:
     """Whether there was a checkpoint that fits the trainer."""
-    state = checkpoint.load(trainer.device)
+    state = checkpoint.load()
     if state is None:
         return False
     try:
         trainer.load_state_dict(state)
-    except (RuntimeError, ValueError, LookupError, TypeError) as error:  # of other code, under the same method version
+    except NOT_ITS_FAULT:
+        raise
+    except UNFIT as error:  # of other code, under the same method version
         checkpoint.discard(error)
         return False
     return True

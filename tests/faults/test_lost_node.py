@@ -15,6 +15,9 @@ from tests.faults.two_nodes import two_nodes
 pytestmark = [pytest.mark.ray, pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(1200)]
 
 
+EPOCHS = 1200  # Ray looks once a minute whether there is more room
+
+
 def write_study(folder: Path, **training: object) -> Path:
     return tiny.write_study(
         folder,
@@ -52,16 +55,37 @@ def test_a_node_that_goes_away(tmp_path: Path) -> None:
     assert numbers(broken) == numbers(whole)
 
 
-def test_a_training_that_goes_on_with_fewer_workers(tmp_path: Path) -> None:
-    study, storage = write_study(tmp_path, min_workers=1), tmp_path / "runs"
+def test_a_training_that_goes_on_with_fewer_workers_and_then_with_more(tmp_path: Path) -> None:
+    study = tiny.write_study(
+        tmp_path,
+        methods={"standard": {}},
+        sweep=None,
+        subtasks=None,
+        recipe={**tiny.STUDY["recipe"], "epochs": EPOCHS},
+        resources={"training": {"workers": 2, "cpus": 1, "min_workers": 1}},
+    )
+    storage = tmp_path / "runs"
     with (
         two_nodes(cpus=1) as nodes,
         Driver(study, storage, "--address", nodes.address, **nodes.environment) as driver,
     ):
-        driver.wait_until(lambda: bool(epochs(driver)) and nodes.running("ray::RayTrainWorker") == (1, 1))
+
+        def goes_on(*workers: int) -> None:
+            before = epochs(driver)
+            driver.wait_until(
+                lambda: (
+                    nodes.running("ray::RayTrainWorker") == workers
+                    and any(count > before.get(key, 0) for key, count in epochs(driver).items())
+                )
+            )
+
+        goes_on(1, 1)
         nodes.lose()
+        goes_on(1, 0)
+        nodes.replace()
+        goes_on(1, 1)
         assert driver.ended(600) == 0, driver.log
     tiny.assert_complete(study, storage)
-    trained = [document for _, document in Ledger(storage / "tiny", readonly=True).results("train")]
-    assert {document["workers"] for document in trained} == {1}  # who finished it
-    assert all([row["epoch"] for row in each["result"]["history"]] == list(range(30)) for each in trained)
+    (document,) = (document for _, document in Ledger(storage / "tiny", readonly=True).results("train"))
+    assert document["workers"] == 2  # who finished it
+    assert [row["epoch"] for row in document["result"]["history"]] == list(range(EPOCHS))

@@ -41,7 +41,7 @@ class Nodes:
 
     def _count(self, node: Any, title: str) -> int:
         found = 0
-        for daemon in node.all_processes["raylet"]:
+        for daemon in node.all_processes.get("raylet", []):
             with suppress(psutil.Error):
                 for process in psutil.Process(daemon.process.pid).children():
                     found += " ".join(process.cmdline()).startswith(title)

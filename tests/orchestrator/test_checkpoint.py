@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nemo.distributed import Workers
+from nemo.errors import UserError
 from orchestrator.checkpoint import Checkpoint
 from orchestrator.context import Context
 from orchestrator.files import Unwritable
@@ -70,15 +71,29 @@ def test_a_training_that_was_stopped_saves_no_more(store: Store) -> None:
     assert store.below("checkpoints") == set()
 
 
-def test_a_store_that_is_away_is_no_damage(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("raised", "seen"), [(Unwritable, Unwritable), (UserError, OSError)])
+def test_what_cannot_be_read_now_is_no_damage(
+    store: Store, monkeypatch: pytest.MonkeyPatch, raised: type[UserError], seen: type[Exception]
+) -> None:
     checkpoint(store).save(STATE)
 
     def away(self: Store, name: str) -> bytes:
-        raise Unwritable("s3://bucket: does not answer")
+        raise raised("s3://bucket: does not answer")
 
-    with monkeypatch.context() as patch, pytest.raises(Unwritable, match="does not answer"):
+    with monkeypatch.context() as patch, pytest.raises(seen, match="does not answer"):
         patch.setattr(type(store), "read", away)
         checkpoint(store).load()
+    assert checkpoint(store).load() is not None
+
+
+def test_a_full_device_is_no_damage(store: Store) -> None:
+    checkpoint(store).save(STATE)
+
+    def full(state: dict[str, Any]) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with pytest.raises(torch.OutOfMemoryError):
+        resumed(lambda: cast("Any", SimpleNamespace(load_state_dict=full)), checkpoint(store), _Alone())
     assert checkpoint(store).load() is not None
 
 
