@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,10 +9,10 @@ from typing import Any
 import polars as pl
 
 from orchestrator.ledger import Ledger
+from orchestrator.report.distinctions import Record, dataset_name, differences_of, settings_text, variants_of
 from orchestrator.step import Kind
 
 Row = dict[str, Any]
-Record = Mapping[str, Any]
 
 IDENTITY: dict[str, Any] = {
     "key": pl.String,
@@ -21,11 +20,14 @@ IDENTITY: dict[str, Any] = {
     "backbone": pl.String,
     "dataset": pl.String,
     "width": pl.Float64,
+    "variant": pl.String,
     "settings": pl.String,
     "seed": pl.Int64,
     "accuracy": pl.Float64,
 }
-"""`settings` are the method's and the swept learning rates, as text such as `alpha=1 temperature=0.2`."""
+"""`variant` is what tells pairs of one backbone, data set and width apart, such as `image_size=64`, or empty.
+`settings` are the method's, and what else its trainings of one pair differ in, such as swept learning rates, as text
+such as `alpha=1 temperature=0.2`."""
 
 TRAINING: dict[str, Any] = {
     **IDENTITY,
@@ -93,7 +95,8 @@ def read_frames(ledger: Ledger, study: str, wanted: set[str] | None = None) -> F
         wanted: Keys of the steps to show; None shows everything.
     """
     records = {key: record for key, record in ledger.results("train") if wanted is None or key in wanted}
-    changed = _changed_recipe_fields(list(records.values()))
+    variants = variants_of(list(records.values()))
+    changed = differences_of(records, variants)
     below = {
         kind: [
             record
@@ -102,7 +105,9 @@ def read_frames(ledger: Ledger, study: str, wanted: set[str] | None = None) -> F
         ]
         for kind in _BELOW
     }
-    trainings = {key: _training(record, records, changed) for key, record in records.items()}
+    trainings = {
+        key: {**_training(record, records, changed[key]), "variant": variants[key]} for key, record in records.items()
+    }
     for record in (*below["modularize"], *below["measure"]):
         training = trainings[record["parents"]["train"]]
         training["modularizing_seconds"] = (training["modularizing_seconds"] or 0.0) + record["seconds"]
@@ -110,7 +115,7 @@ def read_frames(ledger: Ledger, study: str, wanted: set[str] | None = None) -> F
         [_below(record, trainings[record["parents"]["train"]], schema) for record in found]
         for found, schema in ((below["measure"], MODULARIZATION), (below["reuse"], SUBTASK))
     )
-    order = ["backbone", "dataset", "width", "method", "settings", "seed"]
+    order = ["backbone", "dataset", "width", "variant", "method", "settings", "seed"]
     return Frames(
         study,
         _frame(list(trainings.values()), TRAINING).sort(order),
@@ -119,32 +124,9 @@ def read_frames(ledger: Ledger, study: str, wanted: set[str] | None = None) -> F
     )
 
 
-def dataset_name(params: Mapping[str, Any]) -> str:
-    """The data set of a training's parameters as the study file names it."""
-    dataset = params["dataset"]
-    return str(dataset["name"] if isinstance(dataset, Mapping) else dataset)
-
-
-def _group(params: Mapping[str, Any]) -> tuple[Any, ...]:
-    return params["backbone"], dataset_name(params), params.get("width"), params["method"]
-
-
-def _changed_recipe_fields(records: list[Record]) -> dict[tuple[Any, ...], list[str]]:
-    """(backbone, dataset, width, method) -> the recipe's fields in which its trainings differ: swept learning rates."""
-    recipes = defaultdict(list)
-    for record in records:
-        recipes[_group(record["params"])].append(record["params"]["recipe"])
-    changed = {}
-    for group, given in recipes.items():
-        changed[group] = [name for name in given[0] if any(recipe[name] != given[0][name] for recipe in given)]
-        if all(recipe.get("lr_mask") == recipe.get("lr") for recipe in given) and "lr_mask" in changed[group]:
-            changed[group].remove("lr_mask")
-    return changed
-
-
-def _training(record: Record, records: Mapping[str, Record], changed: Mapping[tuple[Any, ...], list[str]]) -> Row:
+def _training(record: Record, records: Mapping[str, Record], changed: Mapping[str, Any]) -> Row:
     params, result = record["params"], record["result"]
-    settings = {**params["settings"], **{name: params["recipe"].get(name) for name in changed[_group(params)]}}
+    settings = {**params["settings"], **changed}
     return {
         **{name: params.get(name) for name in ("method", "backbone", "width", "seed")},
         **{name: result.get(name) for name in ("accuracy", "validation_accuracy", "parameters", "flops", "epochs")},
@@ -153,7 +135,7 @@ def _training(record: Record, records: Mapping[str, Record], changed: Mapping[tu
         "modularizing_seconds": None,
         "key": record["key"],
         "dataset": dataset_name(params),
-        "settings": " ".join(f"{name}={_brief(value)}" for name, value in settings.items()),
+        "settings": settings_text(settings, settings),
     }
 
 
@@ -172,10 +154,6 @@ def _below(record: Record, training: Row, schema: Mapping[str, Any]) -> Row:
         measured["accuracy"] = training["accuracy"]
     own = {"key": record["key"], "training": training["key"], "seconds": record["seconds"]}
     return {**shared, **measured, **own}
-
-
-def _brief(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _frame(rows: list[Row], schema: Mapping[str, Any]) -> pl.DataFrame:

@@ -10,7 +10,7 @@ import polars as pl
 
 from orchestrator.report.frames import Frames
 
-PAIR = ["backbone", "dataset", "width"]
+PAIR = ["backbone", "dataset", "width", "variant"]
 METHOD = ["method", "settings"]
 
 
@@ -176,8 +176,9 @@ def _means(frame: pl.DataFrame, by: list[str], measured: list[str]) -> list[dict
 
 
 def _pair(frame: pl.DataFrame) -> str:
-    backbone, dataset, width = frame.select(PAIR).row(0)
-    return f"{backbone} on {dataset}" if width == 1 else f"{backbone} x{width:g} on {dataset}"
+    backbone, dataset, width, variant = frame.select(PAIR).row(0)
+    name = f"{backbone} on {dataset}" if width == 1 else f"{backbone} x{width:g} on {dataset}"
+    return f"{name} ({variant})" if variant else name
 
 
 def _method(row: dict[str, Any]) -> str:

@@ -227,3 +227,16 @@ def test_the_front_of_a_search_holds_what_no_other_trial_beats(storage: Path) ->
     assert {row[0] for row in table.rows} == front
     assert table.columns == ("Trial", "lambda_coup", "Validation accuracy %", "KRR %")
     assert table.note.startswith("Of 4 finished trials")
+
+
+def test_pairs_that_differ_are_never_averaged_as_seeds(storage: Path) -> None:
+    pair = "{backbone: simcnn, dataset: digits, width: 0.125}"
+    others = ("image_size: 32", "image_size: 48", "image_size: 32, recipe: {batch_size: 16}")
+    three = ", ".join(f"{pair[:-1]}, {other}}}" for other in others)
+    study, ledger = invented_study(storage, STUDY.replace(pair, three))
+    frames = read_frames(ledger, study.name)
+    assert frames.trainings.group_by("variant", "method", "settings").len()["len"].to_list() == [1] * 12
+    assert set(frames.trainings["variant"]) == {"image_size=32", "image_size=48"}
+    titles = [table.title for table in report_tables(frames) if table.title.startswith("Accuracy")]
+    assert titles == [f"Accuracy: simcnn x0.125 on digits (image_size={size})" for size in (32, 48)]
+    assert {row.split("batch_size=")[1] for row in frames.trainings["settings"] if "batch" in row} == {"16", "32"}

@@ -1,0 +1,71 @@
+"""What tells the trainings of a report apart: seeds are averaged, and nothing else."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+Record = Mapping[str, Any]
+
+
+def dataset_name(params: Mapping[str, Any]) -> str:
+    """The data set of a training's parameters as the study file names it."""
+    dataset = params["dataset"]
+    return str(dataset["name"] if isinstance(dataset, Mapping) else dataset)
+
+
+def variants_of(records: list[Record]) -> dict[str, str]:
+    """Key -> what its pair differs in from others of the same backbone, data set and width, as text."""
+
+    def fields(params: Mapping[str, Any]) -> dict[str, Any]:
+        options = params["dataset"].get("options", {}) if isinstance(params["dataset"], Mapping) else {}
+        return {**{name: params[name] for name in ("image_size", "config") if name in params}, **options}
+
+    groups = defaultdict(list)
+    for record in records:
+        params = record["params"]
+        groups[params["backbone"], dataset_name(params), params.get("width")].append((record["key"], fields(params)))
+    return {
+        key: settings_text(own, _changed([each for _, each in group]))
+        for group in groups.values()
+        for key, own in group
+    }
+
+
+def differences_of(records: Mapping[str, Record], variants: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """Key -> that of its recipe, roles and teacher in which the trainings of its pair and method differ."""
+
+    def details(record: Record) -> dict[str, Any]:
+        params, teacher = record["params"], records.get(record["parents"].get("teacher", ""))
+        taught = None if teacher is None else f"{teacher['params']['backbone']}x{teacher['params'].get('width') or 1:g}"
+        return {**params["recipe"], "roles": params.get("roles"), "teacher": taught}
+
+    groups = defaultdict(list)
+    for key, record in records.items():
+        params = record["params"]
+        pair = params["backbone"], dataset_name(params), params.get("width"), variants[key]
+        groups[*pair, params["method"]].append((key, details(record)))
+    found = {}
+    for group in groups.values():
+        given = [each for _, each in group]
+        names = _changed(given)
+        if all(each.get("lr_mask") == each.get("lr") for each in given):
+            names = [name for name in names if name != "lr_mask"]
+        found.update({key: {name: own.get(name) for name in names} for key, own in group})
+    return found
+
+
+def _changed(given: list[dict[str, Any]]) -> list[str]:
+    """The fields in which some of them differ."""
+    names = dict.fromkeys(name for each in given for name in each)
+    return [name for name in names if any(each.get(name) != given[0].get(name) for each in given)]
+
+
+def settings_text(values: Mapping[str, Any], names: Iterable[str]) -> str:
+    """Some of the values, as `alpha=1 temperature=0.2`."""
+    return " ".join(f"{name}={_brief(values.get(name))}" for name in names)
+
+
+def _brief(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
