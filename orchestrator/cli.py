@@ -15,7 +15,7 @@ import typer
 
 from nemo.errors import UserError
 from orchestrator.credentials import masked
-from orchestrator.storage import find_study, known_studies, storage_root
+from orchestrator.storage import default_storage, find_study, known_studies, storage_root
 from orchestrator.stores import Store
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def run(
         raise typer.Exit(end.exit_code) from None
     frames, tables = read_report(folder)
     print_report(frames.study, tables, sys.stdout)
-    option = "" if storage_root() == folder.parent else f" --storage {folder.parent}"
+    option = "" if default_storage() == folder.parent else f" --storage {folder.parent}"
     page = "" if folder.remote else f"nemo ui{option}   (every run in MLflow)   or   "
     typer.echo(f"Next: {page}nemo report {folder.name}{option} --format md")
     _exit_on_failures(folder)
@@ -223,12 +223,18 @@ def status(
     names = known_studies(root) if name is None else [name]
     if not names:
         typer.echo(f"no study has been run under {str(root)!r} yet")
+    wrong = []
     for folder in [find_study(root, each) for each in names]:
-        owner = read_owner(folder)
-        shown = study_overview(folder)
+        try:
+            owner, shown = read_owner(folder), study_overview(folder)
+        except UserError as error:  # such as data that this machine lacks; the others are shown all the same
+            wrong.append(str(error))
+            continue
         status = study_status(shown, owner, datetime.now(UTC))
         print_overview(shown, console)
         console.print(f"{shown.study}: {status.state}: {status.text}.", markup=False, soft_wrap=True)
+    if wrong:
+        raise UserError("\n".join(wrong))
 
 
 @app.command()

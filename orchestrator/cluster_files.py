@@ -57,9 +57,8 @@ def check_cluster(path: Path) -> str:
         UserError: It is not ready, or it is none; the sentence names the file, the field and the remedy.
     """
     refuse_unfilled(path)
-    documents = list(yaml.safe_load_all(read_document(path)))
-    kinds = [each.get("kind") for each in documents if isinstance(each, dict)]
-    manifests = [each for each, kind in zip(documents, kinds, strict=False) if kind in MANIFESTS]
+    documents = [each for each in yaml.safe_load_all(read_document(path)) if each is not None]
+    manifests = [each for each in documents if isinstance(each, dict) and each.get("kind") in MANIFESTS]
     if manifests:
         for manifest in manifests:
             _check_manifest(path, manifest)
@@ -146,9 +145,15 @@ def _check_manifest(path: Path, manifest: dict[str, Any]) -> None:
             f"put token there."
         )
     if spec.get("enableInTreeAutoscaling"):
-        containers = spec["headGroupSpec"]["template"]["spec"]["containers"]
-        said = [each.get("value") for each in containers[0].get("env", ()) if each["name"] == GROWS_TO]
-        most = sum(group["maxReplicas"] for group in spec.get("workerGroupSpecs", ()))
+        try:
+            containers = spec["headGroupSpec"]["template"]["spec"]["containers"]
+            said = [each.get("value") for each in containers[0].get("env", ()) if each["name"] == GROWS_TO]
+            most = sum(group["maxReplicas"] for group in spec.get("workerGroupSpecs", ()))
+        except (LookupError, TypeError, AttributeError) as error:
+            raise UserError(
+                f"{path}: {field}: lacks what the head or a group of workers needs ({error}); compare it with "
+                "cluster/kuberay/."
+            ) from error
         _check_growth(path, f"{field}.workerGroupSpecs: maxReplicas", most, said)
     if spec.get("rayVersion") != version("ray"):
         raise UserError(

@@ -7,8 +7,10 @@ import os
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from ray.exceptions import AuthenticationError
@@ -123,7 +125,16 @@ class _Client(JobSubmissionClient):
     """Ray's client; one that does not wait for ever for what takes connections and never answers."""
 
     def _do_request(self, *given: Any, **named: Any) -> Any:
-        return super()._do_request(*given, **{"timeout": TIMEOUT, **named})
+        proxies = {"http": "", "https": ""} if _is_here(self._address) else None  # the token is for nobody else
+        return super()._do_request(*given, **{"timeout": TIMEOUT, "proxies": proxies, **named})
+
+
+def _is_here(address: str) -> bool:
+    """Whether it is of this machine, as that of a tunnel is: no proxy leads there."""
+    host = urlsplit(address).hostname or ""
+    with suppress(ValueError):
+        return ip_address(host).is_loopback
+    return host == "localhost"
 
 
 @contextmanager

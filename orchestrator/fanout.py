@@ -41,7 +41,7 @@ class Shared:
         key = data_key(step)
         with self._lock:
             if key not in self._datasets:
-                self._datasets[key] = _read_dataset.remote(dict(step.where))
+                self._datasets[key] = _read_dataset.options(retry_exceptions=[OSError]).remote(dict(step.where))
             return self._datasets[key]
 
     def datasets(self, steps: Iterable[Step]) -> dict[str, ray.ObjectRef[work.Arrays]]:
@@ -58,7 +58,8 @@ class Shared:
         key = _model_key(step)
         with self._lock:
             if key not in self._models:
-                self._models[key] = _read_model.remote(dict(step.parents), self._context)
+                reading = _read_model.options(retry_exceptions=[OSError])
+                self._models[key] = reading.remote(dict(step.parents), self._context)
             return self._models[key]
 
     def release(self, step: Step) -> None:

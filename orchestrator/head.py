@@ -140,6 +140,9 @@ def end_orphan(folder: str | Path) -> int:
 
     Returns:
         The number of processes that had to be ended.
+
+    Raises:
+        UserError: One of them does not end; the record stays.
     """
     record = Path(folder).resolve() / "ray" / "head.json"
     try:
@@ -154,7 +157,12 @@ def end_orphan(folder: str | Path) -> int:
         for process in processes:  # daemons first would let the workers start writing their last words
             with contextlib.suppress(psutil.Error):
                 process.kill()
-        psutil.wait_procs(processes, timeout=30)
+        _, left = psutil.wait_procs(processes, timeout=30)
+        if left:
+            pids = ", ".join(str(each.pid) for each in left)
+            raise UserError(
+                f"{record}: processes {pids} of an earlier Ray head do not end, see to them and run it again."
+            )
         ended |= processes
     if _made_for(head["marker"], Path(head["temp"])):
         shutil.rmtree(head["temp"], ignore_errors=True)
@@ -170,9 +178,9 @@ def head_lives(folder: str | Path) -> bool:
     record = Path(folder).resolve() / "ray" / "head.json"
     try:
         vital = json.loads(record.read_text()).get("vital", [])
-    except (FileNotFoundError, json.JSONDecodeError):
+        return len(_living(vital)) == len(vital)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return True
-    return len(_living(vital)) == len(vital)
 
 
 def _read(record: Path) -> dict[str, Any]:
@@ -203,7 +211,7 @@ def _made_for(marker: str, temp: Path) -> bool:
 def _start(record: Path, num_cpus: int | None, num_gpus: int | None) -> str:
     temp = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_short_folder()))
     marker = secrets.token_hex(8)
-    head: dict[str, Any] = {"marker": marker, "temp": str(temp), "driver": os.getpid(), "processes": []}
+    head: dict[str, Any] = {"marker": marker, "temp": str(temp), "processes": []}
     (temp / _MARK).write_text(marker)
     _write(record, head)  # before the start: a driver killed in its middle leaves no orphan that can't be found
     # Without explicit ports the dashboard's agents of two heads on one host fight for the same one.
@@ -283,7 +291,8 @@ def _require_answer(address: str) -> None:
     """Raises an OSError unless something at an address speaks gRPC, as Ray's head does; with TLS, Ray finds out."""
     if os.environ.get("RAY_USE_TLS", "0") != "0":
         return
-    with grpc.insecure_channel(address) as channel:
+    # As Ray itself, not through the proxies of the environment.
+    with grpc.insecure_channel(address, options=[("grpc.enable_http_proxy", 0)]) as channel:
         try:
             grpc.channel_ready_future(channel).result(timeout=ANSWERS_WITHIN)
         except grpc.FutureTimeoutError:

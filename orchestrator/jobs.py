@@ -96,6 +96,15 @@ class Jobs:
         there = f"those there are: {known}" if known else "none was submitted since its head started"
         raise UserError(f"no study or job {name!r} on {self._dashboard.name}, {there}; give another name or --address.")
 
+    def _again(self, name: str) -> Job:
+        """The job of this id as it is now; a study may have the name of another one's job."""
+        for job in self.runs():
+            if job.id == name:
+                return job
+        raise UserError(
+            f"{name}: is no longer known on {self._dashboard.name}, its head was started anew; submit again."
+        )
+
     def submit(self, study: str, entrypoint: str, runtime_env: Mapping[str, Any]) -> Job:
         """Starts the next job of a study.
 
@@ -122,7 +131,7 @@ class Jobs:
                         runtime_env=dict(runtime_env),
                         metadata={STUDY: study, NONCE: nonce},
                     )
-                return self.find(f"{study}-r{number}")
+                return self._again(f"{study}-r{number}")
             except TryAgain:
                 if seconds is None:
                     raise
@@ -156,6 +165,8 @@ class Jobs:
                 asyncio.run(self._tail(job, hand_on))
             job = self._patiently(job)
             if job.over:
+                if rest := self.log(job)[written:]:  # written while nobody listened
+                    write(rest)
                 return job
 
     def _patiently(self, job: Job) -> Job:
@@ -163,8 +174,8 @@ class Jobs:
         for _ in range(RECONNECTS):
             with suppress(Unreachable):
                 time.sleep(2)
-                return self.find(job.id)
-        return self.find(job.id)
+                return self._again(job.id)
+        return self._again(job.id)
 
     def stop(self, job: Job) -> Job:
         """Ends a job in order, and waits until it has; one that is over is left as it is.
@@ -180,7 +191,7 @@ class Jobs:
             if time.monotonic() > deadline:
                 raise UserError(f"{job.id}: has not ended in {ENDS_WITHIN + 60} s; see nemo logs {job.id}, try again.")
             time.sleep(1)
-            job = self.find(job.id)
+            job = self._again(job.id)
         return job
 
     def _nonce(self, job: Job) -> str:

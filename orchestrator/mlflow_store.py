@@ -176,5 +176,11 @@ def _only_one_creates(uri: str) -> Iterator[None]:
     path = Path(uri.removeprefix("sqlite:///"))
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path.with_name(path.name + ".lock"), "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        except OSError as error:
+            raise UserError(
+                f"{path}: lies on a disk without file locks ({error.strerror}), which MLflow's SQLite needs; give "
+                "tracking.uri an MLflow server (docs/tracking.md)."
+            ) from error
         yield

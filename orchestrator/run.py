@@ -73,6 +73,7 @@ def run_study(
     check_study(study, descriptions)
     root = storage_root(storage or study.storage)
     ledger = Ledger(root / study.name)
+    _make_local(ledger.store)
     with ledger.lease(), interruptible(lambda: end_orphan(ledger.folder)):
         ledger.fold()
         if not replace:
@@ -95,10 +96,22 @@ def run_study(
                 with ray_head(ledger.folder, address=address) as cluster:
                     driver.run(cluster, tracking)
             status = "FAILED" if ledger.failures() else "FINISHED"
+            ledger.fold()  # after an interruption the next run does it
         finally:
-            ledger.fold()
             tracking.close(status)
     return ledger.store
+
+
+def _make_local(store: Store) -> None:
+    """Makes what this machine keeps of a study that lies elsewhere."""
+    if store.remote:
+        try:
+            store.local.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(
+                f"{store.local}: cannot be made for what this machine keeps of the study ({error.strerror}); set "
+                "XDG_STATE_HOME to a folder that can be written."
+            ) from error
 
 
 def sound_driver(study: Study, ledger: Ledger, descriptions: Mapping[str, Description]) -> Driver:

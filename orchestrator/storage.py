@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from nemo.errors import UserError
+from orchestrator.files import Unwritable
 from orchestrator.stores import Store, Where, store_at
 
 DATABASE, FILES = "mlflow.db", "mlartifacts"
@@ -23,7 +24,7 @@ def storage_root(given: Where | None = None) -> Store:
         UserError: Its path is no text, which neither MLflow nor a result could hold; or it is a bucket that does not
             exist, does not answer, or may not be used.
     """
-    root = store_at(given or os.environ.get("NEMO_STORAGE") or "runs")
+    root = default_storage() if given is None else store_at(given)
     try:
         str(root).encode()
     except UnicodeEncodeError:
@@ -32,9 +33,23 @@ def storage_root(given: Where | None = None) -> Store:
     return root
 
 
+def default_storage() -> Store:
+    """Where the studies lie if nothing else is said; nothing there is looked at."""
+    return store_at(os.environ.get("NEMO_STORAGE") or "runs")
+
+
 def known_studies(storage: Store) -> list[str]:
-    """Names of the studies that have been started under this storage."""
-    return sorted(name for name in storage.below() if {SUBMITTED, "ledger"} & (storage / name).below())
+    """Names of the studies that have been started under this storage; what cannot be read there is none."""
+
+    def is_study(name: str) -> bool:
+        try:
+            return bool({SUBMITTED, "ledger"} & (storage / name).below())
+        except Unwritable:  # the store is away
+            raise
+        except UserError:  # such as lost+found
+            return False
+
+    return sorted(name for name in storage.below() if is_study(name))
 
 
 def find_study(storage: Store, name: str) -> Store:

@@ -165,7 +165,7 @@ class Study(Model):
     name: Annotated[str, AfterValidator(_check_study_name)]
     pairs: Annotated[list[Pair], Field(min_length=1), NoDuplicates]
     methods: Methods
-    seeds: Annotated[list[Annotated[Whole, Field(ge=0)]], Field(min_length=1), NoDuplicates] = [0]
+    seeds: Annotated[list[Annotated[Whole, Field(ge=0, lt=2**32)]], Field(min_length=1), NoDuplicates] = [0]
     recipe: RecipeFields = {}
     sweep: Annotated[dict[str, Sweep], BeforeValidator(read_sweeps)] = {}
     thresholds: Annotated[list[Threshold], Field(min_length=1), NoDuplicates] = [0.9]

@@ -70,8 +70,8 @@ class Tracking:
         Raises:
             Unwritable: The study's store cannot be written.
         """
-        ledger.store.write(ENVIRONMENT, json.dumps(environment, indent=2).encode())
         self._study, self._ledger, self._spool = study, ledger, Spool(ledger.store)
+        ledger.store.write(ENVIRONMENT, json.dumps(environment, indent=2).encode())
         self._write(lambda runs: None)
 
     def log_epochs(self, step: Step, rows: Sequence[Mapping[str, float]]) -> None:

@@ -35,7 +35,7 @@ CHECKPOINT_SHARE = 0.05
 """At most this share of a training's time goes into its checkpoints: where epochs are short, some go without."""
 
 LOST_AT_MOST = 30.0
-"""But a checkpoint is never older than this many seconds and an epoch, whatever it costs."""
+"""But no more than this many seconds are ever lost, or an epoch where epochs are longer, whatever it costs."""
 
 MEETS_WITHIN = 30
 """Seconds in which an elastic group starts or is counted anew: Ray may take 20 to see that a node is gone."""
@@ -197,8 +197,11 @@ def run_epochs(trainer: Trainer, checkpoint: Checkpoint, session: Session, *, ev
     session.tell(message([], checkpoint.damage))
     reported, cost, since = trainer.epoch, 0.0, time.monotonic()
     while not trainer.done:
+        begun = time.monotonic()
         trainer.run_epoch()
-        due = every_epoch or trainer.done or time.monotonic() - since >= min(cost / CHECKPOINT_SHARE, LOST_AT_MOST)
+        now = time.monotonic()
+        at_risk = now - since + now - begun > LOST_AT_MOST  # with another epoch like this one
+        due = every_epoch or trainer.done or at_risk or now - since >= cost / CHECKPOINT_SHARE
         if session.agree(due):
             before = time.monotonic()
             if session.workers.rank == 0:

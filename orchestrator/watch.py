@@ -63,7 +63,9 @@ class Watch:
         Raises:
             Silence: There is no hope that anything will happen any more.
         """
-        unknown = any(step.key not in self._epochs and step.kind not in self._timed for step in self.awaited())
+        awaited = self.awaited()  # nothing where all wait for room on the cluster
+        known = [step.key in self._epochs or step.kind in self._timed for step in awaited]
+        unknown = not awaited or not all(known)
         verdict = self._watchdog.look(unknown)
         silence = duration(self._watchdog.silence)
         if verdict == "give up":

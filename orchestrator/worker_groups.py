@@ -4,29 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-import ray
-from ray.exceptions import GetTimeoutError, RayActorError
 from ray.train.v2._internal.execution.callback import WorkerGroupCallback
-
-ANSWERS_WITHIN = 20.0
-"""Seconds within which an actor has to answer."""
 
 
 def keep_coordinator() -> None:
-    """Has the actor that all trainings ask for room live on this node, the driver's.
+    """Has the actor that all trainings ask for room live on this driver's node, unless it lives elsewhere already.
 
-    Ray pins it for good to the node of whoever asks first. Where that node is gone, no elastic training would start.
+    Ray pins it for good to the node of whoever asks first; with that node it ends, and elastic trainings wait for ever.
     """
     from ray.data._internal.cluster_autoscaler.default_autoscaling_coordinator import (
         get_or_create_autoscaling_coordinator,
     )
 
-    coordinator = get_or_create_autoscaling_coordinator()
-    try:
-        ray.get(coordinator.get_reserved_resources.remote("nemo"), timeout=ANSWERS_WITHIN)
-    except (GetTimeoutError, RayActorError):
-        ray.kill(coordinator)
-        get_or_create_autoscaling_coordinator()
+    get_or_create_autoscaling_coordinator()
 
 
 class FreesFailedStarts(WorkerGroupCallback):  # type: ignore[misc]

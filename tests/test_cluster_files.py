@@ -27,8 +27,8 @@ MANIFESTS = ["cluster/kuberay/raycluster.yaml", "cluster/kuberay/rayjob.yaml"]
 MARKS = {
     "cluster.yaml": {"REGION", "IMAGE", "HEAD-PROFILE", "WORKER-PROFILE", "BUCKET"},
     "cluster/machines.yaml": {"HEAD-ADDRESS", "WORKER-ADDRESS", "USER", "SHARED-FOLDER"},
-    "cluster/kuberay/raycluster.yaml": {"NAMESPACE", "IMAGE", "BUCKET"},
-    "cluster/kuberay/rayjob.yaml": {"NAMESPACE", "IMAGE", "BUCKET"},
+    "cluster/kuberay/raycluster.yaml": {"NAMESPACE", "IMAGE", "BUCKET", "REGION"},
+    "cluster/kuberay/rayjob.yaml": {"NAMESPACE", "IMAGE", "BUCKET", "REGION"},
 }
 WORKER_PORTS = range(20000, 30000)
 GIVEN_OUT = 32768

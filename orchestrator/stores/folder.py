@@ -51,12 +51,9 @@ class Folder(Store):
     def read(self, name: str) -> bytes | None:
         """See `Store`."""
         path = self._path(name)
-        try:
+        with _readable(path), suppress(FileNotFoundError, NotADirectoryError):
             return path.read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except OSError as error:
-            raise UserError(f"{path}: cannot be read ({error.strerror}), make it readable.") from error
+        return None
 
     def write(self, name: str, data: bytes) -> None:
         """See `Store`; flushed to the disk before it has its name."""
@@ -138,10 +135,8 @@ class Folder(Store):
         waiting = [""]
         while waiting:
             below = waiting.pop()
-            with (
-                suppress(FileNotFoundError, NotADirectoryError),
-                os.scandir(f"{self.root}/{folder}/{below}") as entries,
-            ):
+            place = f"{self.root}/{folder}/{below}"
+            with _readable(place), suppress(FileNotFoundError, NotADirectoryError), os.scandir(place) as entries:
                 for entry in entries:
                     if entry.name.startswith("."):
                         continue
@@ -155,10 +150,10 @@ class Folder(Store):
 
     def below(self, folder: str = "") -> set[str]:
         """See `Store`."""
-        try:
-            return {name for name in os.listdir(self._path(folder)) if not name.startswith(".")}
-        except (FileNotFoundError, NotADirectoryError):
-            return set()
+        path = self._path(folder)
+        with _readable(path), suppress(FileNotFoundError, NotADirectoryError):
+            return {name for name in os.listdir(path) if not name.startswith(".")}
+        return set()
 
     def make_folder(self, folder: str) -> None:
         """See `Store`."""
@@ -199,3 +194,12 @@ class Folder(Store):
             yield
         finally:
             os.close(handle)
+
+
+@contextmanager
+def _readable(place: Path | str) -> Iterator[None]:
+    """Says in one sentence why something cannot be read."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{place}: cannot be read ({error.strerror}), make it readable.") from error

@@ -344,6 +344,19 @@ def test_a_storage_folder_that_is_read_only(tmp_path: Path) -> None:
     assert "cannot be written (Permission denied), choose another `storage`" in said
 
 
+def test_what_lies_beside_the_studies_and_may_not_be_read(tmp_path: Path) -> None:
+    (tmp_path / "lost+found").mkdir(mode=0)
+    said = bound_by_permissions("status", "tiny", "--storage", tmp_path)
+    assert said.startswith(f"no study 'tiny' under '{tmp_path}', no study has been run there yet")
+    (tmp_path / "tiny" / "ledger" / "train").mkdir(parents=True)
+    (tmp_path / "tiny" / "study.yaml").write_bytes(tiny.write_study(tmp_path).read_bytes())
+    (tmp_path / "tiny" / "ledger" / "train").chmod(0)
+    said = bound_by_permissions("status", "tiny", "--storage", tmp_path)
+    (tmp_path / "tiny" / "ledger" / "train").chmod(0o755)
+    assert said.startswith(f"{tmp_path}/tiny/ledger/train")
+    assert "cannot be read (Permission denied), make it readable." in said
+
+
 def test_a_study_of_somebody_else(tmp_path: Path) -> None:
     study = tiny.write_study(tmp_path)
     study.chmod(0)

@@ -20,7 +20,7 @@ from orchestrator.files import Unwritable
 from orchestrator.step import Step, make_step
 from orchestrator.stores import Store, store_at
 from orchestrator.study import Resources
-from orchestrator.training import _Alone, resumed
+from orchestrator.training import _Alone, resumed, run_epochs
 
 STATE = {"network": {"weight": torch.arange(6.0)}, "history": [{"epoch": 0.0, "train/loss": 0.5}]}
 STEP = make_step("train", {"seed": 0}, {}, {}, "mwt, seed 0")
@@ -172,3 +172,33 @@ def test_the_first_worker_says_whether_all_go_on(store: Store, told: list[bool],
     assert resumed(make, checkpoint(store), session).weight == weight
     assert len(trainers) == made
     assert checkpoint(store).load() == {"weight": torch.tensor(2.0)}  # only the first one puts a file away
+
+
+@pytest.mark.parametrize(
+    ("epoch", "saving", "lost"),
+    [(29.0, 2.0, 29.0), (10.0, 2.0, 30.0), (300.0, 60.0, 300.0), (1.0, 0.125, 3.0)],
+    ids=["almost 30 s", "10 s", "minutes", "a second"],
+)
+def test_no_training_loses_more_than_30_s_or_an_epoch(
+    monkeypatch: pytest.MonkeyPatch, epoch: float, saving: float, lost: float
+) -> None:
+    clock, saved = [0.0], [0.0]
+    monkeypatch.setattr("orchestrator.training.time.monotonic", lambda: clock[0])
+    trainer = SimpleNamespace(epoch=0, done=False, history=[], state_dict=dict)
+    at_risk = []
+
+    def run_epoch() -> None:
+        clock[0] += epoch
+        at_risk.append(clock[0] - saved[0])
+        trainer.history.append({"epoch": float(trainer.epoch)})
+        trainer.epoch += 1
+        trainer.done = trainer.epoch == 50
+
+    def save(state: object) -> None:
+        clock[0] += saving
+        saved[0] = clock[0]
+
+    trainer.run_epoch = run_epoch
+    session = SimpleNamespace(workers=Workers(), agree=lambda value: value, tell=lambda message: None)
+    run_epochs(cast("Any", trainer), cast("Any", SimpleNamespace(damage="", save=save)), session, every_epoch=False)
+    assert max(at_risk) == lost

@@ -124,6 +124,11 @@ def test_status_comes_from_the_ledger_and_names_failures(capsys, monkeypatch, st
     assert "Nothing is left" not in out
     _, everything, _ = call(capsys, monkeypatch, "status", "--storage", str(storage))
     assert everything == out
+    (storage / "away").mkdir()
+    (storage / "away" / "study.yaml").write_text(study.text.replace("digits", f"folder:{storage}/gone"))
+    code, others, err = call(capsys, monkeypatch, "status", "--storage", str(storage))
+    assert (code, others) == (2, out)
+    assert f"folder:{storage}/gone" in err and len(err.splitlines()) == 1
 
 
 def test_report_json_is_all_that_is_on_standard_output(storage: Path) -> None:

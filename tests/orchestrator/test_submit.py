@@ -249,6 +249,32 @@ def test_the_address_that_is_given_wins_over_rays_variables(monkeypatch: pytest.
     assert os.environ["RAY_API_SERVER_ADDRESS"] == other
 
 
+def test_no_proxy_hears_of_the_token_for_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.setenv(name, closed_port())
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with standing_in(head()) as address:
+        assert Jobs(Dashboard(address)).runs() == []
+    with pytest.raises(UserError, match="no dashboard of a Ray head answers there"):
+        Dashboard("http://head.invalid:8265")  # that one may need it
+
+
+def test_a_study_may_have_the_name_of_another_ones_job() -> None:
+    jobs = []
+    for study, name in (("tiny", "tiny-r1"), ("tiny-r1", "tiny-r1-r1")):
+        details = {"type": "SUBMISSION", "submission_id": name, "status": "STOPPED", "entrypoint": "true"}
+        jobs.append({**details, "metadata": {"nemo.study": study}})
+
+    def answers(method: str, path: str) -> tuple[int, bytes]:
+        return (200, json.dumps(jobs).encode()) if path == "/api/jobs/" else head()(method, path)
+
+    with standing_in(answers) as address:
+        found = Jobs(Dashboard(address))
+        assert [found.find(name).id for name in ("tiny", "tiny-r1")] == ["tiny-r1", "tiny-r1-r1"]
+        assert found._again("tiny-r1").study == "tiny"
+
+
 def test_a_head_that_has_just_started_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("orchestrator.jobs.RETRIES", (0, 0, 0))
     asked: list[str] = []

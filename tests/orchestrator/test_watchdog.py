@@ -101,6 +101,17 @@ def watch(clock: Clock, flying: list[Step]) -> Watch:
     return Watch(Cluster("none:1", ((2.0, 0.0),)), lambda: flying, Watchdog(patience=80.0, clock=clock))
 
 
+def test_a_study_that_waits_for_room_is_given_six_hours() -> None:
+    clock = Clock()
+    watched = Watch(Cluster("none:1", ((2.0, 0.0),)), list, Watchdog(clock=clock))
+    for _ in range(6 * 3600 - 1):
+        clock.now += 1
+        watched.look()
+    clock.now += 1
+    with pytest.raises(Silence):
+        watched.look()
+
+
 def words(watched: Watch, clock: Clock) -> str:
     """What is said after half of its patience."""
     said = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 import sys
 import tempfile
 import time
@@ -96,7 +97,7 @@ def main() -> int:
             history, found = run(kills, 1000 * options.seed + number, workers)
             others = differences(found, undisturbed[workers])
             assert not others, f"its numbers are others than those of an undisturbed study: {'; '.join(others)}"
-        except (AssertionError, LookupError) as error:
+        except (AssertionError, LookupError, subprocess.TimeoutExpired) as error:
             print(f"  FAILED: {error}", flush=True)
             failed.append(f"history {number}: {str(error).splitlines()[0]}")
             continue

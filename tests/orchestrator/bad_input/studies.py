@@ -102,6 +102,7 @@ STUDIES: list[tuple[str, str | bytes, str]] = [
     ("a text as section", HEAD + "tracking: mlflow\n", ":4: tracking: should be a mapping of uri, experiment"),
     # ranges
     ("no seeds", HEAD + "seeds: []\n", ":4: seeds: is too short, give at least 1."),
+    ("a seed of 33 bits", HEAD + "seeds: [4294967296]\n", ":4: seeds[0]: should be less than 4294967296, not 4294967296."),
     ("a negative seed", HEAD + "seeds: [-1]\n", ":4: seeds[0]: should be greater than or equal to 0, not -1."),
     ("a seed twice", HEAD + "seeds: [1, 1]\n", ":4: seeds[1]: 1 is given twice, remove one."),
     ("no width", digits(width="0"), ":2: pairs[0].width: should be greater than 0, not 0."),
