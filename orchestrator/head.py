@@ -166,6 +166,7 @@ def end_orphan(folder: str | Path) -> int:
         ended |= processes
     if _made_for(head["marker"], Path(head["temp"])):
         shutil.rmtree(head["temp"], ignore_errors=True)
+    record.with_name("token").unlink(missing_ok=True)
     record.unlink(missing_ok=True)
     return len(ended)
 

@@ -63,7 +63,7 @@ def test_a_head_lives_as_long_as_its_block(storage: Path) -> None:
         assert listening == {"127.0.0.1"}
     assert not any(psutil.pid_exists(pid) for pid, _ in record["processes"])
     assert not Path(record["temp"]).exists()
-    assert not (storage / "ray" / "head.json").exists()
+    assert list((storage / "ray").iterdir()) == []
     assert _ray_variables() == before
 
 
