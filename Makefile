@@ -9,7 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport PYTHONHOME PYTHONPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart test test-fast test-slow test-faults test-simulation test-gpu test-kuberay check-cluster lint format clean
+.PHONY: help setup quickstart test test-fast test-slow test-studies test-faults test-simulation test-gpu test-kuberay check-cluster lint format clean
 
 help:  ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -21,13 +21,16 @@ quickstart: setup  ## Set up, then run studies/quickstart.yaml
 	$(BIN)/nemo run $(STUDY)
 
 test: setup lint  ## Set up, lint, then run every test but the slow and the GPU ones
-	$(BIN)/python -m pytest -m "not slow and not gpu and not kuberay" $(ARGS)
+	$(BIN)/python -m pytest -m "not slow and not studies and not gpu and not kuberay" $(ARGS)
 
 test-fast: setup  ## The quick tests: no Ray, browser, kills or trainings; under a minute
-	$(BIN)/python -m pytest -m "not (ray or browser or faults or heavy or slow or gpu or kuberay)" $(ARGS)
+	$(BIN)/python -m pytest -m "not (ray or browser or faults or heavy or slow or studies or gpu or kuberay)" $(ARGS)
 
 test-slow: setup  ## The tests that take minutes
 	$(BIN)/python -m pytest -m "slow and not gpu" $(ARGS)
+
+test-studies: setup  ## The studies on the digits, whole, with what the README promises of them
+	$(BIN)/python -m pytest -m studies $(ARGS)
 
 test-faults: setup  ## Kill small studies over a hundred times; the table goes into docs/reliability.md
 	$(BIN)/python -m tests.faults.matrix --into docs/reliability.md $(ARGS)

@@ -144,7 +144,7 @@ def test_killed_stopped_and_submitted_again_it_carries_on(head: Head, tmp_path: 
     os.close(end)
     wait_until(lambda: bool(checkpoints(store_at(storage / "tiny"))))
     os.close(terminal)
-    assert submitting.wait(60) == -signal.SIGHUP
+    assert submitting.wait(60) in (-signal.SIGHUP, 1)  # 1 where it was just writing there
     assert head.state().startswith("tiny-r1: running, started ")
     assert os.fspath(head.driver().cwd()).rstrip("/").split("/")[-2] == "working_dir_files"
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.faults.matrix.history import History
+from tests.faults.matrix.history import History, differences
 from tests.faults.matrix.kills import STAGES, VICTIMS, Kill, Stage, Victim, histories, name_of
 
 MARKS = "<!-- kills -->\n", "<!-- end of kills -->\n"
@@ -26,18 +26,6 @@ def run(kills: list[Kill], seed: int, workers: int) -> tuple[History, dict[str, 
     with tempfile.TemporaryDirectory(prefix="nemo-", ignore_cleanup_errors=True) as folder:
         history = History(Path(folder), kills, seed, workers)
         return history, history.run()
-
-
-def differences(found: dict[str, Any], expected: dict[str, Any]) -> list[str]:
-    """Where two studies found different things."""
-    told = [f"{key} is there once" for key in sorted(found.keys() ^ expected.keys())]
-    for key in sorted(found.keys() & expected.keys()):
-        told += [
-            f"{key} {name}: {found[key].get(name)} and not {value}"[:300]
-            for name, value in expected[key].items()
-            if found[key].get(name) != value
-        ]
-    return told
 
 
 def lines(path: Path | None) -> list[str]:

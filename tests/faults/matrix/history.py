@@ -63,6 +63,18 @@ def numbers(storage: Where) -> dict[str, Any]:
     return found
 
 
+def differences(found: dict[str, Any], expected: dict[str, Any]) -> list[str]:
+    """Where two studies found different things."""
+    told = [f"{key} is there once" for key in sorted(found.keys() ^ expected.keys())]
+    for key in sorted(found.keys() & expected.keys()):
+        told += [
+            f"{key} {name}: {found[key].get(name)} and not {value}"[:300]
+            for name, value in expected[key].items()
+            if found[key].get(name) != value
+        ]
+    return told
+
+
 class History:
     """Runs a study through some kills, to its end.
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests import tiny
 
-pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.timeout(2400)]
+pytestmark = [pytest.mark.studies, pytest.mark.ray, pytest.mark.timeout(2400)]
 STUDIES = Path(__file__).parents[2] / "studies"
 
 
