@@ -59,7 +59,8 @@ def numbers(storage: Where) -> dict[str, Any]:
             {name: value for name, value in row.items() if name not in ("seconds", "time", "timestamp")}
             for row in result.get("history", [])
         ]
-        found[key] = {**result, "artifacts": document["artifacts"]}
+        artifacts = {name: recorded["sha256"] for name, recorded in document["artifacts"].items()}
+        found[key] = {**result, "artifacts": artifacts}
     return found
 
 
