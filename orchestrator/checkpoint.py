@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import pickle
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,11 +15,8 @@ from orchestrator.files import Unwritable
 from orchestrator.ledger import QUARANTINE
 from orchestrator.step import Step
 
-UNFIT = (RuntimeError, ValueError, LookupError, TypeError, AttributeError, EOFError, pickle.UnpicklingError)
-"""What the content of a file may raise that is not to be used."""
-
-NOT_ITS_FAULT = (torch.OutOfMemoryError, torch.AcceleratorError)
-"""What is among these, and only says that the device is full or in trouble."""
+NOT_ITS_FAULT = (torch.OutOfMemoryError, torch.AcceleratorError, MemoryError, OSError)
+"""What using a file may raise that says nothing of its content: memory is short, or a device or disk in trouble."""
 
 
 class Checkpoint:
@@ -80,7 +76,9 @@ class Checkpoint:
             if checksum != self._checksum(content):
                 raise ValueError("its checksum is wrong")
             state: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-        except UNFIT as error:
+        except NOT_ITS_FAULT:
+            raise
+        except Exception as error:  # whatever it is, the next start would meet it again
             self.discard(error)
             return None
         return state

@@ -25,7 +25,7 @@ from nemo.distributed import Workers
 from nemo.errors import UserError
 from nemo.training import Trainer, TrainingDiverged
 from orchestrator import steps
-from orchestrator.checkpoint import NOT_ITS_FAULT, UNFIT, Checkpoint
+from orchestrator.checkpoint import NOT_ITS_FAULT, Checkpoint
 from orchestrator.context import CHECKPOINTS, MAX_FAILURES, Context, reason_of
 from orchestrator.environment import environment
 from orchestrator.files import Unwritable
@@ -76,7 +76,7 @@ def compute(step: Step, context: Context, dataset: ray.ObjectRef[steps.Arrays]) 
 
 def own_device() -> torch.device:
     """The GPU that Ray gave to this process, or the CPU."""
-    return torch.device("cuda" if ray.get_gpu_ids() and torch.cuda.is_available() else "cpu")
+    return torch.device("cuda" if torch.cuda.is_available() and ray.get_gpu_ids() else "cpu")
 
 
 def ran_on(device: torch.device, workers: int = 1) -> dict[str, Any]:
@@ -182,7 +182,7 @@ def _load(trainer: Trainer, checkpoint: Checkpoint) -> bool:
         trainer.load_state_dict(state)
     except NOT_ITS_FAULT:
         raise
-    except UNFIT as error:  # of other code, under the same method version
+    except Exception as error:  # of other code, under the same method version
         checkpoint.discard(error)
         return False
     return True

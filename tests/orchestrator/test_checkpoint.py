@@ -20,10 +20,11 @@ from orchestrator.files import Unwritable
 from orchestrator.step import Step, make_step
 from orchestrator.stores import Store, store_at
 from orchestrator.study import Resources
-from orchestrator.training import _Alone, resumed, run_epochs
+from orchestrator.training import resumed, run_epochs
 
 STATE = {"network": {"weight": torch.arange(6.0)}, "history": [{"epoch": 0.0, "train/loss": 0.5}]}
 STEP = make_step("train", {"seed": 0}, {}, {}, "mwt, seed 0")
+ALONE: Any = SimpleNamespace(workers=Workers(), agree=lambda value: value, tell=lambda message: None)
 OTHER = make_step("train", {"seed": 1}, {}, {}, "mwt, seed 1")
 
 
@@ -93,7 +94,7 @@ def test_a_full_device_is_no_damage(store: Store) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     with pytest.raises(torch.OutOfMemoryError):
-        resumed(lambda: cast("Any", SimpleNamespace(load_state_dict=full)), checkpoint(store), _Alone())
+        resumed(lambda: cast("Any", SimpleNamespace(load_state_dict=full)), checkpoint(store), ALONE)
     assert checkpoint(store).load() is not None
 
 
@@ -149,7 +150,7 @@ def test_the_state_of_other_code_is_put_away_and_the_training_starts_again(store
         return SimpleNamespace(network=network, device="cpu", load_state_dict=load)
 
     found = checkpoint(store)
-    assert set(resumed(make, found, _Alone()).network.state_dict()) == {"weight", "bias"}
+    assert set(resumed(make, found, ALONE).network.state_dict()) == {"weight", "bias"}
     assert "Error(s) in loading state_dict for Linear" in found.damage
     assert checkpoint(store).load() is None
 
@@ -199,6 +200,5 @@ def test_no_training_loses_more_than_30_s_or_an_epoch(
         saved[0] = clock[0]
 
     trainer.run_epoch = run_epoch
-    session = SimpleNamespace(workers=Workers(), agree=lambda value: value, tell=lambda message: None)
-    run_epochs(cast("Any", trainer), cast("Any", SimpleNamespace(damage="", save=save)), session, every_epoch=False)
+    run_epochs(cast("Any", trainer), cast("Any", SimpleNamespace(damage="", save=save)), ALONE, every_epoch=False)
     assert max(at_risk) == lost
