@@ -38,6 +38,8 @@ Write = Callable[[], None]
 
 REASON_LENGTH = 2000  # a tag has room for a few thousand characters, and what it is compared with must be what it holds
 
+SETTLES = 1.0  # seconds in which a server that is back has done what it was asked before it hung
+
 ENVIRONMENT = "environment.json"
 """The file in a study's store that says what its last driver ran with."""
 
@@ -80,6 +82,15 @@ class StudyRuns:
 
     def forget(self) -> None:
         """See `Runs.forget`."""
+        self._runs.forget()
+
+    def settle(self) -> None:
+        """Gives a server that is back a moment for what it was asked before: one that hung carries that out first.
+
+        What is looked for after that is there, and is not made a second time.
+        """
+        self._runs.find(f"study:{self._study}")  # it answers
+        time.sleep(SETTLES)
         self._runs.forget()
 
     # the study's own run

@@ -131,6 +131,8 @@ class Tracking:
         if self._runs is None:
             self._store = self._store or self._open()
             self._runs = StudyRuns(self._store, self._study, self._ledger)
+        if self._away:
+            self._runs.settle()
         if not self._described:
             self._runs.describe_study()
             self._runs.open_study()
