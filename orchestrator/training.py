@@ -40,7 +40,7 @@ LOST_AT_MOST = 30.0
 MEETS_WITHIN = 30
 """Seconds in which an elastic group starts or is counted anew: Ray may take 20 to see that a node is gone."""
 
-MEETS_AFTER = 20
+MEETS_TRIES = 20
 """How often it is: as long in all as a group of a fixed size waits for room."""
 
 
@@ -114,7 +114,7 @@ def fit(arguments: dict[str, Any]) -> str:
             storage_path=str(context.folder / CHECKPOINTS),  # on this machine: Ray keeps no checkpoints of ours
             callbacks=[] if alone else [TuneReportCallback()],
             failure_config=ray.train.FailureConfig(
-                max_failures=MAX_FAILURES, controller_failure_limit=MEETS_AFTER if wanted.elastic else 5
+                max_failures=MAX_FAILURES, controller_failure_limit=MEETS_TRIES if wanted.elastic else 5
             ),
         ),
     )

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Self
 
 START_SECONDS = 240.0
+LATE = 0.3
 
 
 class Server:
@@ -97,6 +98,7 @@ class Proxy:
     Attributes:
         status: Answers every request with this status in place of the server; None passes them on.
         lose: The end of a path -> how many of its answers never arrive, although the server did what was asked.
+        delay: The end of a path -> how many of its requests nobody answers, and the server does `LATE` seconds later.
         requests: How many came.
         authorization: What the last one was authorized with.
     """
@@ -104,6 +106,7 @@ class Proxy:
     def __init__(self, port: int) -> None:
         self.status: int | None = None
         self.lose: Counter[str] = Counter()
+        self.delay: Counter[str] = Counter()
         self.requests = 0
         self.authorization: str | None = None
         proxy = self
@@ -116,13 +119,14 @@ class Proxy:
                 proxy.authorization = self.headers.get("Authorization")
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 status, answer, kind = proxy.status, b"", "text/plain"
-                if status is None:
-                    server = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-                    server.request(self.command, self.path, body, dict(self.headers))
-                    reply = server.getresponse()
-                    status, answer, kind = reply.status, reply.read(), reply.getheader("Content-Type", kind)
-                    server.close()
                 end = self.path.partition("?")[0].rpartition("/2.0/mlflow/")[2]
+                if proxy.delay[end] > 0:
+                    proxy.delay[end] -= 1
+                    threading.Timer(LATE, self._ask, [body]).start()
+                    self.close_connection = True
+                    return
+                if status is None:
+                    status, answer, kind = self._ask(body)
                 if proxy.lose[end] > 0:
                     proxy.lose[end] -= 1
                     self.close_connection = True
@@ -132,6 +136,14 @@ class Proxy:
                 self.send_header("Content-Length", str(len(answer)))
                 self.end_headers()
                 self.wfile.write(answer)
+
+            def _ask(self, body: bytes) -> tuple[int, bytes, str]:
+                server = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+                server.request(self.command, self.path, body, dict(self.headers))
+                reply = server.getresponse()
+                told = reply.status, reply.read(), reply.getheader("Content-Type", "text/plain")
+                server.close()
+                return told
 
             do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _pass
 

@@ -215,6 +215,16 @@ def test_lost_answers_double_nothing(server: Server, proxy: Proxy, storage: Path
     assert_whole(server.url, study, ledger)
 
 
+def test_what_a_server_that_hung_does_late_is_not_done_twice(server: Server, proxy: Proxy, storage: Path) -> None:
+    study, ledger = study_at(proxy.url, storage, "late")
+    proxy.delay["runs/create"] = 3
+    tracking = open_tracking(study, ledger)
+    drive(tracking, study, ledger)
+    tracking.close()
+    assert not +proxy.delay
+    assert_whole(server.url, study, ledger)
+
+
 def test_the_environments_password_is_used_and_kept_nowhere(
     server: Server, proxy: Proxy, storage: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
