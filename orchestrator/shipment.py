@@ -15,6 +15,8 @@ from orchestrator.environment import SHIPPED, checkout
 from orchestrator.study import Study
 
 PACKAGES = ("nemo", "orchestrator")
+PATTERNS = ("*.py", "*.csv", "*.html", "py.typed")
+"""What belongs to a package: its modules, and the data that they read."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def _sources() -> Iterator[tuple[str, bytes]]:
         found = find_spec(package)
         for place in (found.submodule_search_locations or ()) if found else ():
             root = Path(place)
-            for path in sorted([*root.rglob("*.py"), root / "py.typed"]):
+            for path in sorted(path for pattern in PATTERNS for path in root.rglob(pattern)):
                 yield f"{package}/{path.relative_to(root).as_posix()}", path.read_bytes()
 
 

@@ -1,4 +1,4 @@
-"""The results of a ledger as polars frames: one row per training, per threshold and per sub-task."""
+"""The results of a ledger as polars frames: one row per training, per epoch, per threshold and per sub-task."""
 
 from __future__ import annotations
 
@@ -73,17 +73,28 @@ SUBTASK: dict[str, Any] = {
 `modular_accuracy` and `standard_accuracy` are the whole networks'."""
 
 
+EPOCH: dict[str, Any] = {
+    **{name: kind for name, kind in IDENTITY.items() if name not in ("key", "accuracy")},
+    "training": pl.String,
+    "epoch": pl.Int64,
+    "train_loss": pl.Float64,
+    "test_accuracy": pl.Float64,
+}
+"""An epoch of a training, counted from 1; a search for modules has none."""
+
+
 _BELOW: tuple[Kind, ...] = ("modularize", "measure", "reuse")
 
 
 @dataclass(frozen=True)
 class Frames:
-    """A study's results; columns as `TRAINING`, `MODULARIZATION` and `SUBTASK` name them."""
+    """A study's results; columns as `TRAINING`, `MODULARIZATION`, `SUBTASK` and `EPOCH` name them."""
 
     study: str
     trainings: pl.DataFrame
     modularizations: pl.DataFrame
     subtasks: pl.DataFrame
+    epochs: pl.DataFrame
 
 
 def read_frames(ledger: Ledger, study: str, wanted: set[str] | None = None) -> Frames:
@@ -121,6 +132,9 @@ def read_frames(ledger: Ledger, study: str, wanted: set[str] | None = None) -> F
         _frame(list(trainings.values()), TRAINING).sort(order),
         _frame(modularizations, MODULARIZATION).sort([*order, "threshold"]),
         _frame(subtasks, SUBTASK).sort([*order, "threshold", pl.col("classes").list.len(), "key"]),
+        _frame([row for key, each in trainings.items() for row in _epochs(records[key], each)], EPOCH).sort(
+            [*order, "training", "epoch"]
+        ),
     )
 
 
@@ -137,6 +151,20 @@ def _training(record: Record, records: Mapping[str, Record], changed: Mapping[st
         "dataset": dataset_name(params),
         "settings": settings_text(settings, settings),
     }
+
+
+def _epochs(record: Record, training: Row) -> list[Row]:
+    return [
+        {
+            **training,
+            "training": record["key"],
+            "epoch": int(each["epoch"]) + 1,
+            "train_loss": each.get("train/loss"),
+            "test_accuracy": each.get("test/accuracy"),
+        }
+        for each in record["result"].get("history", ())
+        if "train/loss" in each  # the generations of a search have none
+    ]
 
 
 def _parent_seconds(record: Record, records: Mapping[str, Record]) -> float | None:

@@ -34,7 +34,7 @@ def as_markdown(study: str, tables: Sequence[Table]) -> str:
     """The tables as GitHub's Markdown."""
     parts = [f"# {study}"]
     for table in tables:
-        rules = [":--", *["--:"] * (len(table.columns) - 1)]
+        rules = [":--" if place < table.words else "--:" for place in range(len(table.columns))]
         lines = [table.columns, rules, *table.rows]
         body = "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
         parts.append(f"## {table.title}\n\n{table.note}\n\n{body}")
@@ -59,7 +59,7 @@ def _rich(table: Table) -> RichTable:
     # Two spaces between columns and no lines: a table of ten columns fits a terminal of eighty.
     shown = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for index, column in enumerate(table.columns):
-        shown.add_column(column, justify="right" if index else "left", min_width=0 if index else 14)
+        shown.add_column(column, justify="left" if index < table.words else "right", min_width=0 if index else 14)
     for row in table.rows:
         shown.add_row(*(escape(cell) for cell in row))
     return shown

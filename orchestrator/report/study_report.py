@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from nemo.errors import UserError
 from orchestrator.describing import describe
@@ -10,30 +12,76 @@ from orchestrator.ledger import Ledger
 from orchestrator.plan import Plan, plan
 from orchestrator.report.frames import Frames, read_frames
 from orchestrator.report.fronts import front_table
-from orchestrator.report.tables import Table, report_tables
+from orchestrator.report.published import published_tables
+from orchestrator.report.tables import Table, tables_by_topic
 from orchestrator.stores import Where
+from orchestrator.study import Study
 from orchestrator.study_file import submitted_study
+
+if TYPE_CHECKING:
+    from nemo.datasets.description import Description
 
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Planned:
+    """A study as it was last submitted, its data sets by `Pair.data`, and its plan."""
+
+    study: Study
+    descriptions: dict[str, Description]
+    plan: Plan
+
+
+@dataclass(frozen=True)
+class StudyReport:
+    """What there is to say of a study.
+
+    Attributes:
+        planned: None where the study cannot be planned here; everything in its store is then shown.
+        tables: By what they are about: those of `tables_by_topic`, `published` and `fronts`.
+    """
+
+    ledger: Ledger
+    planned: Planned | None
+    frames: Frames
+    tables: dict[str, list[Table]]
+
+
 def read_report(where: Where) -> tuple[Frames, list[Table]]:
-    """Reads the results that belong to a study as it was last submitted.
+    """The frames and all tables of a study; see `gather`."""
+    report = gather(where)
+    return report.frames, [table for tables in report.tables.values() for table in tables]
+
+
+def gather(where: Where) -> StudyReport:
+    """Reads the report of a study from its store; see `report_of`."""
+    return report_of(Ledger(where, readonly=True))
+
+
+def report_of(ledger: Ledger) -> StudyReport:
+    """The results that belong to a study as it was last submitted.
 
     A store keeps the results of earlier versions of its study too; they are left out. Where the study cannot be
     planned here, because its data lie elsewhere, everything in the store is shown, with a warning.
     """
-    ledger = Ledger(where, readonly=True)
     planned = _plan(ledger)
-    frames = read_frames(ledger, ledger.store.name, None if planned is None else {step.key for step in planned.steps})
-    fronts = [] if planned is None else [front_table(search, ledger) for search in planned.searches]
-    return frames, [*report_tables(frames), *(front for front in fronts if front is not None)]
+    wanted = None if planned is None else {step.key for step in planned.plan.steps}
+    frames = read_frames(ledger, ledger.store.name, wanted)
+    fronts = [] if planned is None else [front_table(search, ledger) for search in planned.plan.searches]
+    tables = {
+        **tables_by_topic(frames),
+        "published": published_tables(frames),
+        "fronts": [front for front in fronts if front is not None],
+    }
+    return StudyReport(ledger, planned, frames, tables)
 
 
-def _plan(ledger: Ledger) -> Plan | None:
+def _plan(ledger: Ledger) -> Planned | None:
     try:
         study = submitted_study(ledger.store)
-        return plan(study, ledger, describe(study))
+        descriptions = describe(study)
+        return Planned(study, descriptions, plan(study, ledger, descriptions))
     except UserError as error:
         _log.warning("%s: shown with everything that its storage holds, because %s", ledger.store.name, error)
         return None

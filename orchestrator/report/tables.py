@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
@@ -16,25 +16,35 @@ METHOD = ["method", "settings"]
 
 @dataclass(frozen=True)
 class Table:
-    """Text in rows and columns, ready for any format; the first column holds words, the others numbers.
+    """Text in rows and columns, ready for any format.
 
     Attributes:
         note: What a reader must know to read the numbers.
+        words: So many of the first columns hold words, the others numbers.
     """
 
     title: str
     columns: tuple[str, ...]
     rows: Sequence[tuple[str, ...]]
     note: str
+    words: int = 1
+    kind: str = field(default="table", init=False)
 
 
 def report_tables(frames: Frames) -> list[Table]:
     """Every table that the study has results for, each for one pair of backbone and data set."""
-    tables = [accuracy_table(part) for part in _parts(frames.trainings, PAIR)]
-    tables += [threshold_table(part) for part in _parts(frames.modularizations, PAIR)]
-    tables += [time_table(part) for part in _parts(frames.trainings, PAIR)]
-    tables += [subtask_table(*part) for pair in _parts(frames.subtasks, PAIR) for part in _at_thresholds(pair)]
-    return tables
+    return [table for tables in tables_by_topic(frames).values() for table in tables]
+
+
+def tables_by_topic(frames: Frames) -> dict[str, list[Table]]:
+    """The same by what they are about: `accuracy`, `thresholds`, `time` and `subtasks`."""
+    trainings = parts_of(frames.trainings, PAIR)
+    return {
+        "accuracy": [accuracy_table(part) for part in trainings],
+        "thresholds": [threshold_table(part) for part in parts_of(frames.modularizations, PAIR)],
+        "time": [time_table(part) for part in trainings],
+        "subtasks": [subtask_table(*part) for pair in parts_of(frames.subtasks, PAIR) for part in at_thresholds(pair)],
+    }
 
 
 def accuracy_table(trainings: pl.DataFrame) -> Table:
@@ -42,7 +52,7 @@ def accuracy_table(trainings: pl.DataFrame) -> Table:
     standard = trainings.filter(pl.col("method") == "standard")["accuracy"].mean()
     rows = [
         (
-            _method(row),
+            method_name(row),
             str(row["seeds"]),
             _percent(row, "accuracy"),
             "" if row["method"] == "standard" else _difference(row["accuracy"], standard),
@@ -50,11 +60,11 @@ def accuracy_table(trainings: pl.DataFrame) -> Table:
             _millions(row["parameters"]),
             _millions(row["flops"]),
         )
-        for row in _means(trainings, METHOD, ["accuracy", "validation_accuracy", "parameters", "flops"])
+        for row in means_of(trainings, METHOD, ["accuracy", "validation_accuracy", "parameters", "flops"])
     ]
     columns = ("Method", "Seeds", "Test accuracy %", "Against standard", "Validation accuracy %")
     return Table(
-        f"Accuracy: {_pair(trainings)}",
+        f"Accuracy: {pair_name(trainings)}",
         (*columns, "Parameters M", "FLOPs M"),
         rows,
         "Whole networks, all classes; mean ± standard deviation over the seeds; differences in percentage points.",
@@ -65,17 +75,17 @@ def threshold_table(modularizations: pl.DataFrame) -> Table:
     """KRR, cohesion and coupling of one pair's modules at each threshold."""
     rows = [
         (
-            _method(row),
+            method_name(row),
             "" if row["threshold"] is None else f"{row['threshold']:g}",
             _percent(row, "accuracy"),
             _percent(row, "krr"),
             _fraction(row, "cohesion"),
             _fraction(row, "coupling"),
         )
-        for row in _means(modularizations, [*METHOD, "threshold"], ["accuracy", "krr", "cohesion", "coupling"])
+        for row in means_of(modularizations, [*METHOD, "threshold"], ["accuracy", "krr", "cohesion", "coupling"])
     ]
     return Table(
-        f"Modules at each threshold: {_pair(modularizations)}",
+        f"Modules at each threshold: {pair_name(modularizations)}",
         ("Method", "Threshold", "Modular accuracy %", "KRR %", "Cohesion", "Coupling"),
         rows,
         "KRR: the share of kernels that a class's module keeps; modular accuracy: the whole network's, before any cut.",
@@ -91,7 +101,7 @@ def time_table(trainings: pl.DataFrame) -> Table:
     measured = ["epochs", "epoch_seconds", "seconds", "modularizing_seconds", "total"]
     rows = [
         (
-            _method(row),
+            method_name(row),
             str(row["seeds"]),
             _number(row["epochs"], "g"),
             _number(row["epoch_seconds"], ".2f"),
@@ -99,7 +109,7 @@ def time_table(trainings: pl.DataFrame) -> Table:
             _number(row["modularizing_seconds"], ".1f"),
             _number(row["total"], ".2f", 1 / 60),
         )
-        for row in _means(timed, METHOD, measured)
+        for row in means_of(timed, METHOD, measured)
     ]
     dependent = trainings.filter(pl.col("parent_seconds") > 0)["method"].unique().sort()
     note = (
@@ -109,7 +119,7 @@ def time_table(trainings: pl.DataFrame) -> Table:
     if len(dependent):
         note += f" Total of {', '.join(dependent)}: with the training that it starts or learns from."
     columns = ("Method", "Seeds", "Epochs", "Seconds per epoch", "Training s", "Modularizing s", "Total min")
-    return Table(f"Time: {_pair(trainings)}", columns, rows, note)
+    return Table(f"Time: {pair_name(trainings)}", columns, rows, note)
 
 
 def subtask_table(threshold: float | None, subtasks: pl.DataFrame) -> Table:
@@ -129,14 +139,14 @@ def subtask_table(threshold: float | None, subtasks: pl.DataFrame) -> Table:
     sized = subtasks.with_columns(pl.col("classes").list.len().alias("size"))
     rows = [
         (
-            _method(row),
+            method_name(row),
             str(row["size"]),
             str(row["seeds"]),
             *(_percent(row, name) for name in rates),
             _millions(row["flops"]),
             _percent(row, "flops_reduction"),
         )
-        for row in _means(sized, [*METHOD, "size"], [*rates, "flops", "flops_reduction"])
+        for row in means_of(sized, [*METHOD, "size"], [*rates, "flops", "flops_reduction"])
     ]
     unthresholded = subtasks.filter(pl.col("threshold").is_null())["method"].unique().sort()
     note = (
@@ -149,14 +159,14 @@ def subtask_table(threshold: float | None, subtasks: pl.DataFrame) -> Table:
     if len(unthresholded):
         note += f" The modules of {', '.join(unthresholded)} know no threshold."
     return Table(
-        f"Sub-tasks{at}: {_pair(subtasks)}",
+        f"Sub-tasks{at}: {pair_name(subtasks)}",
         ("Method", "Classes", "Tasks", *rates.values(), "FLOPs M", "FLOPs reduction %"),
         rows,
         note,
     )
 
 
-def _at_thresholds(subtasks: pl.DataFrame) -> list[tuple[float | None, pl.DataFrame]]:
+def at_thresholds(subtasks: pl.DataFrame) -> list[tuple[float | None, pl.DataFrame]]:
     """Each threshold of one pair with its rows, those without a threshold among them every time."""
     without = pl.col("threshold").is_null()
     thresholds = subtasks["threshold"].drop_nulls().unique().sort()
@@ -164,36 +174,40 @@ def _at_thresholds(subtasks: pl.DataFrame) -> list[tuple[float | None, pl.DataFr
     return parts or [(None, subtasks)]
 
 
-def _parts(frame: pl.DataFrame, by: list[str]) -> list[pl.DataFrame]:
+def parts_of(frame: pl.DataFrame, by: list[str]) -> list[pl.DataFrame]:
+    """The frame by groups, in order; nothing of an empty one."""
     return [] if frame.is_empty() else frame.partition_by(by, maintain_order=True)
 
 
-def _means(frame: pl.DataFrame, by: list[str], measured: list[str]) -> list[dict[str, Any]]:
+def means_of(frame: pl.DataFrame, by: list[str], measured: list[str]) -> list[dict[str, Any]]:
     """Rows of the means by group, in order, with `<name>_spread` beside each and the count as `seeds`."""
     spreads = [pl.col(name).std().alias(f"{name}_spread") for name in measured]
     grouped = frame.group_by(by).agg(pl.len().alias("seeds"), pl.col(measured).mean(), *spreads)
     return grouped.sort(by).to_dicts()
 
 
-def _pair(frame: pl.DataFrame) -> str:
+def pair_name(frame: pl.DataFrame) -> str:
+    """`rescnn x0.125 on digits`: the pair that the rows are of."""
     backbone, dataset, width, variant = frame.select(PAIR).row(0)
     name = f"{backbone} on {dataset}" if width == 1 else f"{backbone} x{width:g} on {dataset}"
     return f"{name} ({variant})" if variant else name
 
 
-def _method(row: dict[str, Any]) -> str:
+def method_name(row: Mapping[str, Any]) -> str:
+    """`nemo alpha=1 temperature=0.2`."""
     return f"{row['method']} {row['settings']}".strip()
 
 
 def _percent(row: dict[str, Any], name: str) -> str:
-    return _with_spread(row, name, 100.0, 2)
+    return with_spread(row, name, 100.0, 2)
 
 
 def _fraction(row: dict[str, Any], name: str) -> str:
-    return _with_spread(row, name, 1.0, 4)
+    return with_spread(row, name, 1.0, 4)
 
 
-def _with_spread(row: dict[str, Any], name: str, scale: float, digits: int) -> str:
+def with_spread(row: Mapping[str, Any], name: str, scale: float, digits: int) -> str:
+    """A mean of `means_of` with its standard deviation, `44.19 ±4.35`; empty where it is not known."""
     mean, spread = row[name], row[f"{name}_spread"]
     if mean is None:
         return ""

@@ -1,0 +1,179 @@
+"""The papers' tables with ours beside the published numbers; `published.csv` has the latter, each with its table."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import polars as pl
+
+from orchestrator.report.frames import Frames
+from orchestrator.report.tables import METHOD, PAIR, Table, means_of, method_name, pair_name, parts_of, with_spread
+
+MISSING = "missing"
+"""Stands where there is no number: not published, or not measured here."""
+
+PAPERS = {"mwt": "MwT paper (Qi et al., Modularizing while Training, ICSE 2024)"}
+
+NOTES = {
+    "3": "CNNSplitter's published couplings are very likely distances, 1 minus a similarity. ",
+    "4": "Published times are of one A100 GPU. ",
+    "6": "Published FLOPs count BatchNorm as in training, ours as in inference. ",
+}
+CONTRADICTING = "The published rows of this pair in Tables 3 and 8 contradict each other. "
+
+
+@dataclass(frozen=True)
+class Shown:
+    """How a published metric is shown, and which of our numbers stands beside it.
+
+    Attributes:
+        frame: Which frame has ours: trainings, modularizations or subtasks.
+        scale: From ours to the published unit.
+    """
+
+    name: str
+    frame: str
+    column: str
+    scale: float
+    digits: int
+
+
+WHOLE = {
+    "accuracy": Shown("Accuracy %", "trainings", "accuracy", 100, 2),
+    "krr": Shown("KRR %", "modularizations", "krr", 100, 2),
+    "cohesion": Shown("Cohesion", "modularizations", "cohesion", 1, 4),
+    "coupling": Shown("Coupling", "modularizations", "coupling", 1, 4),
+    "epochs": Shown("Epochs", "trainings", "epochs", 1, 0),
+    "epoch_time": Shown("Seconds per epoch", "trainings", "epoch_seconds", 1, 1),
+    "modularize_time": Shown("Modularizing s", "trainings", "modularizing_seconds", 1, 1),
+    "total_time": Shown("Total min", "trainings", "total_minutes", 1, 1),
+}
+SUBTASK = {
+    "accuracy": Shown("Accuracy %", "subtasks", "accuracy", 100, 2),
+    "krr": Shown("KRR %", "subtasks", "krr", 100, 2),
+    "flops": Shown("FLOPs M", "subtasks", "flops", 1e-6, 2),
+    "flops_reduction": Shown("FLOPs reduction %", "subtasks", "flops_reduction", 100, 2),
+}
+
+Place = tuple[str, str, str, str]
+"""Approach, metric, number of classes and threshold of a number in a table; the last two may be empty."""
+
+
+@cache
+def published() -> dict[tuple[str, str], dict[tuple[str, str], dict[Place, float | None]]]:
+    """Paper and table -> backbone and data set -> place -> number; None where there is none."""
+    found: dict[tuple[str, str], dict[tuple[str, str], dict[Place, float | None]]] = {}
+    text = (files("orchestrator.report") / "published.csv").read_text(encoding="utf-8")
+    for row in csv.DictReader(text.splitlines()):
+        place = row["approach"], row["metric"], row["classes"], row["threshold"]
+        pairs = found.setdefault((row["paper"], row["table"]), {})
+        pairs.setdefault((row["backbone"], row["dataset"]), {})[place] = float(row["value"]) if row["value"] else None
+    return found
+
+
+def published_tables(frames: Frames) -> list[Table]:
+    """Every table of the papers that the study has a number of, one for each pair of full width."""
+    timed = frames.trainings.with_columns(
+        (pl.col("seconds") / pl.col("epochs")).alias("epoch_seconds"),
+        ((pl.col("seconds") + pl.col("parent_seconds") + pl.col("modularizing_seconds").fill_null(0)) / 60).alias(
+            "total_minutes"
+        ),
+    )
+    tables = []
+    for trainings in parts_of(timed.filter(pl.col("width") == 1), PAIR):
+        one = pl.all_horizontal(pl.col(name).eq_missing(trainings[name][0]) for name in PAIR)
+        ours = {
+            "trainings": trainings,
+            "modularizations": frames.modularizations.filter(one),
+            "subtasks": frames.subtasks.filter(one).with_columns(pl.col("classes").list.len().alias("size")),
+        }
+        for (paper, table), pairs in published().items():
+            shown = None if table == "1" else _table(paper, table, pairs, ours)
+            tables += [] if shown is None else [shown]
+    return tables
+
+
+def _table(
+    paper: str,
+    number: str,
+    pairs: Mapping[tuple[str, str], Mapping[Place, float | None]],
+    ours: Mapping[str, pl.DataFrame],
+) -> Table | None:
+    """One table of a paper for one pair; None where it is not about the pair, or the study has nothing of it."""
+    trainings = ours["trainings"]
+    pair = trainings["backbone"][0], trainings["dataset"][0]
+    if pair not in pairs:
+        return None
+    # What the table tells of any pair is to be told of this one: a number that lacks shows.
+    places = list(dict.fromkeys(place for cells in pairs.values() for place in cells))
+    rows, measured = [], False
+    for place in places:
+        value = pairs[pair].get(place)
+        for method, row, shown in _ours(place, ours):
+            spread = "" if row is None else with_spread(row, shown.column, shown.scale, shown.digits)
+            measured |= bool(spread)
+            gap = _gap(row, shown, value) if number != "4" else ""
+            theirs = MISSING if value is None else f"{value:.{shown.digits}f}"
+            rows.append((method, shown.name, place[2], place[3], spread or MISSING, theirs, gap))
+    if not measured:
+        return None
+    columns = ("Method", "Quantity", "Classes", "Threshold", "Ours", "Published", "Difference")
+    kept = [place for place in range(len(columns)) if place not in (2, 3) or any(row[place] for row in rows)]
+    title = f"Table {number}" if number.isdigit() else number
+    caveats = NOTES.get(number, "") + _caveat(number, pair)
+    note = f"{caveats}{_weights(paper, pair)}{_epochs(trainings)}{PAPERS[paper]}, {title}."
+    return Table(
+        f"Against the {paper.replace('mwt', 'MwT')} paper, {title}: {pair_name(trainings)}",
+        tuple(columns[place] for place in kept),
+        [tuple(row[place] for place in kept) for row in rows],
+        note,
+        words=2,
+    )
+
+
+def _ours(place: Place, ours: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Mapping[str, Any] | None, Shown]]:
+    """Our numbers of a place, by settings: what names them, their mean or None, and how it is shown."""
+    approach, metric, classes, threshold = place
+    shown = (SUBTASK if classes else WHOLE)[metric]
+    if classes and approach == "standard":  # the whole standard network on the sub-tasks' classes
+        shown = Shown(shown.name, "subtasks", "standard_accuracy", shown.scale, shown.digits)
+        wanted = pl.col("size") == int(classes)
+        rows = means_of(ours["subtasks"].filter(wanted), ["size"], [shown.column])
+        yield approach, rows[0] if rows else None, shown
+        return
+    wanted = pl.col("method") == approach
+    if classes:
+        wanted &= pl.col("size") == int(classes)
+    if threshold and shown.frame != "trainings":
+        wanted &= pl.col("threshold") == float(threshold)
+    rows = means_of(ours[shown.frame].filter(wanted), METHOD, [shown.column])
+    for row in rows:
+        yield method_name(row), row, shown
+    if not rows:
+        yield approach, None, shown
+
+
+def _gap(row: Mapping[str, Any] | None, shown: Shown, value: float | None) -> str:
+    if row is None or row[shown.column] is None or value is None:
+        return ""
+    return f"{shown.scale * row[shown.column] - value:+.{shown.digits}f}"
+
+
+def _caveat(number: str, pair: tuple[str, str]) -> str:
+    return CONTRADICTING if number in ("3", "8") and pair in (("simcnn", "svhn"), ("rescnn", "svhn")) else ""
+
+
+def _weights(paper: str, pair: tuple[str, str]) -> str:
+    cells = published().get((paper, "1"), {}).get(pair, {})
+    words = [f"{metric}={value:g}" for (_, metric, _, _), value in cells.items() if value is not None]
+    return f"Published with {' '.join(words)} after 200 epochs" if words else "Published after 200 epochs"
+
+
+def _epochs(trainings: pl.DataFrame) -> str:
+    counts = trainings.filter(pl.col("method").is_in(["standard", "mwt"]))["epochs"].unique().sort().to_list()
+    return f", ours after {' or '.join(map(str, counts))}. " if counts else ". "
