@@ -47,6 +47,17 @@ def coupling(module_masks: Sequence[Tensor]) -> float:
     return _pair_sum(masks) / pairs if pairs else float("nan")
 
 
+def couplings(module_masks: Sequence[Tensor]) -> list[list[float]]:
+    """Jaccard similarity of the modules of every two classes, `[N, N]`; 1 on the diagonal."""
+    masks = _concatenated(module_masks).float()
+    return jaccard(masks, masks).tolist()
+
+
+def layer_rates(module_masks: Sequence[Tensor]) -> list[list[float]]:
+    """Share of the kernels of every layer that every class's module keeps, `[L, N]`."""
+    return [(mask > 0).double().mean(dim=1).tolist() for mask in module_masks]
+
+
 def cohesion(sample_masks: Sequence[Tensor], labels: Tensor, module_masks: Sequence[Tensor]) -> float:
     """Mean Jaccard similarity of two samples of a class within its module, averaged over classes (method.md 5.3).
 

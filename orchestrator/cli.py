@@ -7,9 +7,10 @@ import shlex
 import signal
 import sys
 from enum import StrEnum
+from io import StringIO
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
@@ -59,6 +60,7 @@ class Format(StrEnum):
     terminal = "terminal"
     md = "md"
     json = "json"
+    html = "html"
 
 
 @app.command()
@@ -240,20 +242,27 @@ def status(
 @app.command()
 def report(
     name: StudyName,
-    format: Annotated[Format, typer.Option(help="Tables for a terminal, Markdown, or JSON with every row.")] = (
-        Format.terminal
-    ),
+    format: Annotated[
+        Format,
+        typer.Option(help="Tables for a terminal, Markdown, JSON with every row, or one page with tables and figures."),
+    ] = Format.terminal,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write it there, and not to standard output.", show_default=False),
+    ] = None,
     storage: Storage = None,
 ) -> None:
     """Show what a study found so far."""
-    from orchestrator.report.rendering import as_json, as_markdown, print_report
-    from orchestrator.report.study_report import read_report
-
-    frames, tables = read_report(find_study(storage_root(storage), name))
-    if format is Format.terminal:
-        print_report(name, tables, sys.stdout)
-    else:
-        sys.stdout.write(as_json(frames) + "\n" if format is Format.json else as_markdown(name, tables))
+    where = find_study(storage_root(storage), name)
+    if out is None:
+        _write_report(where, format, sys.stdout)
+        return
+    written = StringIO()
+    _write_report(where, format, written)
+    try:
+        out.write_text(written.getvalue(), encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"--out: {out} cannot be written ({error.strerror}), choose another file.") from error
 
 
 @app.command()
@@ -341,6 +350,23 @@ def _follow(jobs: Jobs, job: Job) -> int:
         raise
     print(ended.text, file=sys.stderr)
     return 0 if ended.state == "succeeded" else ended.exit_code or 1
+
+
+def _write_report(where: Store, form: Format, file: TextIO) -> None:
+    """Writes a study's report in one of the formats."""
+    from orchestrator.report.rendering import as_json, as_markdown, print_report
+    from orchestrator.report.study_report import read_report
+
+    if form is Format.html:
+        from orchestrator.report.page import read_page
+
+        file.write(read_page(where))
+        return
+    frames, tables = read_report(where)
+    if form is Format.terminal:
+        print_report(frames.study, tables, file)
+    else:
+        file.write(as_json(frames) + "\n" if form is Format.json else as_markdown(frames.study, tables))
 
 
 def _exit_on_failures(folder: Store) -> None:

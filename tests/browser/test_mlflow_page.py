@@ -5,7 +5,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,24 +18,7 @@ from orchestrator.study import Study
 from orchestrator.tracking import Tracking
 from tests.orchestrator.invented import invented_study, plan_of
 
-FLAGS = (
-    "--headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --window-size=2400,1400"
-)
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture
-def chromium(program: Callable[[str], Path], tmp_path: Path) -> Iterator[webdriver.Chrome]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(program("chromium"))
-    for flag in [*FLAGS.split(), f"--user-data-dir={tmp_path / 'profile'}"]:
-        options.add_argument(flag)
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(str(program("chromedriver"))))
-    try:
-        yield driver
-    finally:
-        driver.quit()
 
 
 @pytest.fixture

@@ -2,12 +2,15 @@
 
 import itertools
 import random
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 import yaml
 from safetensors.numpy import save_file
 
+from nemo.modularizing import Relevance, save_relevance
 from orchestrator.describing import describe
 from orchestrator.ledger import Ledger
 from orchestrator.plan import Plan, plan
@@ -30,7 +33,12 @@ def plan_of(study: Study, ledger: Ledger) -> Plan:
     return plan(study, ledger, describe(study))
 
 
-def invented_study(storage: Where, text: str = STUDY, until: int | None = None) -> tuple[Study, Ledger]:
+def invented_study(
+    storage: Where,
+    text: str = STUDY,
+    until: int | None = None,
+    by: Callable[[Ledger, Step], Any] | None = None,
+) -> tuple[Study, Ledger]:
     """Finishes the first `until` steps of a study, or all of them, the sub-tasks of the best point among them."""
     study = Study.model_validate(yaml.safe_load(text))
     ledger = Ledger(store_at(storage) / study.name)
@@ -39,17 +47,30 @@ def invented_study(storage: Where, text: str = STUDY, until: int | None = None) 
         pending = plan_of(study, ledger).pending(ledger)
         if not pending:
             break
-        finish(ledger, pending[0])
+        for step in pending if until is None else pending[:1]:
+            (by or finish)(ledger, step)
     return study, ledger
 
 
 def finish(ledger: Ledger, step: Step) -> dict[str, Any]:
     name, result = RESULTS[step.kind](step, random.Random(step.key))
-    if name:
+    if step.kind == "modularize":
+        with ledger.writing(step.key, name) as path:
+            save_relevance(relevance(step.key, result["widths"]), path)
+    elif name:
         with ledger.writing(step.key, name) as path:
             save_file({"weight": np.zeros(8, np.float32)}, path)
     seconds = SECONDS[step.kind]
     return ledger.put(step, result, seconds=seconds, environment={"git": {"commit": "abc"}}, device="cpu", workers=1)
+
+
+def relevance(key: str, widths: Sequence[int]) -> Relevance:
+    """Kernels that are relevant to some of 10 classes more than to others; of 100 images each."""
+    generator = torch.Generator().manual_seed(int(key[:8], 16))
+    counts = [(101 * torch.rand(10, width, generator=generator) ** 0.4).long().clamp(0, 100) for width in widths]
+    packed = torch.zeros(1000, -(-sum(widths) // 8), dtype=torch.uint8)
+    labels = torch.arange(10).repeat_interleave(100)
+    return Relevance(counts, torch.full((10,), 100), [count.float() / 100 for count in counts], packed, labels)
 
 
 def epochs(step: Step, draw: random.Random) -> list[dict[str, float]]:

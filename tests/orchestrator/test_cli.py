@@ -138,6 +138,17 @@ def test_report_json_is_all_that_is_on_standard_output(storage: Path) -> None:
     assert set(json.loads(done.stdout)) == {"study", "trainings", "modularizations", "subtasks"}
 
 
+def test_the_report_is_a_page_in_a_file_of_its_own(capsys, monkeypatch, storage: Path) -> None:
+    invented_study(storage)
+    page = storage / "invented.html"
+    arguments = ["report", "invented", "--storage", str(storage), "--format", "html"]
+    assert call(capsys, monkeypatch, *arguments, "--out", str(page)) == (0, "", "")
+    assert page.read_text(encoding="utf-8") == call(capsys, monkeypatch, *arguments)[1]
+    assert page.read_text(encoding="utf-8").rstrip().endswith("</html>")
+    code, _, err = call(capsys, monkeypatch, *arguments, "--out", str(storage / "gone" / "page.html"))
+    assert code == 2 and f"--out: {storage}/gone/page.html cannot be written" in err
+
+
 def test_report_of_an_unknown_study_names_the_known_ones(capsys, monkeypatch, storage: Path) -> None:
     invented_study(storage, until=1)
     code, out, err = call(capsys, monkeypatch, "report", "other", "--storage", str(storage))

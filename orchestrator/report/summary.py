@@ -1,0 +1,101 @@
+"""What a report says before its results: what the study asked, what ran, what it took, and what failed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from orchestrator.overview import Overview, count, duration
+from orchestrator.report.study_report import StudyReport
+from orchestrator.report.tables import Table
+
+
+def overview_of(report: StudyReport) -> Overview | None:
+    """The steps by kind; None of a study that cannot be planned here."""
+    return None if report.planned is None else count(report.frames.study, report.planned.plan, report.ledger)
+
+
+def asked(report: StudyReport) -> list[tuple[str, str]]:
+    """What the study asked, in a few lines; nothing where it cannot be read here."""
+    if report.planned is None:
+        return []
+    study = report.planned.study
+    pairs = dict.fromkeys(f"{pair.backbone} on {pair.dataset}" for pair in study.pairs)
+    found = {
+        "Networks": ", ".join(pairs),
+        "Methods": ", ".join(study.methods),
+        "Sweep": "; ".join(
+            f"{method}: {_sweep(sweep.model_dump(by_alias=True, exclude_unset=True))}"
+            for method, sweep in study.sweep.items()
+        ),
+        "Seeds": ", ".join(map(str, study.seeds)),
+        "Thresholds": ", ".join(f"{threshold:g}" for threshold in study.thresholds),
+        "Sub-tasks": "" if study.subtasks is None else _subtasks(study.subtasks.model_dump(by_alias=True)),
+    }
+    return [(name, text) for name, text in found.items() if text]
+
+
+def _sweep(sweep: Mapping[str, Any]) -> str:
+    kind = next((name for name in ("grid", "list", "search") if sweep.get(name)), "")
+    if kind == "search":
+        return f"{sweep['search']}, {sweep.get('trials')} trials over {', '.join(sweep.get('space') or {})}"
+    if kind == "list":
+        return f"{len(sweep['list'])} points"
+    return " × ".join(f"{name} in {', '.join(map(str, values))}" for name, values in sweep.get("grid", {}).items())
+
+
+def _subtasks(wanted: Mapping[str, Any]) -> str:
+    sizes = ", ".join(map(str, wanted["sizes"]))
+    parts = [f"of {sizes} classes ({wanted['samples']} of each size)"] if sizes else []
+    parts += [f"{len(wanted['classes'])} given by their classes"] if wanted["classes"] else []
+    return f"{' and '.join(parts)}, cut from {wanted['from']} {'point' if wanted['from'] == 'best' else 'sweep point'}"
+
+
+def facts(report: StudyReport, shown: Overview | None) -> list[tuple[str, str]]:
+    """What a reader sees first: label and number."""
+    frames = report.frames
+    seconds = sum(_seconds(report).values())
+    failed = len(report.ledger.failures()) if shown is None else len(shown.failures)
+    found = [
+        ("trainings", f"{len(frames.trainings)}"),
+        ("sub-tasks", f"{len(frames.subtasks)}"),
+        ("steps' time", duration(seconds)),
+        ("failed", f"{failed}"),
+    ]
+    left = 0 if shown is None else sum(each.left for each in shown.counts)
+    return [*found, ("steps left", str(left))] if left else found
+
+
+def _seconds(report: StudyReport) -> dict[str, float]:
+    frames = report.frames
+    return {
+        "Trainings": float(frames.trainings["seconds"].sum()),
+        "Modularizing": float(frames.trainings["modularizing_seconds"].sum()),
+        "Sub-tasks": float(frames.subtasks["seconds"].sum()),
+    }
+
+
+def cost_table(report: StudyReport, shown: Overview | None) -> Table:
+    """The steps and their time; how many were planned is not known of a study that cannot be planned here."""
+    kinds = {"Trainings": ("train",), "Modularizing": ("modularize", "measure"), "Sub-tasks": ("reuse",)}
+    rows = []
+    for name, seconds in _seconds(report).items():
+        parts = [] if shown is None else [each for each in shown.counts if each.kind in kinds[name]]
+        finished = sum(each.finished for each in parts)
+        numbers = ("", "", "", "")
+        if parts:
+            planned, failed = sum(each.known + each.up_to for each in parts), sum(each.failed for each in parts)
+            numbers = (str(planned), str(finished), str(failed), f"{seconds / finished:.1f}" if finished else "")
+        rows.append((name, *numbers, f"{seconds / 60:.1f}"))
+    return Table(
+        "What ran and what it took",
+        ("Steps", "Planned", "Finished", "Failed", "Seconds each", "Minutes"),
+        rows,
+        "Wall time of the steps, one after the other; they may have run side by side, and a training with several "
+        "workers counts once. Modularizing: relevance passes and measures.",
+    )
+
+
+def failures(report: StudyReport, shown: Overview | None) -> list[Mapping[str, Any]]:
+    """The failed steps of the study, each with `label` and `reason`."""
+    return list(report.ledger.failures().values() if shown is None else shown.failures)

@@ -1,0 +1,27 @@
+"""Real headless Chromium, for all tests of what a person sees."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from selenium import webdriver
+
+FLAGS = (
+    "--headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync --window-size=2400,1400"
+)
+
+
+@pytest.fixture
+def chromium(program: Callable[[str], Path], tmp_path: Path) -> Iterator[webdriver.Chrome]:
+    """A browser that remembers what its console said and what it asked the network for."""
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(program("chromium"))
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    for flag in [*FLAGS.split(), f"--user-data-dir={tmp_path / 'profile'}"]:
+        options.add_argument(flag)
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(str(program("chromedriver"))))
+    try:
+        yield driver
+    finally:
+        driver.quit()
