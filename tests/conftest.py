@@ -16,7 +16,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
+    from orchestrator.ledger import Ledger
     from orchestrator.stores import Store
+    from orchestrator.study import Study
     from tests.object_store import ObjectServer
 
 # The same examples on every run and machine; the time that one takes on a busy machine says nothing.
@@ -58,6 +60,14 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> "Store":
     if request.param == "folder":
         return store_at(tmp_path / "study")
     return store_at(request.getfixturevalue("bucket")) / "study"
+
+
+@pytest.fixture(scope="session")
+def large(tmp_path_factory: pytest.TempPathFactory) -> "tuple[Study, Ledger]":
+    """A finished sweep of 50 trials and 500 sub-tasks with invented numbers, to be read and not written."""
+    from tests.orchestrator.large import large_study
+
+    return large_study(tmp_path_factory.mktemp("large"))
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from itertools import pairwise
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from orchestrator.report.figure import COLOURS, Panel, Point, Series
@@ -146,9 +145,3 @@ def _title(element: Element, text: str) -> None:
 
 def _class(style: int | None) -> str:
     return "reference" if style is None else f"c{style}"
-
-
-def stairs(points: list[Point]) -> list[Point]:
-    """The corners of the border of what is no better than one of these points, which are ordered by x."""
-    corners = [Point(after.x, before.y) for before, after in pairwise(points)]
-    return [corner for pair in zip(points, [*corners, points[-1]], strict=True) for corner in pair] if points else []

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
+from itertools import pairwise
 from typing import Any
 
 import polars as pl
 
-from orchestrator.report.drawing import stairs
 from orchestrator.report.figure import COLOURS, Figure, Panel, Point, Series, styles_of
 from orchestrator.report.tables import METHOD, Table, means_of, method_name, pair_name, with_spread
 
@@ -79,9 +79,7 @@ def threshold_figure(modules: pl.DataFrame) -> Figure:
         Panel(name, "Threshold", name, _by_group(rows, "threshold", column, styles, name, scale, digits))
         for column, (name, scale, digits) in shown.items()
     ]
-    return Figure(
-        f"By threshold: {pair_name(modules)}", panels, legend, f"Means over the seeds{_bars(styles)}."
-    )
+    return Figure(f"By threshold: {pair_name(modules)}", panels, legend, f"Means over the seeds{_bars(styles)}.")
 
 
 def subtask_figure(threshold: float | None, subtasks: pl.DataFrame) -> Figure:
@@ -149,6 +147,12 @@ def thinned(rows: Sequence[tuple[Any, ...]], most: int = 250) -> list[tuple[Any,
     """At most about so many of the rows, evenly, the last one among them: more than a picture has room for."""
     stride = -(-len(rows) // most) if rows else 1
     return [row for place, row in enumerate(reversed(rows)) if place % stride == 0][::-1]
+
+
+def stairs(points: list[Point]) -> list[Point]:
+    """The corners of the border of what is no better than one of these points, which are ordered by x."""
+    corners = [Point(after.x, before.y) for before, after in pairwise(points)]
+    return [corner for pair in zip(points, [*corners, points[-1]], strict=True) for corner in pair] if points else []
 
 
 def _by_group(

@@ -16,7 +16,7 @@ from orchestrator.report.tables import Table
 
 
 def as_json(frames: Frames) -> str:
-    """One JSON object: `study`, and a list of rows each for `trainings`, `modularizations` and `subtasks`.
+    """One JSON object: `study`, and a list of rows each for `trainings`, `modularizations`, `subtasks` and `epochs`.
 
     Rates are fractions; what is not known is null. A row names its training by key (`training`). The fields are
     those of `orchestrator.report.frames`.
@@ -26,6 +26,7 @@ def as_json(frames: Frames) -> str:
         "trainings": frames.trainings.to_dicts(),
         "modularizations": frames.modularizations.to_dicts(),
         "subtasks": frames.subtasks.to_dicts(),
+        "epochs": frames.epochs.to_dicts(),
     }
     return json.dumps(document, indent=1, allow_nan=False)
 

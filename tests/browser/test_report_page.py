@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from selenium import webdriver
 
+from orchestrator.ledger import Ledger
 from orchestrator.report.page import read_page
-from tests.orchestrator.large import large_study
+from orchestrator.study import Study
 
 pytestmark = pytest.mark.browser
 
@@ -50,11 +51,9 @@ CONTRAST = """
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("report")
-    _, ledger = large_study(folder / "runs")
-    path = folder / "large.html"
-    path.write_text(read_page(ledger.folder), encoding="utf-8")
+def page(tmp_path_factory: pytest.TempPathFactory, large: tuple[Study, Ledger]) -> Path:
+    path = tmp_path_factory.mktemp("report") / "large.html"
+    path.write_text(read_page(large[1].folder), encoding="utf-8")
     return path
 
 

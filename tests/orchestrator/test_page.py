@@ -13,15 +13,14 @@ from orchestrator.report.study_report import StudyReport, gather, report_of
 from orchestrator.report.tables import report_tables
 from orchestrator.study import Study
 from tests.orchestrator.invented import STUDY, invented_study, plan_of
-from tests.orchestrator.large import large_study
 from tests.orchestrator.pages import Page
 
 THREE_SEEDS = STUDY + "seeds: [0, 1, 2]\n"
 
 
-@pytest.fixture
-def shown(storage: Path) -> tuple[StudyReport, Page]:
-    _, ledger = invented_study(storage, THREE_SEEDS)
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> tuple[StudyReport, Page]:
+    _, ledger = invented_study(tmp_path_factory.mktemp("shown"), THREE_SEEDS)
     report = gather(ledger.folder)
     return report, Page(as_html(report))
 
@@ -176,8 +175,9 @@ def test_a_study_of_which_nothing_has_finished_has_a_page(storage: Path) -> None
     assert page.tables["What ran and what it took"][1][:3] == ["Trainings", "4", "0"]
 
 
-def test_a_large_sweep_stays_a_small_page(storage: Path) -> None:
-    study, ledger = large_study(storage)
+@pytest.mark.heavy
+def test_a_large_sweep_stays_a_small_page(large: tuple[Study, Ledger]) -> None:
+    study, ledger = large
     steps = plan_of(study, ledger).counts()
     assert (steps["train"], steps["reuse"]) == (51, 500)
     html = read_page(ledger.folder)
