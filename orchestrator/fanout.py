@@ -26,7 +26,8 @@ _POLL = 0.2  # seconds until newly submitted steps, or a change of the trainings
 class Shared:
     """Data sets and models in Ray's object store, each put there once; thread-safe.
 
-    They are read by a task of their own and never pass through the driver: Ray reads them again if a node is lost.
+    They are read by a task of their own and never pass through the driver: Ray reads them again if a node is lost. What
+    could not be read is read anew for the next step that asks.
     """
 
     def __init__(self, context: Context) -> None:
@@ -61,6 +62,12 @@ class Shared:
                 reading = _read_model.options(retry_exceptions=[OSError])
                 self._models[key] = reading.remote(dict(step.parents), self._context)
             return self._models[key]
+
+    def forget(self, step: Step) -> None:
+        """Says that a step failed, perhaps for want of what it reads: the next step that wants it reads it anew."""
+        with self._lock:
+            self._datasets.pop(data_key(step), None)
+            self._models.pop(_model_key(step), None)
 
     def release(self, step: Step) -> None:
         """Says that a step is done; a model that no announced step needs any more leaves the object store."""
@@ -184,6 +191,7 @@ class FanOut:
             event = Event("finished", step, document=ray.get(reference))
         except (ray.exceptions.RayTaskError, ray.exceptions.RayError) as error:
             event = Event("failed", step, reason=self._context.fail(step, error))
+            self._shared.forget(step)
         self._shared.release(step)
         self._on_event(event)
 

@@ -119,3 +119,15 @@ def test_a_failure_is_recorded_and_the_others_go_on(drive: Drive) -> None:
     assert "damaged or missing" in reasons["broken"]
     assert drive.ledger.failure(bad.key)["reason"] == reasons["bad"]  # type: ignore[index]
     assert "\n" not in "".join(reasons.values())
+
+
+def test_what_a_failed_step_read_is_read_anew(drive: Drive) -> None:
+    good = drive.steps("reuse")[5]
+    bad = make_step("reuse", {**good.params, "classes": [2, 99]}, good.parents, good.where, "another bad one")
+    drive.shared.expect([good])  # which keeps the network
+    drive.fan_out([bad])
+    assert drive.told("failed")
+    assert not drive.shared._datasets
+    assert not drive.shared._models
+    drive.fan_out([good])
+    assert [event.step for event in drive.told("finished")] == [good]
