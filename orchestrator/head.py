@@ -52,6 +52,10 @@ _QUIET = {
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
 
+_NICENESS = {"RAY_worker_niceness": "5"}
+"""Of the workers. With Ray's own 15 the kernel takes them for nearly idle and leaves them on a core where Ray's daemons
+run: benchmarks/fanout.py lost a tenth to that."""
+
 _PREFIX = "nemo-"  # of the folder with Ray's own files
 _MARK = "made-by-nemo"  # a file in it that holds the head's marker: what we may remove
 
@@ -223,7 +227,8 @@ def _start(record: Path, num_cpus: int | None, num_gpus: int | None) -> str:
     command += ["--include-dashboard=true", "--dashboard-host=127.0.0.1", "--disable-usage-stats"]
     command += [f"--num-cpus={num_cpus}"] if num_cpus is not None else []
     command += [f"--num-gpus={num_gpus}"] if num_gpus is not None else []
-    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"} | _QUIET
+    own = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    environment = {**_NICENESS, **own, **_QUIET}
     started = subprocess.run(command, env=environment | {MARKER: marker}, capture_output=True, text=True, check=False)
     daemons = _marked(marker)
     head["processes"] = sorted([each.pid, each.create_time()] for each in daemons)
