@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +18,7 @@ from nemo.modes import eval_mode
 BATCH = 128  # the published size; sample-level cohesion and coupling are means over pairs *within* a batch
 
 
-def forward(network: nn.Module, images: Tensor, precision: str) -> tuple[Tensor, list[Tensor]]:
+def forward(network: Callable[[Tensor], Any], images: Tensor, precision: str) -> tuple[Tensor, list[Tensor]]:
     """Runs any network, under bf16 autocast where asked: logits `[B, N]` and masks, none of a standard network."""
     with torch.autocast(images.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
         output = network(images)

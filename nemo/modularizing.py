@@ -68,27 +68,29 @@ def relevance(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], num_
     Raises:
         UserError: A class has no sample.
     """
-    counts: list[Tensor] = []
-    sums: list[Tensor] = []
+    counts = sums = torch.empty(0)
+    widths: list[int] = []
     packed, all_labels = [], []
     with eval_mode(network), torch.no_grad():
         for images, labels in batches:
             with torch.autocast(images.device.type, enabled=False):
-                masks = network(images)[1]
-                if not counts:
-                    counts = [mask.new_zeros(num_classes, mask.shape[1], dtype=torch.int64) for mask in masks]
-                    sums = [mask.new_zeros(num_classes, mask.shape[1], dtype=torch.float64) for mask in masks]
-                members = one_hot(labels.to(masks[0].device).long(), num_classes).T.float()  # [N, B]
-                for count, total, mask in zip(counts, sums, masks, strict=True):
-                    count += (members @ (mask > 0).float()).long()
-                    total += members.double() @ mask.double()
-                packed.append(pack_bits(torch.cat([mask > 0 for mask in masks], dim=1)))
+                layers = network(images)[1]
+                masks = torch.cat(layers, dim=1)  # [B, K]
+                if not widths:
+                    widths = [layer.shape[1] for layer in layers]
+                    counts = masks.new_zeros(num_classes, masks.shape[1], dtype=torch.int64)
+                    sums = masks.new_zeros(num_classes, masks.shape[1], dtype=torch.float64)
+                members = one_hot(labels.to(masks.device).long(), num_classes).T  # [N, B]
+                relevant = masks > 0
+                counts += (members.float() @ relevant.float()).long()  # exact: a batch is no larger than 2^24
+                sums += members.double() @ masks.double()
+                packed.append(pack_bits(relevant))
                 all_labels.append(labels)
     samples = _class_sizes(all_labels, num_classes)
     return Relevance(
-        counts=[count.cpu() for count in counts],
+        counts=list(counts.cpu().split(widths, dim=1)),
         samples=samples,
-        mean_masks=[(total.cpu() / samples[:, None]).float() for total in sums],
+        mean_masks=list((sums.cpu() / samples[:, None]).float().split(widths, dim=1)),
         packed=torch.cat(packed).cpu(),
         labels=torch.cat(all_labels).cpu(),
     )

@@ -29,7 +29,7 @@ def cohesion_coupling(masks: Sequence[Tensor], labels: Tensor) -> tuple[Tensor, 
         different-class pairs; 0 where the batch has no such pair.
     """
     with torch.autocast(labels.device.type, enabled=False):
-        rows = torch.cat([_unit_rows(mask) for mask in masks], dim=1)  # [B, K]
+        rows = _unit_rows(masks)  # [B, K]
         same = labels[:, None] == labels[None, :]  # [B, B]
         sums = _class_sums(rows, same)  # [B, K]
         of_rows, of_classes, of_all = rows.square().sum(), sums.square().sum(), sums.sum(dim=0).square().sum()
@@ -62,11 +62,8 @@ def contrastive(masks: Sequence[Tensor], labels: Tensor, temperature: float, var
     form = _reference if variant == "reference" else _masked_exp
     with torch.autocast(labels.device.type, enabled=False):
         same = labels[:, None] == labels[None, :]  # [B, B]
-        layers = []
-        for mask in masks:
-            rows = _unit_rows(mask)
-            layers.append(form(rows @ rows.T, same, temperature))
-        return torch.stack(layers).mean()
+        layers = _unit_rows(masks).split([mask.shape[1] for mask in masks], dim=1)
+        return form(torch.stack([rows @ rows.T for rows in layers]), same, temperature)
 
 
 def compactness(activations: Sequence[Tensor]) -> Tensor:
@@ -79,35 +76,47 @@ def compactness(activations: Sequence[Tensor]) -> Tensor:
 
 
 def _reference(cosines: Tensor, same: Tensor, temperature: float) -> Tensor:
-    """One exponential: the entries that either sum leaves out add exp(0) = 1 each, which is a count."""
+    """One exponential: the entries that either sum leaves out add exp(0) = 1 each, which is a count.
+
+    Args:
+        cosines: `[L, B, B]`.
+        same: bool `[B, B]`.
+        temperature: See `contrastive`.
+    """
     # Every sum is divided by exp(s_ii / T) (s_ii is 1, or 0 on a dead sample), so that no temperature overflows.
-    own = cosines.detach().diagonal()[:, None]  # [B, 1]
-    exps = ((cosines - own) / temperature).exp()  # [B, B]
-    one = (-own[:, 0] / temperature).exp()  # [B]
+    own = cosines.detach().diagonal(dim1=1, dim2=2)  # [L, B]
+    exps = ((cosines - own[..., None]) / temperature).exp()  # [L, B, B]
+    one = (-own / temperature).exp()  # [L, B]
     excluded = (~same).sum(dim=1, dtype=exps.dtype)  # [B]
-    positive = (exps * same).sum(dim=1) + (excluded + 1e-8) * one
-    both = exps.sum(dim=1) + (len(same) + 1e-8) * one
+    positive = (exps * same).sum(dim=2) + (excluded + 1e-8) * one
+    both = exps.sum(dim=2) + (len(same) + 1e-8) * one
     return -(positive / both).log().mean()
 
 
 def _masked_exp(cosines: Tensor, same: Tensor, temperature: float) -> Tensor:
-    """Share of the positives in the sum over all other samples, as a difference of two log-sum-exps."""
+    """Share of the positives in the sum over all other samples, as a difference of log-sum-exps; see `_reference`."""
     # The lowest finite number instead of -inf: a row without entries then has a finite gradient to discard.
     lowest = torch.finfo(cosines.dtype).min
     itself = torch.eye(len(same), dtype=torch.bool, device=same.device)
     positives = same & ~itself
     logits = (cosines / temperature).masked_fill(itself, lowest)
-    losses = logits.logsumexp(dim=1) - logits.masked_fill(~positives, lowest).logsumexp(dim=1)
+    losses = logits.logsumexp(dim=2) - logits.masked_fill(~positives, lowest).logsumexp(dim=2)  # [L, B]
     anchors = positives.any(dim=1)
-    return torch.where(anchors, losses, 0.0).sum() / anchors.sum().clamp_min(1)
+    return torch.where(anchors, losses, 0.0).sum() / (len(losses) * anchors.sum().clamp_min(1))
 
 
-def _unit_rows(mask: Tensor) -> Tensor:
-    """`mask / max(|mask|, 1e-12)` row by row, at least in float32; a zero row stays zero."""
-    mask = _floating(mask)
-    square = mask.square().sum(dim=1, keepdim=True)
+def _unit_rows(masks: Sequence[Tensor]) -> Tensor:
+    """`mask / max(|mask|, 1e-12)` row by row, at least in float32, layers side by side `[B, K]`; a zero row stays zero.
+
+    A layer costs a sum of its own, all else is done for all of them at once: a Transformer has 66.
+    """
+    values = torch.cat([_floating(mask) for mask in masks], dim=1)
+    widths = [mask.shape[1] for mask in masks]
+    squares = torch.stack([part.sum(dim=1) for part in values.square().split(widths, dim=1)])  # [L, B]
     # A dead row is divided by 1: the same value, but a gradient of ordinary size, which fp16 can carry back.
-    return mask / torch.where(square == 0, 1.0, square).sqrt().clamp_min(1e-12)
+    norms = torch.where(squares == 0, 1.0, squares).sqrt().clamp_min(1e-12)
+    wide = [norm[:, None].expand(-1, width) for norm, width in zip(norms.unbind(), widths, strict=True)]
+    return values / torch.cat(wide, dim=1)
 
 
 def _floating(values: Tensor) -> Tensor:

@@ -37,6 +37,9 @@ class Recipe:
         exclude_first_masked_layer: Leave the first masked layer out of the objective (method.md 3.3);
             None takes the method's default, which says nothing of Transformers: none of their layers is left out.
         variant: Form of the contrastive loss (method.md 3.2).
+        compile: Whether the steps of a training are compiled by torch.compile, which takes minutes, needs a compiler on
+            the machine, and moves no number by more than rounding; None compiles trainings that are long enough to gain
+            by it, see `nemo.compiling`.
 
     Raises:
         ValueError: A value is out of range; the text starts with the field's name.
@@ -58,6 +61,7 @@ class Recipe:
     validation: float = 0.0
     exclude_first_masked_layer: bool | None = None
     variant: Literal["reference", "masked_exp"] = "reference"
+    compile: bool | None = None
 
     def __post_init__(self) -> None:
         _require_choices(self, optimizer=_OPTIMIZERS, precision=_PRECISIONS, variant=("reference", "masked_exp"))

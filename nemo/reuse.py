@@ -100,9 +100,8 @@ def fine_tune(
     """Trains all of a module's parameters on cross-entropy, in place; returns one entry per epoch."""
     if finetune.epochs == 0:
         return []
-    trainer = Trainer(
-        module, subtask, "standard", {}, Recipe(**asdict(finetune)), seed=seed, device=device, evaluate=False
-    )
+    recipe = Recipe(**asdict(finetune), compile=False)  # every module has other widths, and would be compiled anew
+    trainer = Trainer(module, subtask, "standard", {}, recipe, seed=seed, device=device, evaluate=False)
     while not trainer.done:
         trainer.run_epoch()
     return trainer.history

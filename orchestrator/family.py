@@ -100,7 +100,9 @@ class Family:
             "seed": self.seed,
         }
         parents = {role: step.key for role, step in self.before.items()}
-        return make_step("train", params, parents, self._where(self.study.resources.training.model_dump()), label)
+        compiles = self.study.recipe_for(self.pair, self.method).compile
+        where = self._where({**self.study.resources.training.model_dump(), "compile": compiles})
+        return make_step("train", params, parents, where, label)
 
     def _backbone_params(self) -> dict[str, Any]:
         """The backbone; what only Transformers have is left out for others, so that their keys know nothing of it."""
@@ -118,6 +120,7 @@ class Family:
         if self.splits:  # a generation is its epoch
             return {"recipe": {"epochs": int(settings["generations"]), "validation": recipe.validation}}
         fields = dataclasses.asdict(recipe)
+        del fields["compile"]  # how fast, not what: like the number of threads it moves no number but by rounding
         fields["lr_mask"] = recipe.lr if recipe.lr_mask is None else recipe.lr_mask
         if recipe.exclude_first_masked_layer is None:
             fields["exclude_first_masked_layer"] = METHODS[self.method].excludes_first

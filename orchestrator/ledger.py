@@ -152,7 +152,7 @@ class Ledger:
             result: Numbers, texts, lists and mappings; NaN and infinities become None, which JSON has no text for.
             seconds: How long the step took.
             environment: Versions, commit and hardware.
-            ran: How it ran: `device`, `threads`, `workers`.
+            ran: How it ran: `device`, `threads`, `workers`, and `compiled` if it was.
 
         Returns:
             The document; the one that was there before, if the step was finished already.

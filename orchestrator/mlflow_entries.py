@@ -25,7 +25,8 @@ def identity_tags(params: Mapping[str, Any]) -> dict[str, str]:
 
 def machine_tags(record: Mapping[str, Any]) -> dict[str, str]:
     """Where a result was made, and of which code."""
-    tags = {name: str(record[name]) for name in ("device", "threads", "workers") if record.get(name) is not None}
+    names = ("device", "threads", "workers", "compiled")
+    tags = {name: str(record[name]) for name in names if record.get(name) is not None}
     commit = (record.get("environment", {}).get("git") or {}).get("commit")
     return {**tags, "mlflow.source.git.commit": commit} if commit else tags
 

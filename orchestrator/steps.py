@@ -85,7 +85,7 @@ def make_trainer(step: Step, dataset: Dataset, ledger: Ledger, device: torch.dev
         dataset,
         params["method"],
         params["settings"],
-        Recipe(**params["recipe"]),
+        Recipe(**params["recipe"], compile=step.where.get("resources", {}).get("compile")),
         seed=params["seed"],
         device=device,
         workers=workers,

@@ -150,7 +150,7 @@ def _run_worker(arguments: dict[str, Any]) -> str:
         ledger = context.ledger
         result = steps.finish_training(step, trainer, ledger)
         seconds = max(time.monotonic() - started, sum(row["seconds"] for row in trainer.history))
-        ran = ran_on(session.device, session.workers.world)
+        ran = ran_on(session.device, session.workers.world) | ({"compiled": True} if trainer.compiled else {})
         ledger.put(step, result, seconds=seconds, environment=environment(), **ran)
     return ""
 

@@ -139,6 +139,7 @@ def test_fields_without_a_meaning_for_a_method_do_not_tell_its_keys_apart():
         {"storage": "elsewhere"},
         {"data_root": "elsewhere"},
         {"recipe": {"lr_mask": 0.05, "exclude_first_masked_layer": False}},  # what None stands for
+        {"recipe": {"compile": True}},
         {"methods": {"mwt": {"lambda_coh": 0.5}, "standard": {"recipe": {"warmup": 3}}}},  # nothing to warm up
     ],
 )
