@@ -3,13 +3,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 STUDY ?= studies/quickstart.yaml
 CLUSTER ?= cluster.yaml
+BENCH ?= data_path modularizing step step-compiled
 
 # Un-compiled packages make every Ray worker compile torch again.
 unexport PYTHONDONTWRITEBYTECODE
 unexport PYTHONHOME PYTHONPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart test test-fast test-slow test-studies test-faults test-simulation test-gpu test-kuberay check-cluster lint format clean
+.PHONY: help setup quickstart test test-fast test-slow test-studies test-faults test-simulation test-gpu test-kuberay bench check-cluster lint format clean
 
 help:  ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -44,6 +45,13 @@ test-gpu: setup  ## The tests that need a CUDA device
 test-kuberay: setup  ## Check KubeRay's manifests against its schemas: CRDS=FOLDER
 	@test -d "$(CRDS)" || { echo "make test-kuberay: say where KubeRay's published schemas lie: CRDS=FOLDER" >&2; exit 2; }
 	CRDS="$(abspath $(CRDS))" $(BIN)/python -m pytest -m kuberay $(ARGS)
+
+bench: setup  ## Measure again on a quiet machine, and say what got worse than the last committed results; BENCH=step for one
+	@for name in $(BENCH); do \
+		case $$name in *-compiled) also=--compile;; *) also=;; esac; \
+		echo "== $$name" && $(BIN)/python benchmarks/$${name%-compiled}.py --save $$also || exit 1; \
+	done
+	@$(BIN)/python benchmarks/compare.py $(BENCH)
 
 check-cluster: setup  ## Say what cluster.yaml lacks before `ray up`; CLUSTER=FILE for another
 	@$(BIN)/python -m orchestrator.cluster_files $(CLUSTER)

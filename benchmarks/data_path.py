@@ -1,19 +1,16 @@
 """Augmented training images per second: nemo's loader over a DataLoader with torchvision's transforms.
 
-Both sides see the same images on one thread of one process, in turns; the ratio is of medians of process CPU time,
-and beside it of the minima. Run it from the repository's root: `python benchmarks/data_path.py`.
+Both sides see the same images on one thread of one process, without worker processes.
+
+    python benchmarks/data_path.py --save
 """
 
 from __future__ import annotations
 
-import argparse
-import platform
 import statistics
-import time
-from collections.abc import Callable
 
 import torch
-import torchvision
+from measuring import arguments, in_turns, ratio, report
 from PIL import Image
 from torch.utils.data import DataLoader
 from torchvision import transforms
@@ -44,56 +41,33 @@ class Pictures(torch.utils.data.Dataset[tuple[torch.Tensor, int]]):
         return self.transform(Image.fromarray(self.images[index])), self.labels[index]
 
 
-def seconds(epoch: Callable[[], object]) -> float:
-    """CPU seconds of this process for one epoch."""
-    begin = time.process_time()
-    epoch()
-    return time.process_time() - begin
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = arguments(__doc__, rounds=5)
     parser.add_argument("--images", type=int, default=5_000)
     parser.add_argument("--size", type=int, default=32, help="pixels")
     parser.add_argument("--batch-size", type=int, default=128)
-    parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--channels-last", action="store_true")
-    args = parser.parse_args()
-
-    torch.set_num_threads(1)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
     split = Split(
-        torch.randint(0, 256, (args.images, 3, args.size, args.size), dtype=torch.uint8),
-        torch.randint(0, 10, (args.images,)),
+        torch.randint(0, 256, (options.images, 3, options.size, options.size), dtype=torch.uint8),
+        torch.randint(0, 10, (options.images,)),
     )
     classes = tuple("0123456789")
     dataset = Dataset("random", classes, split, split, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25), 4, True, "")
-    loader = Loader(split, dataset=dataset, batch_size=args.batch_size, train=True, channels_last=args.channels_last)
-    usual = DataLoader(Pictures(dataset), batch_size=args.batch_size, shuffle=True)
+    batch_size, channels_last = options.batch_size, options.channels_last
+    loader = Loader(split, dataset=dataset, batch_size=batch_size, train=True, channels_last=channels_last)
+    usual = DataLoader(Pictures(dataset), batch_size=batch_size, shuffle=True)
     sides = {
         "nemo": lambda: [batch.size for batch in loader.epoch()],
         "torchvision": lambda: [len(labels) for _, labels in usual],
     }
-    times: dict[str, list[float]] = {side: [] for side in sides}
-    for side in sides.values():  # warm up
-        side()
-    for _ in range(args.repeats):
-        for name, side in sides.items():
-            times[name].append(seconds(side))
-
-    print(
-        f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, "
-        f"torch {torch.__version__}, torchvision {torchvision.__version__}, one thread"
-    )
-    print(f"{args.images} images of {args.size} x {args.size}, batches of {args.batch_size}, {args.repeats} repeats")
-    for name, values in times.items():
-        print(
-            f"{name:12} {args.images / statistics.median(values):10,.0f} images per CPU second (median), "
-            f"{args.images / min(values):10,.0f} (best)"
-        )
-    print(
-        f"ratio        {statistics.median(times['torchvision']) / statistics.median(times['nemo']):10.1f} (medians), "
-        f"{min(times['torchvision']) / min(times['nemo']):10.1f} (minima)"
-    )
+    seconds = in_turns(sides, options.rounds)
+    what = "images per second: nemo over torchvision"
+    report("data_path", options, [ratio(what, seconds, "torchvision", "nemo", at_least=10)], {what: seconds})
+    for side, values in seconds.items():
+        print(f"\n{side}: {options.images / statistics.median(values):,.0f} images per CPU second (median)", end="")
+    print()
 
 
 if __name__ == "__main__":

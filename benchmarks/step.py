@@ -1,0 +1,137 @@
+"""What a modular training step costs over a standard one under the same settings, eager or compiled.
+
+For every backbone and objective the steps of three networks take turns on the same images: the standard one, ours, and
+the same objective as a textbook would write it (textbook.py, always eager). Forward, backward, optimizer and the terms
+that are logged; no data path. How often each makes the host wait for a device is counted by the profiler.
+
+    python benchmarks/step.py --save
+    python benchmarks/step.py --compile --save
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+from collections.abc import Callable
+
+import torch
+from measuring import Ratio, Seconds, arguments, in_turns, ratio, report
+from textbook import TextbookStep
+from torch import Tensor
+
+import nemo
+from nemo.datasets.dataset import Dataset, Split
+from nemo.loader import Batch
+from nemo.training import Trainer
+
+BATCHES = {"vgg16": 128, "resnet18": 64, "vit_s": 32}
+AT_MOST = {"vgg16": 1.06, "resnet18": 1.08, "vit_s": 1.10}  # both compiled
+EAGER_AT_MOST = 1.15
+CLASSES = 10
+WAITS = ("_local_scalar_dense", "nonzero", "masked_select", "unique", "is_nonzero", "equal")
+
+
+def images_of(size: int) -> Dataset:
+    """Random images, as many as one batch has."""
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (size, 3, 32, 32), dtype=torch.uint8, generator=generator)
+    split = Split(images, torch.arange(size) % CLASSES)
+    classes = tuple(map(str, range(CLASSES)))
+    return Dataset("random", classes, split, split, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25), 4, True, "")
+
+
+def trainer_of(method: str, backbone: str, dataset: Dataset, options: argparse.Namespace) -> Trainer:
+    network = nemo.build_network(backbone, method, CLASSES, width=options.width)
+    recipe = nemo.Recipe(
+        batch_size=len(dataset.train),
+        lr=1e-3,  # random labels, and the costs are the same at any rate
+        precision=options.precision,
+        channels_last=options.channels_last,
+        compile=options.compile,
+    )
+    return Trainer(network, dataset, method, {}, recipe, seed=0)
+
+
+def waits(step: Callable[[], object]) -> int:
+    """Operations of a step whose result the host has to wait for."""
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        step()
+    names = [event.name.removeprefix("aten::") for event in profile.events()]
+    return sum(name.startswith(WAITS) for name in names)
+
+
+def measured(backbone: str, method: str, options: argparse.Namespace) -> tuple[Seconds, dict[str, int]]:
+    """Seconds per round of every side, and how often a step of each waits."""
+    dataset = images_of(options.batch_size or BATCHES[backbone])
+    standard, modular = (trainer_of(name, backbone, dataset, options) for name in ("standard", method))
+    batch = next(iter(modular.loader.epoch(0)))
+    textbook = TextbookStep(modular.network, method, dict(modular.settings), lr=1e-3)
+    if options.precision == "float32":
+        check(modular, textbook, batch)
+    sides = {
+        "standard": _repeated(lambda: _learn(standard, batch), options.steps),
+        "modular": _repeated(lambda: _learn(modular, batch), options.steps),
+        "textbook": _repeated(lambda: _textbook(textbook, batch.images, batch.labels, options), options.steps),
+    }
+    seconds = in_turns(sides, options.rounds, warm_up=2)
+    return seconds, {side: waits(step) // options.steps for side, step in sides.items()}
+
+
+def check(trainer: Trainer, textbook: TextbookStep, batch: Batch) -> None:
+    """Both forms have to mean the same loss."""
+    losses = []
+    for step in (lambda: trainer.loss(batch, 0.0)[0].item(), lambda: textbook(batch.images, batch.labels)["loss"]):
+        torch.manual_seed(0)  # of dropout
+        trainer.model.train()
+        losses.append(step())
+    ours, theirs = losses[0], losses[1] - textbook.constant(batch.labels)
+    assert abs(ours - theirs) < 1e-3 * abs(theirs), (ours, theirs)
+
+
+def _repeated(step: Callable[[], object], times: int) -> Callable[[], object]:
+    return lambda: [step() for _ in range(times)]
+
+
+def _learn(trainer: Trainer, batch: Batch) -> None:
+    trainer.model.train()
+    trainer.step(batch, progress=0.0)
+
+
+def _textbook(step: TextbookStep, images: Tensor, labels: Tensor, options: argparse.Namespace) -> None:
+    with torch.autocast("cpu", torch.bfloat16, enabled=options.precision == "bfloat16"):
+        step(images, labels)
+
+
+def main() -> None:
+    parser = arguments(__doc__, rounds=9)
+    parser.add_argument("--backbones", nargs="+", default=list(BATCHES), choices=list(BATCHES))
+    parser.add_argument("--methods", nargs="+", default=["mwt", "nemo"], choices=["mwt", "nemo"])
+    parser.add_argument("--compile", action="store_true", help="compile the standard and the modular step")
+    parser.add_argument("--steps", type=int, default=2, help="in a round")
+    parser.add_argument("--width", type=float, default=1.0, help="of the backbones")
+    parser.add_argument("--batch-size", type=int, help="of all, instead of the published ones")
+    parser.add_argument("--precision", default="float32", choices=["float32", "bfloat16"])
+    parser.add_argument("--channels-last", action="store_true")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    ratios: list[Ratio] = []
+    every: dict[str, Seconds] = {}
+    counts: dict[str, dict[str, int]] = {}
+    for backbone in options.backbones:
+        for method in options.methods:
+            what = f"{backbone}, {method}"
+            seconds, counts[what] = measured(backbone, method, options)
+            every[what] = seconds
+            bound = AT_MOST[backbone] if options.compile else EAGER_AT_MOST
+            ratios.append(ratio(f"{what}: ours over standard", seconds, "modular", "standard", at_most=bound))
+            ratios.append(ratio(f"{what}: textbook over standard", seconds, "textbook", "standard"))
+            gc.collect()  # a ViT-S with its generators and momentum is a gigabyte
+            torch._dynamo.reset()
+    report("step-compiled" if options.compile else "step", options, ratios, every, waits=counts)
+    print("\n| host waits in a step | standard | ours | textbook |\n|---|---|---|---|")
+    for what, sides in counts.items():
+        print(f"| {what} | " + " | ".join(str(count) for count in sides.values()) + " |")
+
+
+if __name__ == "__main__":
+    main()
