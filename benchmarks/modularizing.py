@@ -26,8 +26,8 @@ from torch import Tensor
 import nemo
 from nemo.bits import pack_bits
 from nemo.loader import Loader
-from nemo.metrics import cohesion_packed, coupling, kernel_retention_rate
-from nemo.modularizing import Relevance, measure, module_masks, relevance
+from nemo.metrics import cohesions_packed, coupling, kernel_retention_rate
+from nemo.modularizing import Relevance, measure_all, module_masks, relevance
 
 NINE = [number / 10 for number in range(1, 10)]
 CLASSES = 10
@@ -61,11 +61,11 @@ def cohesion(options: argparse.Namespace) -> tuple[list[Ratio], Seconds]:
     packed, labels = pack_bits(bits), torch.zeros(len(bits), dtype=torch.int64)
     module = [torch.ones(1, options.kernels, dtype=torch.bool)]
     rows = torch.randperm(len(bits), generator=torch.Generator().manual_seed(1))[:60]
-    sampled, _ = cohesion_packed(packed[rows], labels[rows], module)
+    ((sampled, _),) = cohesions_packed(packed[rows], labels[rows], [module])
     assert abs(sampled - by_sets(bits[rows])) < 1e-6, "the cohesion of a sample is not that of brute force"
     shifts = range(1, len(bits), max(1, (len(bits) - 1) // options.shifts))
     sides = {
-        "blocks": lambda: cohesion_packed(packed, labels, module),
+        "blocks": lambda: cohesions_packed(packed, labels, [module]),
         "shifts": lambda: [by_shift(bits, shift) for shift in shifts],
     }
     seconds = in_turns(sides, options.rounds, warm_up=0)
@@ -100,19 +100,14 @@ def thresholds(options: argparse.Namespace) -> tuple[list[Ratio], Seconds]:
     dataset = images_of(options.images)
     network = nemo.build_network(options.backbone, "mwt", CLASSES, width=options.width)
 
-    def side(measured: Callable[[Relevance, float], object], chosen: Sequence[float]) -> Callable[[], object]:
-        def run() -> None:
-            found = found_by(network, dataset)
-            for threshold in chosen:
-                measured(found, threshold)
-
-        return run
+    def side(measured: Callable[[Relevance, Sequence[float]], object], chosen: Sequence[float]) -> Callable[[], object]:
+        return lambda: measured(found_by(network, dataset), chosen)
 
     sides = {
         "one": side(without_cohesion, [0.9]),
         "nine": side(without_cohesion, NINE),
-        "lowest with cohesion": side(measure, NINE[:1]),
-        "nine with cohesion": side(measure, NINE),
+        "lowest with cohesion": side(measure_all, NINE[:1]),
+        "nine with cohesion": side(measure_all, NINE),
     }
     seconds = in_turns(sides, options.rounds)
     nine = f"{options.backbone}: nine thresholds over"
@@ -122,9 +117,9 @@ def thresholds(options: argparse.Namespace) -> tuple[list[Ratio], Seconds]:
     ], seconds
 
 
-def without_cohesion(found: Relevance, threshold: float) -> tuple[float, float]:
-    masks = module_masks(found.frequencies, threshold)
-    return kernel_retention_rate(masks), coupling(masks)
+def without_cohesion(found: Relevance, thresholds: Sequence[float]) -> list[tuple[float, float]]:
+    modules = [module_masks(found.frequencies, threshold) for threshold in thresholds]
+    return [(kernel_retention_rate(masks), coupling(masks)) for masks in modules]
 
 
 QUESTIONS = {"pass": relevance_pass, "cohesion": cohesion, "thresholds": thresholds}

@@ -93,31 +93,32 @@ class Calls:
     def options(self, **named: object) -> Calls:
         return self
 
-    def remote(self, step: Step, context: Context, *given: object) -> _Reference:
-        return _Reference(step, context)
+    def remote(self, steps: list[Step], context: Context, *given: object) -> _Reference:
+        return _Reference(steps, context)
 
     def wait(
         self, references: Sequence[_Reference], num_returns: int = 1, **named: object
     ) -> tuple[list[_Reference], list[_Reference]]:
         return list(references[:num_returns]), list(references[num_returns:])
 
-    def get(self, reference: _Reference) -> dict[str, Any]:
+    def get(self, reference: _Reference) -> list[dict[str, Any]]:
         begin = time.thread_time()
-        document = put(reference.step, reference.context)
+        documents = put(reference.steps, reference.context)
         self._sampler.inside += time.thread_time() - begin
-        return document
+        return documents
 
 
 class _Reference:
-    def __init__(self, step: Step, context: Context) -> None:
-        self.step, self.context = step, context
+    def __init__(self, steps: list[Step], context: Context) -> None:
+        self.steps, self.context = steps, context
 
 
-def put(step: Step, context: Context, *given: object) -> dict[str, Any]:
+def put(steps: list[Step], context: Context, *given: object) -> list[dict[str, Any]]:
     """What a worker does when there is nothing to compute."""
-    if step.kind == "modularize":
-        return finish(context.ledger, step)[0]
-    return context.ledger.put(step, invented(step), seconds=1.0, environment=environment(), device="cpu", threads=1)
+    if steps[0].kind == "modularize":
+        return [finish(context.ledger, steps[0])[0]]
+    about = {"seconds": 1.0, "environment": environment(), "device": "cpu", "threads": 1}
+    return [context.ledger.put(step, invented(step), **about) for step in steps]
 
 
 class Absent:
@@ -151,18 +152,18 @@ def replaced(sampler: Sampler, with_ray: bool, folder: Path) -> Iterator[Cluster
             with patch.dict(os.environ, PYTHONPATH=path), ray_head(folder, num_gpus=0) as cluster:
                 task = ray.remote(max_retries=fanout.MAX_RETRIES)(put)
                 ray.get([task.options(num_cpus=1).remote(*warm_up(folder, number)) for number in range(4)])
-                with patch.object(fanout, "_run_step", task):
+                with patch.object(fanout, "_run_steps", task):
                     yield cluster
         else:
             calls = Calls(sampler)
-            with patch.object(fanout, "ray", calls), patch.object(fanout, "_run_step", calls):
+            with patch.object(fanout, "ray", calls), patch.object(fanout, "_run_steps", calls):
                 yield Cluster("", ((2.0, 0.0),))
 
 
-def warm_up(folder: Path, number: int) -> tuple[Step, Context]:
+def warm_up(folder: Path, number: int) -> tuple[list[Step], Context]:
     """A task that nobody needs, so that workers have started."""
     params = {"threshold": 0.5, "classes": [0]}
-    return Step("reuse", params, {}, {}, f"{number:020x}", "warm-up"), Context(store_at(folder / "warm-up"), None)  # type: ignore[arg-type]
+    return [Step("reuse", params, {}, {}, f"{number:020x}", "warm-up")], Context(store_at(folder / "warm-up"), None)  # type: ignore[arg-type]
 
 
 def child(storage: Path, size: int, with_ray: bool) -> dict[str, float]:

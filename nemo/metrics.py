@@ -13,7 +13,7 @@ from torch import Tensor
 from nemo.bits import unpack_bits
 
 _BLOCK_FLOATS = 2**24  # of one side of a product: 64 MiB
-_BLOCK_ROWS = 2048
+_BLOCK_ROWS = 512  # what is done pair by pair stays in the cache
 
 
 def kernel_retention_rate(module_masks: Sequence[Tensor], unmasked: int = 0) -> float:
@@ -44,7 +44,7 @@ def coupling(module_masks: Sequence[Tensor]) -> float:
     """Mean Jaccard similarity of the modules of two classes, over all pairs (method.md 5.3); nan for one class."""
     masks = _concatenated(module_masks)
     pairs = len(masks) * (len(masks) - 1) // 2
-    return _pair_sum(masks) / pairs if pairs else float("nan")
+    return _pair_sums(masks, _everything(masks))[0][0] / pairs if pairs else float("nan")
 
 
 def couplings(module_masks: Sequence[Tensor]) -> list[list[float]]:
@@ -70,41 +70,51 @@ def cohesion(sample_masks: Sequence[Tensor], labels: Tensor, module_masks: Seque
         The mean over the classes with at least two samples; nan if there is none.
     """
 
-    def of_class(label: int) -> Tensor:
+    def of_class(label: int) -> tuple[Tensor, Tensor]:
         rows = (labels == label).nonzero()[:, 0]
         # Kernels outside the module are false in every sample: leaving them out changes no Jaccard similarity.
         kept = [mask[label].to(sample.device) > 0 for sample, mask in zip(sample_masks, module_masks, strict=True)]
         parts = [sample[rows.to(sample.device)] > 0 for sample in sample_masks]
-        return torch.cat([part[:, keep] for part, keep in zip(parts, kept, strict=True)], dim=1)
+        bits = torch.cat([part[:, keep] for part, keep in zip(parts, kept, strict=True)], dim=1)
+        return bits, _everything(bits)
 
-    return _mean_cohesion(of_class(label) for label in range(len(module_masks[0])))[0]
+    (found,) = _mean_cohesions((of_class(label) for label in range(len(module_masks[0]))), 1)
+    return found[0]
 
 
-def cohesion_packed(
-    packed: Tensor, labels: Tensor, module_masks: Sequence[Tensor], device: torch.device | str | None = None
-) -> tuple[float, int]:
-    """`cohesion` from sample masks packed as bits; unpacked are only one class's kernels within its module.
+def cohesions_packed(
+    packed: Tensor,
+    labels: Tensor,
+    module_masks: Sequence[Sequence[Tensor]],
+    device: torch.device | str | None = None,
+) -> list[tuple[float, int]]:
+    """`cohesion` for several sets of modules at once, from sample masks packed as bits.
 
-    Memory, beyond the arguments: one byte per sample of the class and kernel of its module, and about 300 MB.
+    Modules at several thresholds share most of their kernels, whose products are computed once: together they cost
+    little more than the largest alone. Unpacked are only one class's kernels within its modules. Memory, beyond the
+    arguments: one byte per sample of the class and kernel of its modules, and about 300 MB.
 
     Args:
         packed: uint8 `[n, ceil(K / 8)]`, see `nemo.bits`.
         labels: Classes `[n]`.
-        module_masks: Per layer, `[N, K_l]` of 0 and 1 or bool.
+        module_masks: For each set, per layer, `[N, K_l]` of 0 and 1 or bool.
         device: Where to multiply; None is where `packed` lies.
 
     Returns:
-        The cohesion, and the number of sample pairs without any relevant kernel, which count as similarity 1.
+        For each set the cohesion, and the number of sample pairs without any relevant kernel, which count as
+        similarity 1.
     """
-    masks = _concatenated(module_masks).to(packed.device)
+    masks = torch.stack([_concatenated(each) for each in module_masks]).to(packed.device)  # [S, N, K]
 
-    def of_class(label: int) -> Tensor:
+    def of_class(label: int) -> tuple[Tensor, Tensor]:
         rows = packed[(labels.to(packed.device) == label).nonzero()[:, 0]].to(device or packed.device)
-        keep = masks[label].to(rows.device)
-        size = max(1, _BLOCK_FLOATS // masks.shape[1])
-        return torch.cat([unpack_bits(chunk, masks.shape[1])[:, keep] for chunk in rows.split(size)])
+        sets = masks[:, label].to(rows.device)
+        keep = sets.any(dim=0)
+        size = max(1, _BLOCK_FLOATS // sets.shape[1])
+        bits = torch.cat([unpack_bits(chunk, sets.shape[1])[:, keep] for chunk in rows.split(size)])
+        return bits, sets[:, keep]
 
-    return _mean_cohesion(of_class(label) for label in range(len(masks)))
+    return _mean_cohesions((of_class(label) for label in range(masks.shape[1])), len(masks))
 
 
 def batch_metrics(masks: Sequence[Tensor], labels: Tensor) -> dict[str, Tensor]:
@@ -165,28 +175,80 @@ def _concatenated(module_masks: Sequence[Tensor]) -> Tensor:
     return torch.cat([mask > 0 for mask in module_masks], dim=1)  # bool [N, K]
 
 
-def _pair_sum(bits: Tensor) -> float:
-    """Sum of the Jaccard similarities of all pairs i < j of the rows of a 0/1 matrix `[n, k]`, block by block."""
+def _everything(bits: Tensor) -> Tensor:
+    """The one set `[1, k]` of all columns."""
+    return torch.ones(1, bits.shape[1], dtype=torch.bool, device=bits.device)
+
+
+def _pair_sums(bits: Tensor, sets: Tensor) -> tuple[list[float], list[int]]:
+    """For each set of columns, the sum of the Jaccard similarities of all pairs i < j of rows, and the empty pairs.
+
+    The sets are taken from the smallest to the largest, and products are added up over what the next one has more:
+    sets that contain each other cost no more products than the largest.
+
+    Args:
+        bits: 0 and 1, `[n, k]`.
+        sets: bool `[S, k]`.
+    """
+    if not bits.shape[1]:
+        pairs = len(bits) * (len(bits) - 1) // 2
+        return [float(pairs)] * len(sets), [pairs] * len(sets)
+    patterns, group = sets.T.unique(dim=0, return_inverse=True)  # [G, S]: columns that are in the same sets
+    bits = bits[:, group.argsort(stable=True)]
+    widths = torch.bincount(group, minlength=len(patterns)).tolist()
+    counts = torch.stack([part.sum(dim=1) for part in bits.split(widths, dim=1)], dim=1).float()  # [n, G]
+    with torch.autocast(bits.device.type, enabled=False):  # a bfloat16 product is not exact
+        sizes = counts @ patterns.float()  # [n, S]
+    empty = (sizes == 0).sum(dim=0)
+    # Half a kernel in an empty row avoids 0 / 0 and gives two of them the similarity 0; they are counted instead.
+    padded = sizes.clamp_min(0.5).T.contiguous()  # [S, n]
+    steps = _additions(patterns.T, sizes.sum(dim=0).argsort().tolist())
+    sums = bits.new_zeros(len(sets), dtype=torch.float64)
     size = min(_BLOCK_ROWS, max(1, _BLOCK_FLOATS // max(1, bits.shape[1])))
-    blocks = bits.split(size)
-    total = 0.0
+    blocks = [bits[start : start + size] for start in range(0, len(bits), size)]
     with torch.autocast(bits.device.type, enabled=False):  # a bfloat16 product is not exact
         for index, block in enumerate(blocks):
-            left = block.float()
-            # Within a block every pair appears twice, and every row once with itself, at similarity 1.
-            total += (float(jaccard(left, left).sum()) - len(left)) / 2
-            for other in blocks[index + 1 :]:
-                total += float(jaccard(left, other.float()).sum())
-    return total
+            left = block.float().split(widths, dim=1)
+            for place, other in enumerate(blocks[index:], start=index):
+                right = left if place == index else other.float().split(widths, dim=1)
+                common = left[0].new_zeros(len(block), len(other))
+                for each, signs in steps:
+                    for part, sign in signs:
+                        common.addmm_(left[part], right[part].T, alpha=sign)
+                    rows, columns = (padded[each, at * size : (at + 1) * size] for at in (index, place))
+                    union = (rows[:, None] + columns[None, :]).sub_(common)
+                    total = common.double().div_(union).sum()
+                    # Within a block every pair appears twice, and every row once with itself, at similarity 1.
+                    own = (sizes[index * size : (index + 1) * size, each] > 0).sum()
+                    sums[each] += (total - own) / 2 if place == index else total
+    empty_pairs = empty * (empty - 1) // 2
+    return (sums + empty_pairs).tolist(), empty_pairs.tolist()
 
 
-def _mean_cohesion(classes: Iterable[Tensor]) -> tuple[float, int]:
-    """Mean over the classes' 0/1 matrices of their pairs' mean similarity, and the number of pairs of empty rows."""
-    means, empty_pairs = [], 0
-    for bits in classes:
+def _additions(sets: Tensor, order: Sequence[int]) -> list[tuple[int, list[tuple[int, int]]]]:
+    """How to get from each set to the next: in this order, the groups to add (1) and to take away (-1).
+
+    Args:
+        sets: bool `[S, G]`.
+        order: Of the sets.
+    """
+    steps, before = [], torch.zeros_like(sets[0])
+    for each in order:
+        change = sets[each].int() - before.int()
+        steps.append((each, [(part, sign) for part, sign in enumerate(change.tolist()) if sign]))
+        before = sets[each]
+    return steps
+
+
+def _mean_cohesions(classes: Iterable[tuple[Tensor, Tensor]], sets: int) -> list[tuple[float, int]]:
+    """For each set, the mean over the classes of their pairs' mean similarity, and the number of empty pairs."""
+    means: list[list[float]] = [[] for _ in range(sets)]
+    empty_pairs = [0] * sets
+    for bits, members in classes:
         pairs = len(bits) * (len(bits) - 1) // 2
         if pairs:
-            means.append(_pair_sum(bits) / pairs)
-            empty = int((~bits.bool().any(dim=1)).sum())
-            empty_pairs += empty * (empty - 1) // 2
-    return (sum(means) / len(means) if means else float("nan")), empty_pairs
+            for each, (total, empty) in enumerate(zip(*_pair_sums(bits, members), strict=True)):
+                means[each].append(total / pairs)
+                empty_pairs[each] += empty
+    averages = [sum(each) / len(each) if each else float("nan") for each in means]
+    return list(zip(averages, empty_pairs, strict=True))

@@ -185,12 +185,27 @@ def measure(
     Raises:
         UserError: See `module_masks`.
     """
+    return measure_all(relevance, [threshold], unmasked, device)[0]
+
+
+def measure_all(
+    relevance: Relevance,
+    thresholds: Sequence[float],
+    unmasked: int = 0,
+    device: torch.device | str | None = None,
+) -> list[dict[str, Any]]:
+    """`measure` at several thresholds, for little more than the lowest alone takes; see `metrics.cohesions_packed`."""
     frequencies = relevance.frequencies
-    return {
-        "threshold": float(threshold),
-        **measure_masks(relevance, module_masks(frequencies, threshold), unmasked, device),
-        "fallback_layers": [list(pair) for pair in fallback_layers(frequencies, threshold)],
-    }
+    modules = [module_masks(frequencies, threshold) for threshold in thresholds]
+    cohesions = metrics.cohesions_packed(relevance.packed, relevance.labels, modules, device)
+    return [
+        {
+            "threshold": float(threshold),
+            **_figures(masks, cohesion, unmasked),
+            "fallback_layers": [list(pair) for pair in fallback_layers(frequencies, threshold)],
+        }
+        for threshold, masks, cohesion in zip(thresholds, modules, cohesions, strict=True)
+    ]
 
 
 def measure_masks(
@@ -211,14 +226,18 @@ def measure_masks(
         `krr`, `krr_all`, `class_krr` (per class), `cohesion`, `coupling` and `empty_unions` (sample pairs without a
         relevant kernel, which count as similarity 1).
     """
-    cohesion, empty_unions = metrics.cohesion_packed(relevance.packed, relevance.labels, module_masks, device)
+    (cohesion,) = metrics.cohesions_packed(relevance.packed, relevance.labels, [module_masks], device)
+    return _figures(module_masks, cohesion, unmasked)
+
+
+def _figures(module_masks: Sequence[Tensor], cohesion: tuple[float, int], unmasked: int) -> dict[str, Any]:
     return {
         "krr": metrics.kernel_retention_rate(module_masks),
         "krr_all": metrics.kernel_retention_rate(module_masks, unmasked),
         "class_krr": metrics.class_retention_rates(module_masks),
-        "cohesion": cohesion,
+        "cohesion": cohesion[0],
         "coupling": metrics.coupling(module_masks),
-        "empty_unions": empty_unions,
+        "empty_unions": cohesion[1],
     }
 
 

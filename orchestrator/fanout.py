@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self
 
 import ray
 import torch
 
+from nemo.datasets.dataset import Dataset
 from orchestrator import steps as work
 from orchestrator.context import MAX_RETRIES, Context, Event, OnEvent, Slots
 from orchestrator.environment import environment
@@ -101,7 +102,7 @@ class FanOut:
         self._context, self._slots, self._shared, self._on_event = context, slots, shared, on_event
         self._stop = stop
         self._waiting: deque[Step] = deque()
-        self._flying: dict[ray.ObjectRef[dict[str, Any]], Step] = {}
+        self._flying: dict[ray.ObjectRef[list[dict[str, Any]]], list[Step]] = {}
         self._closing = threading.Event()
         self._aborting = threading.Event()
         self._ended = threading.Event()
@@ -111,7 +112,7 @@ class FanOut:
     @property
     def flying(self) -> list[Step]:
         """The steps that Ray has been given and that have not ended."""
-        return list(self._flying.values())
+        return [step for steps in list(self._flying.values()) for step in steps]
 
     def submit(self, steps: Sequence[Step]) -> None:
         """Queues steps, in their order; may be called from any thread, and from `on_event`.
@@ -167,7 +168,7 @@ class FanOut:
             for reference in self._flying:
                 ray.cancel(reference, force=True)
 
-    def _ended_ones(self) -> list[ray.ObjectRef[dict[str, Any]]]:
+    def _ended_ones(self) -> list[ray.ObjectRef[list[dict[str, Any]]]]:
         """All steps that have ended, after waiting for one: looking for the next costs as much as looking for all."""
         done, flying = ray.wait(list(self._flying), num_returns=1, timeout=_POLL)
         if done and flying:
@@ -178,39 +179,58 @@ class FanOut:
     def _launch(self) -> None:
         wanted = self._context.resources.subtask
         while self._waiting and len(self._flying) < self._slots.tasks(wanted.cpus, wanted.gpus):
-            step = self._waiting.popleft()
-            task = _run_step.options(
-                retry_exceptions=[OSError], num_cpus=wanted.cpus, num_gpus=wanted.gpus, name=step.label
+            steps = self._next()
+            task = _run_steps.options(
+                retry_exceptions=[OSError], num_cpus=wanted.cpus, num_gpus=wanted.gpus, name=steps[0].label
             )
-            model: Any = self._shared.model(step) if step.kind == "reuse" else None
-            self._flying[task.remote(step, self._context, [self._shared.dataset(step)], model)] = step
+            model: Any = self._shared.model(steps[0]) if steps[0].kind == "reuse" else None
+            self._flying[task.remote(steps, self._context, [self._shared.dataset(steps[0])], model)] = steps
 
-    def _collect(self, reference: ray.ObjectRef[dict[str, Any]]) -> None:
-        step = self._flying.pop(reference)
+    def _next(self) -> list[Step]:
+        """The next step, or the next ones where they measure modules of one network: they share most of their work."""
+        steps = [self._waiting.popleft()]
+        while steps[0].kind == "measure" and self._waiting:
+            following = self._waiting[0]  # which only this thread takes away
+            if (following.kind, following.parents) != (steps[0].kind, steps[0].parents):
+                break
+            steps.append(self._waiting.popleft())
+        return steps
+
+    def _collect(self, reference: ray.ObjectRef[list[dict[str, Any]]]) -> None:
+        steps = self._flying.pop(reference)
         try:
-            event = Event("finished", step, document=ray.get(reference))
+            documents = ray.get(reference)
+            events = [Event("finished", step, document=each) for step, each in zip(steps, documents, strict=True)]
         except (ray.exceptions.RayTaskError, ray.exceptions.RayError) as error:
-            event = Event("failed", step, reason=self._context.fail(step, error))
-            self._shared.forget(step)
-        self._shared.release(step)
-        self._on_event(event)
+            events = [Event("failed", step, reason=self._context.fail(step, error)) for step in steps]
+            self._shared.forget(steps[0])
+        for event in events:
+            self._shared.release(event.step)
+            self._on_event(event)
 
 
 @ray.remote(max_retries=MAX_RETRIES)
-def _run_step(
-    step: Step, context: Context, dataset: list[ray.ObjectRef[work.Arrays]], model: work.Arrays | None
-) -> dict[str, Any]:
+def _run_steps(
+    steps: list[Step], context: Context, dataset: list[ray.ObjectRef[work.Arrays]], model: work.Arrays | None
+) -> list[dict[str, Any]]:
+    """One reuse or modularize step, or measure steps of one network."""
     ledger = context.ledger
-    document = ledger.get(step.key, step.kind)
-    if document is not None:  # its first worker died after writing it
-        return document
+    documents = [ledger.get(step.key, step.kind) for step in steps]  # a first worker may have died in the middle
+    missing = [step for step, document in zip(steps, documents, strict=True) if document is None]
     torch.set_num_threads(max(1, int(context.resources.subtask.cpus)))
-    if model is None:
-        return compute(step, context, dataset[0])
+    found: Iterator[dict[str, Any]] = iter(())
+    if missing and model is None:
+        found = iter(compute(missing, context, dataset[0]))
+    elif missing and model is not None:
+        found = iter([_reused(missing[0], context, work.as_dataset(ray.get(dataset[0])), model)])
+    return [next(found) if document is None else document for document in documents]
+
+
+def _reused(step: Step, context: Context, dataset: Dataset, model: work.Arrays) -> dict[str, Any]:
     started, device = time.monotonic(), own_device()
-    result = work.reuse(step, work.as_dataset(ray.get(dataset[0])), model, device)
+    result = work.reuse(step, dataset, model, device)
     seconds = time.monotonic() - started
-    return ledger.put(step, result, seconds=seconds, environment=environment(), **ran_on(device))
+    return context.ledger.put(step, result, seconds=seconds, environment=environment(), **ran_on(device))
 
 
 # These need no CPU of their own: they would wait for one that a training holds, which waits for them.

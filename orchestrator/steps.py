@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import torch
@@ -21,7 +21,7 @@ from nemo.modular import ModularNetwork, unmasked_kernels
 from nemo.modularizing import (
     Relevance,
     load_relevance,
-    measure,
+    measure_all,
     measure_masks,
     module_masks,
     relevance,
@@ -160,28 +160,37 @@ def modularize(step: Step, dataset: Dataset, ledger: Ledger, device: torch.devic
     return {"widths": found.widths, "samples": found.samples.tolist(), "unmasked": unmasked_kernels(network)}
 
 
-def measure_modules(step: Step, ledger: Ledger, device: torch.device) -> dict[str, Any]:
-    """Module-level KRR, cohesion and coupling (method.md 5.3), at one threshold or of the modules that a search found.
+def measure_modules(steps: Sequence[Step], ledger: Ledger, device: torch.device) -> list[dict[str, Any]]:
+    """Module-level KRR, cohesion and coupling (method.md 5.3), at thresholds or of the modules that a search found.
+
+    Args:
+        steps: Measure steps of one training; several thresholds cost little more than the lowest alone.
+        ledger: Where its artifacts are.
+        device: Where to multiply.
 
     Returns:
-        See `nemo.modularizing.measure`; besides, `flops_reduction`: the share of the standard network's FLOPs that the
-        modules of single classes save, their mean.
+        For each step, see `nemo.modularizing.measure`; besides, `flops_reduction`: the share of the standard network's
+        FLOPs that the modules of single classes save, their mean.
     """
-    parent, threshold = step.parents["train"], step.params["threshold"]
+    parent, thresholds = steps[0].parents["train"], [step.params["threshold"] for step in steps]
     train, network = params_of(ledger, parent), modular_network(ledger, parent)
-    with artifact_of(ledger, step.parents["modularize"], "relevance.safetensors") as path:
+    with artifact_of(ledger, steps[0].parents["modularize"], "relevance.safetensors") as path:
         found = load_relevance(path)
-    masks = found_masks(ledger, parent)
+    unmasked, masks = unmasked_kernels(network), found_masks(ledger, parent)
     if masks is None:
-        masks = module_masks(found.frequencies, threshold)
-        figures = measure(found, threshold, unmasked=unmasked_kernels(network), device=device)
+        modules = [module_masks(found.frequencies, threshold) for threshold in thresholds]
+        figures = measure_all(found, thresholds, unmasked, device)
     else:
-        figures = {"threshold": None, **measure_masks(found, masks, unmasked_kernels(network), device)}
-    shape = image_shape(train)
-    modules = (extract_module(network, masks, [label], head="slice") for label in range(train["num_classes"]))
-    flops = [count_flops(module, shape) for module in modules]
-    standard = result_of(ledger, parent)["standard_flops"]
-    return {**figures, "flops_reduction": 1 - sum(flops) / len(flops) / standard}
+        modules = [masks] * len(steps)
+        figures = [{"threshold": None, **measure_masks(found, masks, unmasked, device)}] * len(steps)
+    shape, standard = image_shape(train), result_of(ledger, parent)["standard_flops"]
+
+    def saved(masks: Sequence[torch.Tensor]) -> float:
+        cut = (extract_module(network, masks, [label], head="slice") for label in range(train["num_classes"]))
+        flops = [count_flops(module, shape) for module in cut]
+        return 1 - sum(flops) / len(flops) / standard
+
+    return [{**each, "flops_reduction": saved(kept)} for each, kept in zip(figures, modules, strict=True)]
 
 
 def model_arrays(parents: Mapping[str, str], ledger: Ledger) -> Arrays:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import ray
@@ -64,14 +64,18 @@ def data_key(step: Step) -> str:
     return canonical({name: value for name, value in step.where.items() if name != "resources"})
 
 
-def compute(step: Step, context: Context, dataset: ray.ObjectRef[steps.Arrays]) -> dict[str, Any]:
-    """Runs a modularize or measure step in this process and puts its result."""
+def compute(wanted: Sequence[Step], context: Context, dataset: ray.ObjectRef[steps.Arrays]) -> list[dict[str, Any]]:
+    """Runs one modularize step, or measure steps of one training, in this process and puts their results."""
     started, ledger, device = time.monotonic(), context.ledger, own_device()
-    if step.kind == "modularize":
-        result = steps.modularize(step, steps.as_dataset(ray.get(dataset)), ledger, device)
+    if wanted[0].kind == "modularize":
+        results = [steps.modularize(wanted[0], steps.as_dataset(ray.get(dataset)), ledger, device)]
     else:
-        result = steps.measure_modules(step, ledger, device)
-    return ledger.put(step, result, seconds=time.monotonic() - started, environment=environment(), **ran_on(device))
+        results = steps.measure_modules(wanted, ledger, device)
+    seconds = (time.monotonic() - started) / len(wanted)  # what they share is none's alone
+    return [
+        ledger.put(step, result, seconds=seconds, environment=environment(), **ran_on(device))
+        for step, result in zip(wanted, results, strict=True)
+    ]
 
 
 def own_device() -> torch.device:

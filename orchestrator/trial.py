@@ -74,7 +74,7 @@ def _run(config: Mapping[str, Any], context: Context, datasets: Mapping[str, ray
     try:
         for other in others:
             if ledger.get(other.key, other.kind) is None:
-                compute(other, context, dataset)
+                compute([other], context, dataset)
     except Unwritable:
         raise
     except Exception as error:  # the training is finished all the same

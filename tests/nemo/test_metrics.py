@@ -51,12 +51,32 @@ def test_cohesion_is_the_mean_over_all_pairs(case, block):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(metrics, "_BLOCK_ROWS", block)
         value = metrics.cohesion(samples, labels, modules)
-        packed = metrics.cohesion_packed(pack_bits(bits), labels, modules)
+        packed = metrics.cohesions_packed(pack_bits(bits), labels, [modules])[0]
     if expected:
         assert value == pytest.approx(mean(expected), abs=1e-12)
         assert packed == (value, empty)
     else:
         assert math.isnan(value) and math.isnan(packed[0])
+
+
+@settings(max_examples=60, deadline=None)
+@given(cases(), st.integers(1, 5), st.integers(1, 4), st.randoms(use_true_random=False))
+def test_several_sets_of_modules_at_once_are_each_alone(case, count, block, random):
+    """Nested or not, equal or not, and whatever a block holds."""
+    samples, labels, modules = case
+    packed = pack_bits(torch.cat([sample > 0 for sample in samples], 1))
+    generator = torch.Generator().manual_seed(random.randrange(2**31))
+    sets = [modules]
+    for _ in range(count - 1):
+        dropped = [torch.rand(mask.shape, generator=generator) < random.random() for mask in modules]
+        nested = random.random() < 0.5
+        base = sets[-1] if nested else modules
+        sets.append([(mask > 0) & ~drop for mask, drop in zip(base, dropped, strict=True)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(metrics, "_BLOCK_ROWS", block)
+        together = metrics.cohesions_packed(packed, labels, sets)
+        for each, found in zip(sets, together, strict=True):
+            assert found == pytest.approx(metrics.cohesions_packed(packed, labels, [each])[0], abs=1e-12, nan_ok=True)
 
 
 @settings(max_examples=50, deadline=None)
@@ -85,7 +105,7 @@ def test_known_module_metrics():
 def test_two_empty_sets_are_equal():
     samples, labels = [torch.zeros(3, 4)], torch.zeros(3, dtype=torch.int64)
     assert metrics.cohesion(samples, labels, [torch.ones(1, 4, dtype=torch.bool)]) == 1
-    assert metrics.cohesion_packed(pack_bits(samples[0] > 0), labels, [torch.ones(1, 4)]) == (1.0, 3)
+    assert metrics.cohesions_packed(pack_bits(samples[0] > 0), labels, [[torch.ones(1, 4)]]) == [(1.0, 3)]
     assert metrics.coupling([torch.zeros(2, 4)]) == 1
 
 

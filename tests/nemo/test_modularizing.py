@@ -68,7 +68,7 @@ def test_relevance_counts_what_one_large_batch_shows(network):
     assert [mean.dtype for mean in found.mean_masks] == [torch.float32] * 2
     masks = module_masks(found.frequencies, 0.5)
     unpacked = metrics.cohesion(network(IMAGES)[1], LABELS, masks)
-    assert metrics.cohesion_packed(found.packed, found.labels, masks)[0] == unpacked
+    assert metrics.cohesions_packed(found.packed, found.labels, [masks])[0][0] == unpacked
 
 
 def test_relevance_leaves_the_network_as_it_was_and_ignores_autocast(network):

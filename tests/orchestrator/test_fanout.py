@@ -54,6 +54,23 @@ def test_steps_submitted_by_an_event_are_waited_for(drive: Drive) -> None:
     assert measured[0] >= measured[1]  # thresholds 0.5 and 0.9
 
 
+def test_thresholds_are_measured_by_one_task_each_with_its_own_result(drive: Drive) -> None:
+    steps = drive.steps("measure")
+    alone = [work.measure_modules([step], drive.ledger, torch.device("cpu"))[0] for step in steps]
+    documents = [drive.ledger.get(step.key) for step in steps]
+    assert [document["result"] for document in documents] == alone  # type: ignore[index]
+    assert len({document["seconds"] for document in documents}) == 1  # type: ignore[index]
+    new = [
+        make_step("measure", {**steps[0].params, "threshold": at}, steps[0].parents, steps[0].where, str(at))
+        for at in (0.6, 0.7)
+    ]
+    drive.ledger.put(new[0], alone[0], seconds=1.0, environment={})
+    drive.fan_out(new)  # as if a first worker had died in the middle
+    first, second = (event.document for event in drive.told("finished"))
+    assert first == drive.ledger.get(new[0].key)
+    assert second["result"]["threshold"] == 0.7  # type: ignore[index]
+
+
 def test_subtasks_give_the_numbers_of_a_plain_call(drive: Drive) -> None:
     wanted = drive.steps("reuse")[:3]
     drive.fan_out(wanted)

@@ -31,7 +31,7 @@ def compute(step: Step, ledger: Ledger) -> dict[str, object]:
     if step.kind == "modularize":
         return work.modularize(step, dataset, ledger, CPU)
     if step.kind == "measure":
-        return work.measure_modules(step, ledger, CPU)
+        return work.measure_modules([step], ledger, CPU)[0]
     return work.reuse(step, dataset, work.model_arrays(step.parents, ledger), CPU)
 
 
