@@ -1,4 +1,4 @@
-"""The studies that come with the project are read, and planned without any data on the disk."""
+"""The studies that come with the project are read, and planned without the data of the large ones on the disk."""
 
 from pathlib import Path
 
@@ -8,6 +8,7 @@ from nemo.recipe import Recipe
 from orchestrator.describing import check_study, describe
 from orchestrator.plan import plan
 from orchestrator.study_file import load_study_file
+from tests.pictures import shape, write_table
 
 STUDIES = Path(__file__).parents[2] / "studies"
 
@@ -24,6 +25,9 @@ COUNTS = {
     "mwt-rq4.yaml": ((8, 7, 63, 630), 0),
     "nemo-cnns.yaml": ((24, 16, 16, 1296), 0),
     "nemo-transformers.yaml": ((14, 8, 8, 72), 0),
+    "cifar10-jpeg-cnns.yaml": ((6, 4, 36, 324), 0),
+    "cifar10-jpeg-transformers.yaml": ((7, 4, 36, 36), 0),
+    "cifar10-jpeg-narrow.yaml": ((3, 2, 18, 16), 0),
     "moda.yaml": ((8, 4, 4, 160), 0),
     "digits-transformers.yaml": ((5, 2, 2, 12), 0),
     "digits-methods.yaml": ((5, 4, 4, 32), 0),
@@ -32,6 +36,12 @@ COUNTS = {
 
 def load(name, tmp_path, monkeypatch):
     monkeypatch.setenv("NEMO_DATA", str(tmp_path / "no data here"))
+    if name.startswith("cifar10-jpeg-"):  # parquet files have to be there; one image again and again will do
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "data" / "cifar10-jpeg").mkdir(parents=True)
+        for part, count in (("train", 10_000), ("test", 10)):
+            labels = [number % 10 for number in range(count)]
+            write_table(tmp_path / f"data/cifar10-jpeg/{part}.parquet", [shape(0, 0, 32)] * count, labels)
     study = load_study_file(STUDIES / name)
     descriptions = describe(study)
     check_study(study, descriptions)
