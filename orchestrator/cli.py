@@ -6,6 +6,7 @@ import os
 import shlex
 import signal
 import sys
+from collections.abc import Callable
 from enum import StrEnum
 from io import StringIO
 from pathlib import Path
@@ -52,6 +53,10 @@ Storage = Annotated[
     str | None,
     typer.Option("--storage", help="Where the studies lie; $NEMO_STORAGE, or the folder runs, if not given."),
 ]
+Out = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Write it there, and not to standard output.", show_default=False),
+]
 
 
 class Format(StrEnum):
@@ -61,6 +66,14 @@ class Format(StrEnum):
     md = "md"
     json = "json"
     html = "html"
+
+
+class Comparison(StrEnum):
+    """What a comparison can be written as."""
+
+    terminal = "terminal"
+    md = "md"
+    json = "json"
 
 
 @app.command()
@@ -246,23 +259,50 @@ def report(
         Format,
         typer.Option(help="Tables for a terminal, Markdown, JSON with every row, or one page with tables and figures."),
     ] = Format.terminal,
-    out: Annotated[
+    out: Out = None,
+    export: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write it there, and not to standard output.", show_default=False),
+        typer.Option(
+            metavar="FOLDER",
+            help="Write everything there: the page, rows and tables as CSV and parquet, figures as PNG and SVG.",
+            show_default=False,
+        ),
     ] = None,
     storage: Storage = None,
 ) -> None:
     """Show what a study found so far."""
     where = find_study(storage_root(storage), name)
-    if out is None:
-        _write_report(where, format, sys.stdout)
-        return
-    written = StringIO()
-    _write_report(where, format, written)
-    try:
-        out.write_text(written.getvalue(), encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"--out: {out} cannot be written ({error.strerror}), choose another file.") from error
+    if export is not None:
+        if out is not None or format is not Format.terminal:
+            raise UserError("--export: writes every format into one folder, leave --format and --out out.")
+        return _export(where, export)
+    from orchestrator.report.output import write_report
+
+    _write(lambda file: write_report(where, format, file), out)
+
+
+@app.command()
+def compare(
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="NAME...", help="Studies, by name or by folder; the others are compared with the first."
+        ),
+    ],
+    runs: Annotated[
+        list[str] | None,
+        typer.Option("--run", metavar="KEY", help="Compare these trainings of the one study; give it twice or more."),
+    ] = None,
+    format: Annotated[
+        Comparison, typer.Option(help="Tables for a terminal, Markdown, or JSON with every number.")
+    ] = Comparison.terminal,
+    out: Out = None,
+    storage: Storage = None,
+) -> None:
+    """Show what differs between studies, or trainings of one: in settings, and in results by more than seeds do."""
+    from orchestrator.report.output import write_comparison
+
+    _write(lambda file: write_comparison(names, runs or [], storage, format, file), out)
 
 
 @app.command()
@@ -352,21 +392,24 @@ def _follow(jobs: Jobs, job: Job) -> int:
     return 0 if ended.state == "succeeded" else ended.exit_code or 1
 
 
-def _write_report(where: Store, form: Format, file: TextIO) -> None:
-    """Writes a study's report in one of the formats."""
-    from orchestrator.report.rendering import as_json, as_markdown, print_report
-    from orchestrator.report.study_report import read_report
+def _write(write: Callable[[TextIO], None], out: Path | None) -> None:
+    """Writes to standard output, or to a file when all of it is known."""
+    from orchestrator.report.output import write_text
 
-    if form is Format.html:
-        from orchestrator.report.page import read_page
-
-        file.write(read_page(where))
+    if out is None:
+        write(sys.stdout)
         return
-    frames, tables = read_report(where)
-    if form is Format.terminal:
-        print_report(frames.study, tables, file)
-    else:
-        file.write(as_json(frames) + "\n" if form is Format.json else as_markdown(frames.study, tables))
+    written = StringIO()
+    write(written)
+    write_text(written, out)
+
+
+def _export(where: Store, folder: Path) -> None:
+    from orchestrator.report.export import export
+    from orchestrator.report.study_report import gather
+
+    files = export(gather(where), folder)
+    typer.echo(f"{len(files)} files in {folder}; {folder / 'report.html'} shows what they are of")
 
 
 def _exit_on_failures(folder: Store) -> None:

@@ -65,6 +65,21 @@ def find_study(storage: Store, name: str) -> Store:
     raise UserError(f"no study {name!r} under {str(storage)!r}, {there}; give another name or --storage")
 
 
+def study_at(path_or_name: Where, storage: Where | None = None) -> Store:
+    """Where a study lies that is given by name, or by its place: a path or a URL, which no name can be.
+
+    Raises:
+        UserError: There is none, or both its place and a storage are given.
+    """
+    text = str(path_or_name)
+    if isinstance(path_or_name, str) and "/" not in text and os.sep not in text:
+        return find_study(storage_root(storage), text)
+    if storage is not None:
+        raise UserError(f"{text}: says where the study lies, leave the storage out or give its name alone.")
+    place = store_at(path_or_name)
+    return find_study(storage_root(place.parent), place.name)
+
+
 def tracking_uri(storage: Path) -> str:
     """The default MLflow store of a storage folder: an SQLite file."""
     return f"sqlite:///{storage / DATABASE}"

@@ -95,10 +95,19 @@ def masks_of(ledger: Ledger, key: str, threshold: float | None) -> list[Tensor]:
         UserError: An artifact is damaged or missing.
     """
     parents = document_of(ledger, key)["parents"]
-    found = found_masks(ledger, parents["train"])
+    return masks_of_training(ledger, parents["train"], parents["modularize"], threshold)
+
+
+def masks_of_training(ledger: Ledger, training: str, modularize: str, threshold: float | None) -> list[Tensor]:
+    """Per layer bool `[N, K_l]`: a training's modules at a threshold, or those that a search found, which know none.
+
+    Raises:
+        UserError: An artifact is damaged or missing, or the threshold is out of range.
+    """
+    found = found_masks(ledger, training)
     if found is not None:
         return found
-    with artifact_of(ledger, parents["modularize"], "relevance.safetensors") as path:
+    with artifact_of(ledger, modularize, "relevance.safetensors") as path:
         return module_masks(load_relevance(path).frequencies, threshold or 0.0)
 
 
@@ -121,4 +130,6 @@ def coupling_map(masks: Sequence[Tensor], title: str, names: Sequence[str] | Non
 
 def _names(masks: Sequence[Tensor], names: Sequence[str] | None) -> Sequence[str]:
     classes = len(masks[0])
-    return list(names) if names is not None and len(names) == classes else [str(number) for number in range(classes)]
+    if names is not None and len(set(names)) == len(names) == classes:
+        return list(names)
+    return [str(number) for number in range(classes)]

@@ -12,7 +12,7 @@ from orchestrator.report.tables import Table
 
 def origin_table(ledger: Ledger, keys: Set[str]) -> Table:
     """The trainings by commit, packages and machine, the most frequent first."""
-    counted = Counter(_origin(document) for key, document in ledger.results("train") if key in keys)
+    counted = Counter(origin_of(document) for key, document in ledger.results("train") if key in keys)
     return Table(
         "What it was made with",
         ("Commit", "Software", "Machine", "Ran on", "Trainings"),
@@ -22,7 +22,8 @@ def origin_table(ledger: Ledger, keys: Set[str]) -> Table:
     )
 
 
-def _origin(document: Mapping[str, Any]) -> tuple[str, str, str, str]:
+def origin_of(document: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    """Commit, software, machine, and what a training ran on."""
     there = document.get("environment") or {}
     git, hardware = there.get("git") or {}, there.get("hardware") or {}
     commit = str(git.get("commit") or "unknown")[:12] + (" with changes" if git.get("changed") else "")

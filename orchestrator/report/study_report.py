@@ -47,6 +47,12 @@ class StudyReport:
     frames: Frames
     tables: dict[str, list[Table]]
 
+    @property
+    def class_names(self) -> dict[str, tuple[str, ...]]:
+        """Fingerprint of a data set -> the names of its classes; empty where the study cannot be planned here."""
+        described = [] if self.planned is None else self.planned.descriptions.values()
+        return {each.fingerprint: each.classes for each in described}
+
 
 def read_report(where: Where) -> tuple[Frames, list[Table]]:
     """The frames and all tables of a study; see `gather`."""

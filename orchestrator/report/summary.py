@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from orchestrator.overview import Overview, count, duration
+from orchestrator.report.origins import origin_table
 from orchestrator.report.study_report import StudyReport
 from orchestrator.report.tables import Table
 
@@ -20,7 +21,9 @@ def asked(report: StudyReport) -> list[tuple[str, str]]:
     if report.planned is None:
         return []
     study = report.planned.study
-    pairs = dict.fromkeys(f"{pair.backbone} on {pair.dataset}" for pair in study.pairs)
+    pairs = dict.fromkeys(
+        f"{pair.backbone}{'' if pair.width == 1 else f' x{pair.width:g}'} on {pair.dataset}" for pair in study.pairs
+    )
     found = {
         "Networks": ", ".join(pairs),
         "Methods": ", ".join(study.methods),
@@ -48,7 +51,7 @@ def _subtasks(wanted: Mapping[str, Any]) -> str:
     sizes = ", ".join(map(str, wanted["sizes"]))
     parts = [f"of {sizes} classes ({wanted['samples']} of each size)"] if sizes else []
     parts += [f"{len(wanted['classes'])} given by their classes"] if wanted["classes"] else []
-    return f"{' and '.join(parts)}, cut from {wanted['from']} {'point' if wanted['from'] == 'best' else 'sweep point'}"
+    return f"{' and '.join(parts)}, cut from {'the best' if wanted['from'] == 'best' else 'every'} sweep point"
 
 
 def facts(report: StudyReport, shown: Overview | None) -> list[tuple[str, str]]:
@@ -73,6 +76,12 @@ def _seconds(report: StudyReport) -> dict[str, float]:
         "Modularizing": float(frames.trainings["modularizing_seconds"].sum()),
         "Sub-tasks": float(frames.subtasks["seconds"].sum()),
     }
+
+
+def ran_tables(report: StudyReport, shown: Overview | None) -> list[Table]:
+    """What ran and what it took, and what it was made with."""
+    tables = [cost_table(report, shown), origin_table(report.ledger, set(report.frames.trainings["key"]))]
+    return [table for table in tables if table.rows]
 
 
 def cost_table(report: StudyReport, shown: Overview | None) -> Table:

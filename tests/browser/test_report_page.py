@@ -57,13 +57,14 @@ def page(tmp_path_factory: pytest.TempPathFactory, large: tuple[Study, Ledger]) 
     return path
 
 
-def shown(driver: webdriver.Chrome, page: Path, width: int, scheme: str) -> None:
+def shown(driver: webdriver.Chrome, page: Path, width: int, scheme: str, height: int = 900, anchor: str = "") -> None:
     """Opens the page from the disk on a screen so wide, with the person's choice of light or dark."""
-    screen = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+    screen = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
-    media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    chosen = {"prefers-color-scheme": scheme, "prefers-reduced-motion": "reduce"}
+    media = {"features": [{"name": name, "value": value} for name, value in chosen.items()]}
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
-    driver.get(page.as_uri())
+    driver.get(page.as_uri() + anchor)
 
 
 def requested(driver: webdriver.Chrome) -> Iterator[str]:

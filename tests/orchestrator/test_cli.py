@@ -40,16 +40,24 @@ def study_file(storage: Path) -> str:
 
 @pytest.mark.parametrize(
     "verb",
-    [["--help"], ["plan"], ["plan", "--simulate", "nodes=2"], ["status"], ["report", "invented", "--format", "json"]],
+    [
+        ["--help"],
+        ["plan"],
+        ["plan", "--simulate", "nodes=2"],
+        ["status"],
+        ["report", "invented", "--format", "json"],
+        ["compare", "invented", "other"],
+    ],
 )
 def test_looking_on_needs_neither_torch_nor_ray_nor_mlflow(verb: list[str], storage: Path, study_file: str) -> None:
     invented_study(storage, until=2)
+    invented_study(storage, STUDY.replace("invented", "other"), until=2)
     arguments = [*verb, study_file] if verb[0] == "plan" else verb
     script = (
         "import sys; from orchestrator.cli import main; sys.argv = ['nemo', *sys.argv[1:]]\n"
         "try: main()\n"
         "except SystemExit as end: assert not end.code, end.code\n"
-        "heavy = {'torch', 'ray', 'mlflow'} & set(sys.modules); assert not heavy, heavy"
+        "heavy = {'torch', 'ray', 'mlflow', 'matplotlib'} & set(sys.modules); assert not heavy, heavy"
     )
     done = subprocess.run(
         [sys.executable, "-c", script, *arguments],
@@ -147,6 +155,18 @@ def test_the_report_is_a_page_in_a_file_of_its_own(capsys, monkeypatch, storage:
     assert page.read_text(encoding="utf-8").rstrip().endswith("</html>")
     code, _, err = call(capsys, monkeypatch, *arguments, "--out", str(storage / "gone" / "page.html"))
     assert code == 2 and f"--out: {storage}/gone/page.html cannot be written" in err
+
+
+def test_export_writes_everything_and_no_single_format(capsys, monkeypatch, storage: Path) -> None:
+    invented_study(storage)
+    arguments = ["report", "invented", "--storage", str(storage), "--export", str(storage / "exported")]
+    code, out, err = call(capsys, monkeypatch, *arguments)
+    files = [path for path in (storage / "exported").rglob("*") if path.is_file()]
+    assert (code, err) == (0, "") and out.startswith(f"{len(files)} files in {storage}/exported; ")
+    assert {path.suffix for path in files} == {".html", ".md", ".json", ".csv", ".parquet", ".png", ".svg"}
+    for more in (["--format", "md"], ["--out", "page.html"]):
+        code, out, err = call(capsys, monkeypatch, *arguments, *more)
+        assert (code, out) == (2, "") and "leave --format and --out out" in err
 
 
 def test_report_of_an_unknown_study_names_the_known_ones(capsys, monkeypatch, storage: Path) -> None:

@@ -6,33 +6,15 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
 
-from nemo.distributed import Workers
-from orchestrator import steps as work
 from orchestrator.describing import describe
 from orchestrator.ledger import Ledger
 from orchestrator.plan import plan
-from orchestrator.step import Step
 from orchestrator.study import Study
+from tests.orchestrator.computed import compute
 from tests.orchestrator.study_examples import study
 
-CPU = torch.device("cpu")
 PAIR = {"backbone": "rescnn", "dataset": "digits", "width": 0.0625}
-
-
-def compute(step: Step, ledger: Ledger) -> dict[str, object]:
-    dataset = work.as_dataset(work.dataset_arrays(step.where))
-    if step.kind == "train":
-        trainer = work.make_trainer(step, dataset, ledger, CPU, Workers())
-        while not trainer.done:
-            trainer.run_epoch()
-        return work.finish_training(step, trainer, ledger)
-    if step.kind == "modularize":
-        return work.modularize(step, dataset, ledger, CPU)
-    if step.kind == "measure":
-        return work.measure_modules([step], ledger, CPU)[0]
-    return work.reuse(step, dataset, work.model_arrays(step.parents, ledger), CPU)
 
 
 def results_of(wanted: Study, folder: Path) -> dict[str, dict[str, object]]:
