@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from mlflow.entities import Metric
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric
+
+DIGEST_LENGTH = 16  # of a fingerprint's 64 digits; MLflow has room for 36 and shows eight
 
 
 def threshold_text(threshold: float | None) -> str:
@@ -43,6 +45,21 @@ def flat_params(params: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
         else:
             flat[f"{prefix}{name}"] = value if isinstance(value, str) else json.dumps(value)
     return flat
+
+
+def dataset_input(params: Mapping[str, Any]) -> DatasetInput:
+    """The data set of a training as MLflow's: its name, the beginning of its fingerprint, and what tells it apart."""
+    named = params["dataset"] if isinstance(params["dataset"], Mapping) else {"name": params["dataset"]}
+    source = {**named, "image_size": params.get("image_size")}
+    profile = {"num_classes": params.get("num_classes"), "validation": params.get("recipe", {}).get("validation")}
+    dataset = Dataset(
+        name=str(named["name"]),
+        digest=str(params.get("fingerprint", ""))[:DIGEST_LENGTH],
+        source_type="nemo",
+        source=json.dumps(source, sort_keys=True),
+        profile=json.dumps(profile, sort_keys=True),
+    )
+    return DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])
 
 
 def epoch_points(epoch: Mapping[str, float]) -> list[Metric]:

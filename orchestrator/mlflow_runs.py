@@ -12,13 +12,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mlflow.entities import Metric, Param, RunTag, ViewType
+from mlflow.entities import DatasetInput, Metric, Param, RunTag, ViewType
 
 from orchestrator.mlflow_store import Store
 
 # A call takes 100 params and 100 tags, and 1,000 entities in all.
 METRICS_PER_CALL, PARAMS_PER_CALL = 800, 100
 PARAM_LENGTH = 6000
+
+REPORT = "nemo.report"
+"""The tag of a study's run that says of which results its report is."""
 
 
 @dataclass
@@ -28,6 +31,7 @@ class Run:
     Attributes:
         params: Whether it has its parameters.
         reason: Why it failed or was stopped; empty where it did not.
+        report: Of which results it has the report; empty where it has none.
         steps: Metric -> the steps that it has; None where only the store knows them.
     """
 
@@ -36,6 +40,7 @@ class Run:
     params: bool = False
     reason: str = ""
     steps: dict[str, set[int] | None] = field(default_factory=dict)
+    report: str = ""
 
 
 class Runs:
@@ -96,6 +101,10 @@ class Runs:
                 run.steps[point.key] = self._steps(run, point.key) | {point.step}
         run.params = run.params or bool(entries)
 
+    def add_dataset(self, run: Run, dataset: DatasetInput) -> None:
+        """Names a data set that the run used; MLflow keeps one of a name and digest once."""
+        self._client.log_inputs(run.id, [dataset])
+
     def copy(self, run: Run, path: Path, folder: str | None = None) -> None:
         """Copies a file to the run's artifacts."""
         self._client.log_artifact(run.id, str(path), folder)
@@ -124,6 +133,11 @@ class Runs:
             self._client.delete_tag(run.id, "reason")
             run.reason = ""
 
+    def mark_report(self, run: Run, report: str) -> None:
+        """Says on a run of which results it has the report."""
+        self._client.set_tag(run.id, REPORT, report)
+        run.report = report
+
     def describe_experiment(self, tags: Mapping[str, str]) -> None:
         """Sets tags of the experiment."""
         for name, value in tags.items():
@@ -145,7 +159,8 @@ class Runs:
                 tags = found.data.tags
                 steps: dict[str, set[int] | None] = dict.fromkeys(found.data.metrics)
                 has_params = bool(found.data.params)
-                run = Run(found.info.run_id, found.info.status, has_params, tags.get("reason", ""), steps)
+                told = tags.get("reason", ""), steps, tags.get(REPORT, "")
+                run = Run(found.info.run_id, found.info.status, has_params, *told)
                 # Should there be two of a key, made by two drivers at once, the older one is the run.
                 known.setdefault(tags.get("nemo.key", ""), run)
             token = page.token

@@ -6,18 +6,24 @@ A run is marked as FINISHED only after everything is in it, so what it lacks is 
 from __future__ import annotations
 
 import json
+import logging
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from mlflow.entities import Metric
 from mlflow.exceptions import MlflowException
 
+from nemo.errors import UserError
+from orchestrator.keys import content_key
 from orchestrator.ledger import Ledger
 from orchestrator.mlflow_entries import (
+    dataset_input,
     epoch_points,
     flat_params,
     identity_tags,
@@ -33,6 +39,8 @@ from orchestrator.mlflow_views import view_tags
 from orchestrator.spool import Spool
 from orchestrator.step import Step, step_of
 from orchestrator.storage import SUBMITTED
+
+log = logging.getLogger(__name__)
 
 Write = Callable[[], None]
 
@@ -106,6 +114,28 @@ class StudyRuns:
     def open_study(self) -> None:
         """Marks the study as running."""
         self._runs.open(self._study_run())
+
+    def attach_report(self) -> None:
+        """Puts the study's report into its run, unless that of the same results is there: `report/`, with figures.
+
+        A report that cannot be made, or that the store refuses, holds up nothing: that is told.
+        """
+        run, known = self._study_run(), self._known()
+        if run.report == known:
+            return
+        from orchestrator.report.export import write_pictured  # needs torch and matplotlib
+
+        try:
+            with tempfile.TemporaryDirectory(prefix="nemo-report-") as folder:
+                for path in write_pictured(self._ledger.store, Path(folder)):
+                    self._runs.copy(run, path, str("report" / path.relative_to(folder).parent))
+            self._runs.mark_report(run, known)
+        except UserError as error:
+            log.warning("the report of %s cannot be put into MLflow: %s", self._study, error)
+        except MlflowException as error:
+            if not is_refusal(error):
+                raise
+            log.warning("MLflow refuses the report of %s (%s)", self._study, first_line(error))
 
     def end_study(self, status: str) -> None:
         """Marks the study as FINISHED, FAILED or KILLED."""
@@ -219,6 +249,11 @@ class StudyRuns:
 
     # the runs
 
+    def _known(self) -> str:
+        """Names what a report says: the study, and all that has finished or failed."""
+        study = self._ledger.store.read(SUBMITTED) or b""
+        return content_key([study.decode(errors="replace"), sorted(self._ledger.finished()), self._ledger.failures()])
+
     def _study_run(self) -> Run:
         key = f"study:{self._study}"
         return self._runs.find(key) or self._runs.make(key, self._study, "study", None, now(), {})
@@ -238,6 +273,7 @@ class StudyRuns:
             tags = identity_tags(step.params)
             run = self._runs.make(step.key, step.label, "training", self._study_run(), started, tags)
         if not run.params:
+            self._runs.add_dataset(run, dataset_input(step.params))  # before what tells that it is there
             self._runs.write(run, params=flat_params(step.params))
         return run
 

@@ -31,6 +31,7 @@ def sync_study(where: Where) -> str:
             runs = StudyRuns(open_store(uri, artifact_root, experiment), study.name, ledger)
             caught_up = runs.catch_up()
             runs.describe_study()
+            runs.attach_report()
             runs.end_study(_status(ledger))
         except (*STORE_ERRORS, ImportError) as error:
             raise cannot_use(uri, artifact_root, error) from error

@@ -104,11 +104,17 @@ class Tracking:
         self._write(lambda runs: runs.write_end(step, "KILLED", reason, now()))
 
     def close(self, status: str = "FINISHED") -> None:
-        """Writes what was missed, and ends the study's run as FINISHED, FAILED or KILLED."""
+        """Writes what was missed, and ends the study's run as FINISHED or FAILED, with its report, or as KILLED."""
+
+        def end(runs: StudyRuns) -> None:
+            if status != "KILLED":  # a person waits for it
+                runs.attach_report()
+            runs.end_study(status)
+
         with self._lock:
             self._silent_until = 0.0
             self._caught_up = False
-            if not self._write(lambda runs: runs.end_study(status)) and self._shown:
+            if not self._write(end) and self._shown:
                 told = "MLflow at %s lacks some of this study: nemo sync %s, or its next run, writes it"
                 log.warning(told, self._shown, self._study)
 

@@ -41,7 +41,8 @@ def assert_whole(uri: str, study: Study, ledger: Ledger, *unfinished: Step) -> N
     assert set(found) == {*steps, *(step.key for step in unfinished)}
     assert top.info.status == ("FAILED" if ledger.failures() else "FINISHED")
     files = client.list_artifacts(top.info.run_id)
-    assert {file.path for file in files} == {"study.yaml", "environment.json"}
+    assert {file.path for file in files} == {"study.yaml", "environment.json", "report"}
+    assert "report/report.html" in {file.path for file in client.list_artifacts(top.info.run_id, "report")}
     for key, step in steps.items():
         run = found[key]
         parent = top if step.kind == "train" else found[step.parents["train"]]
@@ -52,6 +53,8 @@ def assert_whole(uri: str, study: Study, ledger: Ledger, *unfinished: Step) -> N
         assert run.data.metrics["accuracy"] == result["accuracy"]
         if step.kind == "train":
             assert [file.path for file in client.list_artifacts(run.info.run_id, "model")]
+            (used,) = run.inputs.dataset_inputs
+            assert step.params["fingerprint"].startswith(used.dataset.digest) and used.dataset.digest
     for step in plan.steps:
         if step.kind == "measure":
             metrics = found[step.parents["train"]].data.metrics

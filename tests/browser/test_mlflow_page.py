@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from selenium import webdriver
+from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 from orchestrator.ledger import Ledger
@@ -17,6 +18,7 @@ from orchestrator.storage import artifact_root, tracking_uri
 from orchestrator.study import Study
 from orchestrator.tracking import Tracking
 from tests.orchestrator.invented import invented_study, plan_of
+from tests.tracked import runs
 
 pytestmark = pytest.mark.browser
 
@@ -94,3 +96,25 @@ def test_the_page_opens_on_the_study_and_names_its_experiment(
 ) -> None:
     chromium.get(f"{addresses['page']}/#/experiments")
     WebDriverWait(chromium, 90).until(lambda driver: study[0].name in body(driver))
+
+
+def test_the_studys_own_run_shows_its_report(
+    chromium: webdriver.Chrome, addresses: dict[str, str], study: tuple[Study, Ledger], storage: Path
+) -> None:
+    top = runs(tracking_uri(storage))["study:invented"].info
+    run = f"{addresses['page']}/#/experiments/{top.experiment_id}/runs/{top.run_id}/artifacts"
+    chromium.get(f"{run}/report/report.html")
+
+    def page(driver: webdriver.Chrome) -> str:
+        """The text of the page within the page, once it is there."""
+        for frame in driver.find_elements(By.TAG_NAME, "iframe"):
+            driver.switch_to.frame(frame)
+            found = body(driver)
+            driver.switch_to.default_content()
+            if "What the study asked" in found:
+                return found
+        return ""
+
+    shown = WebDriverWait(chromium, 90).until(page)
+    assert shown.startswith(study[0].name) and "To see it again" in shown
+    assert "study.yaml" in body(chromium) and "figures" in body(chromium)

@@ -190,7 +190,7 @@ def test_nemo_sync_after_a_killed_driver(server: Server, proxy: Proxy, storage: 
     assert len(away.stderr.splitlines()) == 1
     proxy.status = None
     script = "from orchestrator.cli import main; sys.argv[0] = 'nemo'; main()"
-    whole = f"import atexit, sys; atexit.register(lambda: print({{'ray', 'torch'}} & set(sys.modules))); {script}"
+    whole = f"import atexit, sys; atexit.register(lambda: print({{'ray'}} & set(sys.modules))); {script}"
     command = [sys.executable, "-c", whole, "sync", "killed", "--storage", str(storage)]
     synced = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert (synced.returncode, synced.stderr) == (0, "")
@@ -208,6 +208,7 @@ def test_lost_answers_double_nothing(server: Server, proxy: Proxy, storage: Path
     study, ledger = study_at(proxy.url, storage, "lost")
     proxy.lose.update({"experiments/create": 1, "runs/create": 3, "runs/log-batch": 6, "runs/update": 2})
     proxy.lose.update({"experiments/set-experiment-tag": 1, "runs/search": 2, "metrics/get-history": 1})
+    proxy.lose.update({"runs/log-inputs": 2, "runs/set-tag": 1})
     tracking = open_tracking(study, ledger)
     drive(tracking, study, ledger)
     tracking.close()

@@ -122,7 +122,9 @@ def _measure(step: Step, draw: random.Random) -> tuple[str, dict[str, Any]]:
 def _reuse(step: Step, draw: random.Random) -> tuple[str, dict[str, Any]]:
     accuracy = {"accuracy": 0.99, "accuracy_before_finetuning": 0.9 + 0.05 * draw.random()}
     accuracy |= {"standard_accuracy": 0.985, "modular_accuracy": 0.97}
-    cost = {"krr": 0.5, "weight_retention": None, "flops": 625_000, "flops_reduction": 0.375, "parameters": 20_000}
+    krr = 0.1 + 0.1 * len(step.params["classes"]) * draw.random()
+    cost = {"krr": krr, "weight_retention": None, "flops": 1.25e6 * krr, "flops_reduction": 1 - 1.25 * krr}
+    cost["parameters"] = 20_000
     return "", {"threshold": step.params["threshold"], "classes": step.params["classes"], **accuracy, **cost}
 
 

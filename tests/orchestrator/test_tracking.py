@@ -1,5 +1,7 @@
+import json
 import logging
 import multiprocessing
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +13,8 @@ from mlflow.tracking import MlflowClient
 from nemo.errors import UserError
 from orchestrator.environment import environment
 from orchestrator.ledger import Ledger
-from orchestrator.mlflow_entries import milliseconds
+from orchestrator.mlflow_entries import dataset_input, milliseconds
+from orchestrator.report.page import read_page
 from orchestrator.step import describe_step
 from orchestrator.storage import artifact_root, tracking_uri
 from orchestrator.study import Study
@@ -90,6 +93,96 @@ def test_artifacts_are_kept(storage: Path) -> None:
     run = found[training.key].info.run_id
     assert [file.path for file in client.list_artifacts(run, "model")] == ["model/network.safetensors"]
     assert [file.path for file in client.list_artifacts(run, "masks")] == ["masks/relevance.safetensors"]
+
+
+def test_a_training_names_its_data_set_once(storage: Path) -> None:
+    study, ledger = invented_study(storage)
+    open_tracking(storage, study, ledger)
+    training = next(step for step in plan_of(study, ledger).steps if step.params.get("method") == "nemo")
+    (used,) = runs(tracking_uri(storage))[training.key].inputs.dataset_inputs
+    assert used.dataset.name == "digits" and training.params["fingerprint"].startswith(used.dataset.digest)
+    assert json.loads(used.dataset.profile) == {"num_classes": 10, "validation": 0.1}
+    assert {tag.key: tag.value for tag in used.tags} == {"mlflow.data.context": "training"}
+    client = MlflowClient(tracking_uri(storage))
+    client.log_inputs(runs(tracking_uri(storage))[training.key].info.run_id, [dataset_input(training.params)])
+    assert len(runs(tracking_uri(storage))[training.key].inputs.dataset_inputs) == 1
+
+
+def test_the_report_is_attached_at_the_end_and_again_when_there_is_more(storage: Path) -> None:
+    study, ledger = invented_study(storage, until=8)
+    client = MlflowClient(tracking_uri(storage))
+
+    def attached() -> dict[str, str]:
+        """The page's text, and the names of the pictures."""
+        top = runs(tracking_uri(storage))["study:invented"].info.run_id
+        files = [file.path for file in client.list_artifacts(top, "report/figures")]
+        assert {file.path for file in client.list_artifacts(top, "report")} == {"report/figures", "report/report.html"}
+        page = Path(client.download_artifacts(top, "report/report.html")).read_text()
+        return {"page": page, **dict.fromkeys(files, "")}
+
+    open_tracking(storage, study, ledger).close("KILLED")
+    top = runs(tracking_uri(storage))["study:invented"].info.run_id
+    assert {file.path for file in client.list_artifacts(top)} == {"study.yaml", "environment.json"}
+    open_tracking(storage, study, ledger).close("FAILED")
+    early = attached()
+    assert "steps left" in early["page"]
+    study, ledger = invented_study(storage)
+    assert sync_study(ledger.folder).endswith(f"written to {tracking_uri(storage)}")
+    late = attached()
+    assert late["page"] == read_page(ledger.folder) and len(late) > len(early)
+    assert all(name.endswith(".png") for name in late if name != "page")
+    (page,) = Path(storage).rglob("report/report.html")
+    written = page.stat().st_mtime_ns
+    open_tracking(storage, study, ledger).close()
+    assert page.stat().st_mtime_ns == written  # the same results have the same report
+
+
+def test_a_report_that_cannot_be_made_holds_up_nothing(
+    storage: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise UserError("the data are gone")
+
+    study, ledger = invented_study(storage, until=3)
+    monkeypatch.setattr("orchestrator.report.export.gather", refuse)
+    open_tracking(storage, study, ledger).close()
+    assert "the report of invented cannot be put into MLflow: the data are gone" in caplog.text
+    assert runs(tracking_uri(storage))["study:invented"].info.status == "FINISHED"
+
+
+def test_the_searches_of_the_documentation_find_what_they_say(storage: Path) -> None:
+    study, ledger = invented_study(storage)
+    failing = replace(plan_of(study, ledger).steps[0], key="0" * 20, params={**plan_of(study, ledger).steps[0].params})
+    ledger.fail(failing, "the loss is NaN")
+    open_tracking(storage, study, ledger).close("FAILED")
+    found = runs(tracking_uri(storage))
+    metric = {key: run.data.metrics for key, run in found.items()}
+    tag = {key: run.data.tags for key, run in found.items()}
+    expected = {
+        "tags.stage = 'subtask' and metrics.krr < 0.3": lambda key: (
+            tag[key]["stage"] == "subtask" and metric[key]["krr"] < 0.3
+        ),
+        "tags.stage = 'subtask' and tags.threshold = '0.90' and metrics.class_count = 2": lambda key: (
+            tag[key].get("threshold") == "0.90" and metric[key]["class_count"] == 2
+        ),
+        "tags.stage = 'training' and tags.method = 'mwt' and params.lambda_coup = '2.0'": lambda key: (
+            tag[key]["stage"] == "training" and found[key].data.params.get("lambda_coup") == "2.0"
+        ),
+        "tags.stage = 'training' and metrics.\"krr/0.90\" < 0.4": lambda key: metric[key].get("krr/0.90", 1) < 0.4,
+        "tags.study = 'invented' and attributes.status = 'FAILED'": lambda key: found[key].info.status == "FAILED",
+        "dataset.name = 'digits'": lambda key: tag[key]["stage"] == "training",
+        "tags.\"mlflow.source.git.commit\" = 'abc'": lambda key: tag[key].get("mlflow.source.git.commit") == "abc",
+    }
+    text = (Path(__file__).parents[2] / "docs" / "tracking.md").read_text()
+    table = text.split("## Searches")[1].split("\n## ")[0]
+    documented = re.findall(r"^\| `(.+?)` \|", table, re.M)
+    assert documented == list(expected)
+    client = MlflowClient(tracking_uri(storage))
+    experiment = client.get_experiment_by_name("invented").experiment_id
+    for search, holds in expected.items():
+        shown = {run.data.tags["nemo.key"] for run in client.search_runs([experiment], search)}
+        assert shown == {key for key in found if holds(key)}, search
+        assert 0 < len(shown) < len(found), search
 
 
 def test_writing_everything_again_adds_nothing(storage: Path) -> None:
