@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 HELD = 1000
 """At most so many results of sub-tasks wait in memory: where MLflow is slower than the cluster, they would fill it."""
 
-PATIENCE = 5.0
+PATIENCE = 15.0
 """Seconds after which a person is told what is still being waited for."""
 
 

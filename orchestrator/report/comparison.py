@@ -98,16 +98,16 @@ def side_of(name: str, report: StudyReport) -> Side:
     return Side(name, {**study_fields(study), **origin_fields(documents)}, report.frames)
 
 
-def training_side(report: StudyReport, key: str) -> Side:
+def training_side(name: str, report: StudyReport, key: str) -> Side:
     """One training of a study, with its modules and sub-tasks, as one side."""
     document = report.ledger.get(key, "train") or {}
     every = {field.name: getattr(report.frames, field.name) for field in fields(report.frames)}
     own = {
-        name: frame.filter(pl.col("key" if name == "trainings" else "training") == key)
-        for name, frame in every.items()
+        each: frame.filter(pl.col("key" if each == "trainings" else "training") == key)
+        for each, frame in every.items()
         if isinstance(frame, pl.DataFrame)
     }
-    return Side(key, {**training_fields(document), **origin_fields([document])}, Frames(report.frames.study, **own))
+    return Side(name, {**training_fields(document), **origin_fields([document])}, Frames(report.frames.study, **own))
 
 
 def compare(sides: Sequence[Side]) -> Comparison:

@@ -79,19 +79,19 @@ def _told_table(comparison: Comparison) -> Table:
 def _result_table(names: Sequence[str], pair: str, topic: str, rows: Sequence[Compared]) -> Table:
     others = [""] if len(names) == 2 else [f"{name}: " for name in names[1:]]
     judged = [f"{other}{column}" for other in others for column in ("Difference", "Interval", "Judged")]
-    columns = ("Method", "Threshold", "Classes", "Quantity", *names, *(each[0].upper() + each[1:] for each in judged))
+    columns = ("Method", "Quantity", "Threshold", "Classes", *names, *(each[0].upper() + each[1:] for each in judged))
     lines = [
         (
             row.method,
+            SHOWN[row.quantity][0],
             "" if row.threshold is None else f"{row.threshold:g}",
             "" if row.size is None else str(row.size),
-            SHOWN[row.quantity][0],
             *(_sample(row.quantity, each) for each in row.samples),
             *(text for each in row.judged for text in _judged(row.quantity, each)),
         )
         for row in rows
     ]
-    kept = [place for place in range(len(columns)) if place not in (1, 2) or any(line[place] for line in lines)]
+    kept = [place for place in range(len(columns)) if place not in (2, 3) or any(line[place] for line in lines)]
     averaged = " Sub-tasks are averaged for each seed first." if topic == "subtasks" else ""
     return Table(
         f"{TOPICS[topic]}: {pair}",
@@ -100,6 +100,7 @@ def _result_table(names: Sequence[str], pair: str, topic: str, rows: Sequence[Co
         f"Mean ± standard deviation over the seeds, whose number is in brackets; differences from {names[0]}."
         f"{averaged} "
         f"{RULE}; {len(lines)} rows are judged here.",
+        words=2,
     )
 
 

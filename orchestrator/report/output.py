@@ -53,11 +53,13 @@ def write_comparison(names: Sequence[str], runs: Sequence[str], storage: Where |
     if runs:
         report = gather(study_at(names[0], storage))
         keys = [training_key(report.frames.trainings, key) for key in runs]
-        comparison = compare([training_side(report, key) for key in keys])
+        brief = [key[:8] for key in keys]
+        shown = brief if len(set(brief)) == len(keys) else keys
+        comparison = compare([training_side(name, report, key) for name, key in zip(shown, keys, strict=True)])
     else:
         reports = [gather(study_at(name, storage)) for name in names]
         plain = [report.frames.study for report in reports]
-        shown = plain if len(set(plain)) == len(plain) else names  # studies of one name in two storages
+        shown = plain if len(set(plain)) == len(plain) else list(names)  # studies of one name in two storages
         comparison = compare([side_of(name, report) for name, report in zip(shown, reports, strict=True)])
     tables, title = comparison_tables(comparison), " against ".join(comparison.names)
     if form == "terminal":

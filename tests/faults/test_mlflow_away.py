@@ -208,7 +208,7 @@ def test_lost_answers_double_nothing(server: Server, proxy: Proxy, storage: Path
     study, ledger = study_at(proxy.url, storage, "lost")
     proxy.lose.update({"experiments/create": 1, "runs/create": 3, "runs/log-batch": 6, "runs/update": 2})
     proxy.lose.update({"experiments/set-experiment-tag": 1, "runs/search": 2, "metrics/get-history": 1})
-    proxy.lose.update({"runs/log-inputs": 2, "runs/set-tag": 1})
+    proxy.lose.update({"runs/log-inputs": 2})
     tracking = open_tracking(study, ledger)
     drive(tracking, study, ledger)
     tracking.close()
