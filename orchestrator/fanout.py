@@ -180,7 +180,7 @@ class FanOut:
         wanted = self._context.resources.subtask
         while self._waiting and len(self._flying) < self._slots.tasks(wanted.cpus, wanted.gpus):
             steps = self._next()
-            # Not the label: of every name that it has ever seen Ray keeps 14 KB in the driver, and as much in its agent.
+            # Not the label: of every name that it has seen Ray keeps 14 KB in the driver, and as much in its agent.
             task = _run_steps.options(
                 retry_exceptions=[OSError], num_cpus=wanted.cpus, num_gpus=wanted.gpus, name=steps[0].kind
             )

@@ -18,7 +18,7 @@ def test_the_tour_can_be_walked(tmp_path: Path) -> None:
     blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "docs" / "tour.md").read_text(), re.DOTALL)
     assert len(blocks) >= 6
     assert blocks[0].strip() == QUICKSTART
-    # `make setup` would make the environment anew, because it stands in another folder: what follows it in the Makefile.
+    # `make setup` would make the environment anew, for it stands in another folder: so what follows it in the Makefile.
     recipe = re.search(r"^quickstart:.*\n\t\$\(BIN\)/(.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert recipe is not None
     blocks[0] = ".venv/bin/" + recipe[1].replace("$(STUDY)", "studies/quickstart.yaml")
