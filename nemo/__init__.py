@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from nemo.methods import METHODS
     from nemo.modular import ModularNetwork
     from nemo.modularizing import Relevance, measure, measure_masks, module_masks, relevance
+    from nemo.module_file import load_module
     from nemo.recipe import Finetune, Recipe
     from nemo.reuse import reuse_module
     from nemo.surgery import extract_module
@@ -43,6 +44,7 @@ _HOMES = {
     "methods": ("METHODS",),
     "modular": ("ModularNetwork",),
     "modularizing": ("Relevance", "measure", "measure_masks", "module_masks", "relevance"),
+    "module_file": ("load_module",),
     "recipe": ("Finetune", "Recipe"),
     "reuse": ("reuse_module",),
     "surgery": ("extract_module",),
@@ -73,6 +75,7 @@ __all__ = [
     "extract_module",
     "flops",
     "load_dataset",
+    "load_module",
     "make_modular",
     "masking",
     "measure",

@@ -31,8 +31,6 @@ def count_flops(
     Raises:
         UserError: The mode is unknown.
     """
-    from fvcore.nn import FlopCountAnalysis
-
     if mode not in ("eval", "train"):
         raise UserError(f"mode: {mode!r} is unknown, choose eval or train.")
     logging.getLogger("fvcore").setLevel(logging.ERROR)
@@ -40,7 +38,9 @@ def count_flops(
     weight = next(copy.parameters())
     pair = torch.zeros(2, *input_shape, device=weight.device, dtype=weight.dtype)  # 2: BatchNorm on 1x1 maps needs two
     with torch.no_grad(), torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore")  # of importing fvcore, too
+        from fvcore.nn import FlopCountAnalysis
+
         analysis = FlopCountAnalysis(copy, pair).unsupported_ops_warnings(False).uncalled_modules_warnings(False)
         analysis.set_op_handle("aten::scaled_dot_product_attention", _attention)
         return float(analysis.total()) / len(pair)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from nemo import transformer_surgery
 from nemo.backbones.backbone import Backbone
@@ -95,7 +95,7 @@ def reuse_module(
 
 
 def fine_tune(
-    module: Backbone, subtask: Dataset, finetune: Finetune, *, seed: int, device: torch.device | str = "cpu"
+    module: nn.Module, subtask: Dataset, finetune: Finetune, *, seed: int, device: torch.device | str = "cpu"
 ) -> list[dict[str, float]]:
     """Trains all of a module's parameters on cross-entropy, in place; returns one entry per epoch."""
     if finetune.epochs == 0:

@@ -240,7 +240,7 @@ class TokenEmbedding(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         patches: Tensor = self.patches(x).flatten(2).transpose(1, 2)
-        special = self.special.expand(len(x), -1, -1).to(patches.dtype)
+        special = self.special.expand(x.shape[0], -1, -1).to(patches.dtype)
         y: Tensor = self.dropout(torch.cat([special, patches], dim=1) + self.positions)
         return y
 

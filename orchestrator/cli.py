@@ -57,6 +57,8 @@ Out = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Write it there, and not to standard output.", show_default=False),
 ]
+Saved = Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where to save; made.", show_default=False)]
+Force = Annotated[bool, typer.Option("--force", help="Replace the module that lies there.")]
 
 
 class Format(StrEnum):
@@ -303,6 +305,55 @@ def compare(
     from orchestrator.report.output import write_comparison
 
     _write(lambda file: write_comparison(names, runs or [], storage, format, file), out)
+
+
+@app.command()
+def reuse(
+    name: StudyName,
+    classes: Annotated[
+        str,
+        typer.Option(metavar="CLASS,...", help="Names of classes, or numbers; the logits' order.", show_default=False),
+    ],
+    out: Saved,
+    run: Annotated[
+        str | None,
+        typer.Option(metavar="KEY", help="The training to cut from, or how its key begins; the best one if not given."),
+    ] = None,
+    threshold: Annotated[float | None, typer.Option(help="One of the study's; the highest if not given.")] = None,
+    storage: Storage = None,
+    force: Force = False,
+    register: Annotated[
+        bool, typer.Option("--register", help="Also register it as a model with the study's MLflow server.")
+    ] = False,
+) -> None:
+    """Cut one module out of a study's network, fine-tune it and save it as files that run without nemo."""
+    from rich.console import Console
+
+    from orchestrator.reusing import Wanted, reuse_and_save
+
+    names = [part.strip() for part in classes.split(",") if part.strip()]
+    where = find_study(storage_root(storage), name)
+    record = reuse_and_save(where, Wanted(names, out, run, threshold, force), Console(highlight=False))
+    if register:
+        from orchestrator.registering import register_module
+
+        typer.echo(register_module(where, out, record))
+
+
+@app.command()
+def compose(
+    modules: Annotated[
+        list[Path], typer.Argument(metavar="FOLDER...", help="What nemo reuse wrote, two or more.", show_default=False)
+    ],
+    out: Saved,
+    force: Force = False,
+) -> None:
+    """Compose saved modules, of one study or several, into one classifier over all their classes."""
+    from rich.console import Console
+
+    from orchestrator.composing import compose_and_save
+
+    compose_and_save(modules, out, force, Console(highlight=False))
 
 
 @app.command()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -163,32 +163,42 @@ class Family:
         if self.study.subtasks is None or not self.modular:
             return []
         train = self.train(point)
-        parents = {"train": train.key, "modularize": self.modularize(train).key}
+        cutting = self._cutting(train, self.modularize(train), standard)
+        return [
+            cutting(classes, threshold) for threshold in self.subtask_thresholds for classes in self.subtask_classes()
+        ]
+
+    def reuse(
+        self, train: Step, modularize: Step, standard: Step | None, classes: Sequence[int], threshold: float | None
+    ) -> Step:
+        """Any module of a training, with the study's settings; of a sub-task that it plans, that step."""
+        return self._cutting(train, modularize, standard)(classes, None if self.splits else threshold)
+
+    def _cutting(
+        self, train: Step, modularize: Step, standard: Step | None
+    ) -> Callable[[Sequence[int], float | None], Step]:
+        """Makes the reuse steps of a training by classes and threshold; what they share is there once."""
+        wanted = self.study.subtasks
+        parents = {"train": train.key, "modularize": modularize.key}
         if standard is not None:
             parents["standard"] = standard.key
-        finetune = dataclasses.asdict(self.study.finetune_for(self.pair))
-        surgery = {"surgery": self.study.subtasks.surgery} if is_transformer(self.pair.backbone) else {}
-        where = self._where(self.study.resources.subtask.model_dump())  # one for all of them
-        return [
-            make_step(
-                "reuse",
-                {
-                    "version": VERSIONS["reuse"],
-                    "threshold": threshold,
-                    "classes": list(classes),
-                    "mask_values": self.study.subtasks.mask_values,
-                    "head": self.study.subtasks.head or METHODS[self.method].head,
-                    **surgery,
-                    "finetune": finetune,
-                    "seed": self.seed,
-                },
-                parents,
-                where,
-                f"reuse {','.join(map(str, classes))} of {train.label}{_at(threshold)}",
-            )
-            for threshold in self.subtask_thresholds
-            for classes in self.subtask_classes()
-        ]
+        shared: dict[str, Any] = {
+            "version": VERSIONS["reuse"],
+            "mask_values": wanted.mask_values if wanted else "drop",
+            "head": (wanted.head if wanted else None) or METHODS[self.method].head,
+            "finetune": dataclasses.asdict(self.study.finetune_for(self.pair)),
+            "seed": self.seed,
+        }
+        if is_transformer(self.pair.backbone):
+            shared["surgery"] = wanted.surgery if wanted else "exact"
+        where = self._where(self.study.resources.subtask.model_dump())
+
+        def step(classes: Sequence[int], threshold: float | None) -> Step:
+            params = {**shared, "threshold": threshold, "classes": list(classes)}
+            label = f"reuse {','.join(map(str, classes))} of {train.label}{_at(threshold)}"
+            return make_step("reuse", params, parents, where, label)
+
+        return step
 
     def subtask_classes(self) -> list[tuple[int, ...]]:
         """The classes of every sub-task, ascending, each once."""

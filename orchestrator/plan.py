@@ -92,15 +92,7 @@ class Planner:
 
     def __init__(self, study: Study, results: Results, descriptions: Mapping[str, Description]) -> None:
         self._results = results
-        self._families: list[tuple[Family, Step | None]] = []
-        for pair, name in zip(study.pairs, _pair_names(study, descriptions), strict=True):
-            for seed in study.seeds:
-                standard: Step | None = None
-                for method in sorted(study.methods, key=lambda method: method != "standard"):
-                    family = Family(study, pair, method, seed, descriptions[pair.data], name)
-                    if method == "standard":
-                        standard = family.train({})
-                    self._families.append((family, standard))
+        self._families = families(study, descriptions)
         self._asking: dict[str, set[int]] = {}  # key of a step -> the families that depend on how it goes
         now = results.snapshot()
         self._plans = [self._plan(place, now) for place in range(len(self._families))]
@@ -147,6 +139,20 @@ class Planner:
 
     def _count(self) -> dict[str, int]:
         return {kind: sum(part.up_to[kind] for part in self._plans) for kind in KINDS}
+
+
+def families(study: Study, descriptions: Mapping[str, Description]) -> list[tuple[Family, Step | None]]:
+    """Every family of a study, each with the standard training of its pair and seed, where the study has one."""
+    found: list[tuple[Family, Step | None]] = []
+    for pair, name in zip(study.pairs, _pair_names(study, descriptions), strict=True):
+        for seed in study.seeds:
+            standard: Step | None = None
+            for method in sorted(study.methods, key=lambda method: method != "standard"):
+                family = Family(study, pair, method, seed, descriptions[pair.data], name)
+                if method == "standard":
+                    standard = family.train({})
+                found.append((family, standard))
+    return found
 
 
 def _in_order(steps: Iterable[Step]) -> list[Step]:

@@ -28,7 +28,7 @@ from nemo.modularizing import (
     save_relevance,
 )
 from nemo.recipe import Finetune, Recipe
-from nemo.reuse import reuse_module
+from nemo.reuse import Reuse, reuse_module
 from nemo.surgery import extract_module
 from nemo.training import Trainer, training_images
 from orchestrator.artifacts import (
@@ -226,15 +226,15 @@ def reuse(step: Step, dataset: Dataset, model: Arrays, device: torch.device) -> 
         network) and `modular_accuracy`: the whole networks' on the sub-task; `flops_reduction` against the whole
         standard network.
     """
+    return reused(step, dataset, model, device)[1]
+
+
+def reused(step: Step, dataset: Dataset, model: Arrays, device: torch.device) -> tuple[Reuse, dict[str, Any]]:
+    """The module of a sub-task with what `reuse` returns of it."""
     params = step.params
-    network = network_of(model["params"], {name: torch.from_numpy(each) for name, each in model["state"].items()})
-    if model["masks"] is None:
-        masks = module_masks([torch.from_numpy(each) for each in model["frequencies"]], params["threshold"])
-    else:
-        masks = [torch.from_numpy(each) for each in model["masks"]]
-    figures = reuse_module(
-        cast("ModularNetwork", network),
-        masks,
+    built = reuse_module(
+        whole_network(model),
+        masks_at(model, params["threshold"]),
         dataset,
         params["classes"],
         finetune=Finetune(**params["finetune"]),
@@ -244,16 +244,30 @@ def reuse(step: Step, dataset: Dataset, model: Arrays, device: torch.device) -> 
         surgery=params.get("surgery", "exact"),
         mean_masks=[torch.from_numpy(each) for each in model["mean_masks"]],
         device=device,
-    ).figures
+    )
     whole = {
         role: subtask_accuracy(torch.from_numpy(logits), dataset.test.labels, params["classes"])
         for role, logits in model["logits"].items()
     }
-    return {
+    return built, {
         "threshold": params["threshold"],
         "classes": params["classes"],
-        **figures,
+        **built.figures,
         "standard_accuracy": whole.get("standard"),
         "modular_accuracy": whole["train"],
-        "flops_reduction": 1 - figures["flops"] / model["standard_flops"],
+        "flops_reduction": 1 - built.figures["flops"] / model["standard_flops"],
     }
+
+
+def whole_network(model: Arrays) -> ModularNetwork:
+    """The network of `model_arrays`, in eval mode."""
+    state = {name: torch.from_numpy(each) for name, each in model["state"].items()}
+    return cast("ModularNetwork", network_of(model["params"], state))
+
+
+def masks_at(model: Arrays, threshold: float | None) -> list[torch.Tensor]:
+    """Per layer bool `[N, K_l]`: the module masks of `model_arrays` at a threshold, or those that a search found."""
+    if model["masks"] is None:
+        assert threshold is not None
+        return module_masks([torch.from_numpy(each) for each in model["frequencies"]], threshold)
+    return [torch.from_numpy(each) for each in model["masks"]]

@@ -95,10 +95,10 @@ def program() -> Callable[[str], Path]:
 # fmt: off
 HEAVY = {
     "test_activations", "test_backbones", "test_bad_input", "test_bucket", "test_changes", "test_cluster_aws",
-    "test_cnnsplitter", "test_distillation", "test_distributed", "test_extending", "test_fuzz", "test_fuzz_files",
-    "test_masking", "test_moda", "test_reuse", "test_simulated_study", "test_simulation", "test_steps",
-    "test_submit", "test_surgery", "test_tracking", "test_tracking_queue", "test_tracking_server", "test_training",
-    "test_transformer_surgery", "test_transformers",
+    "test_cnnsplitter", "test_composing", "test_distillation", "test_distributed", "test_export", "test_extending",
+    "test_fuzz", "test_fuzz_files", "test_masking", "test_moda", "test_registering", "test_reuse", "test_reusing",
+    "test_simulated_study", "test_simulation", "test_steps", "test_submit", "test_surgery", "test_tracking",
+    "test_tracking_queue", "test_tracking_server", "test_training", "test_transformer_surgery", "test_transformers",
 }
 # fmt: on
 

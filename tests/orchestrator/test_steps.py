@@ -11,7 +11,7 @@ from orchestrator.describing import describe
 from orchestrator.ledger import Ledger
 from orchestrator.plan import plan
 from orchestrator.study import Study
-from tests.orchestrator.computed import compute
+from tests.orchestrator.in_process import compute
 from tests.orchestrator.study_examples import study
 
 PAIR = {"backbone": "rescnn", "dataset": "digits", "width": 0.0625}

@@ -1,0 +1,48 @@
+"""Studies whose steps are computed in this process, one after the other and without Ray."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from nemo.distributed import Workers
+from orchestrator import steps as work
+from orchestrator.describing import describe
+from orchestrator.ledger import Ledger
+from orchestrator.plan import plan
+from orchestrator.step import Step
+from orchestrator.stores import Where, store_at
+from orchestrator.study import Study
+
+CPU = torch.device("cpu")
+
+
+def compute(step: Step, ledger: Ledger) -> dict[str, Any]:
+    """What a worker computes for a step."""
+    dataset = work.as_dataset(work.dataset_arrays(step.where))
+    if step.kind == "train":
+        trainer = work.make_trainer(step, dataset, ledger, CPU, Workers())
+        while not trainer.done:
+            trainer.run_epoch()
+        return work.finish_training(step, trainer, ledger)
+    if step.kind == "modularize":
+        return work.modularize(step, dataset, ledger, CPU)
+    if step.kind == "measure":
+        return work.measure_modules([step], ledger, CPU)[0]
+    return work.reuse(step, dataset, work.model_arrays(step.parents, ledger), CPU)
+
+
+def finish_study(study: Study, storage: Where, until: int | None = None) -> Ledger:
+    """Computes the first `until` steps of a study in the plan's order, or all of them."""
+    ledger = Ledger(store_at(storage) / study.name)
+    ledger.record_study(study.text)
+    done = 0
+    while until is None or done < until:
+        pending = plan(study, ledger, describe(study)).pending(ledger)
+        if not pending:
+            break
+        step = pending[0]
+        ledger.put(step, compute(step, ledger), seconds=1.0, environment={}, device="cpu", workers=1)
+        done += 1
+    return ledger
