@@ -19,7 +19,8 @@ from tests.tiny import STUDY
 
 RECIPE = {"epochs": 8, "batch_size": 32, "lr": 0.03, "validation": 0.1}
 FINETUNE = {"epochs": 5, "batch_size": 32, "lr": 0.02}
-PAIR = {"backbone": "rescnn", "dataset": "digits", "width": 0.125}
+IMAGES = {"train_images": 800}
+PAIR = {"backbone": "rescnn", "dataset": "digits", "width": 0.125, "dataset_options": IMAGES, "finetune": FINETUNE}
 
 
 @pytest.fixture
@@ -27,13 +28,13 @@ def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) ->
     return caller(capsys, monkeypatch)
 
 
-def study(folder: Path, name: str, method: str, **changes: object) -> None:
+def study(folder: Path, name: str, method: str) -> None:
     """A study of one modular network."""
-    parts = {"pairs": [PAIR], "methods": {method: {}}, "recipe": RECIPE, "sweep": None, "thresholds": [0.9]}
-    subtasks = {"classes": [[0, 1]], "finetune": FINETUNE}
-    finish_tiny_study(folder, folder / "runs", **{**parts, "name": name, "subtasks": subtasks, **changes})
+    parts = {"methods": {method: {}}, "recipe": RECIPE, "sweep": None, "thresholds": [0.9], "subtasks": None}
+    finish_tiny_study(folder, folder / "runs", name=name, pairs=[PAIR], **parts)
 
 
+@pytest.mark.slow
 def test_modules_of_two_studies_are_as_good_as_a_network_of_all_their_classes(call: Call, tmp_path: Path) -> None:
     study(tmp_path, "first", "mwt")
     study(tmp_path, "second", "nemo")
@@ -47,7 +48,7 @@ def test_modules_of_two_studies_are_as_good_as_a_network_of_all_their_classes(ca
     assert list(record.classes) == ["0", "2", "4", "3", "5", "8"]
     assert [origin.study for origin in record.origins] == ["first", "second"]
 
-    union = subtask_dataset(nemo.load_dataset("digits"), [0, 2, 4, 3, 5, 8])
+    union = subtask_dataset(nemo.load_dataset("digits", **IMAGES), [0, 2, 4, 3, 5, 8])
     network = nemo.build_network("rescnn", "standard", 6, width=0.125, seed=0)
     trainer = nemo.Trainer(network, union, "standard", {}, nemo.Recipe(**{**RECIPE, "validation": 0.0}), seed=0)
     while not trainer.done:
