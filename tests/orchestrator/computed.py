@@ -11,6 +11,7 @@ from orchestrator.study import Study
 from tests.orchestrator.in_process import compute
 from tests.orchestrator.invented import invented_study
 
+
 def computed_study(storage: Where, text: str) -> tuple[Study, Ledger]:
     """The study, finished."""
     return invented_study(storage, text, by=_finish)
