@@ -215,6 +215,7 @@ def _run_steps(
     steps: list[Step], context: Context, dataset: list[ray.ObjectRef[work.Arrays]], model: work.Arrays | None
 ) -> list[dict[str, Any]]:
     """One reuse or modularize step, or measure steps of one network."""
+    _show(steps[0].label)
     ledger = context.ledger
     documents = [ledger.get(step.key, step.kind) for step in steps]  # a first worker may have died in the middle
     missing = [step for step, document in zip(steps, documents, strict=True) if document is None]
@@ -225,6 +226,13 @@ def _run_steps(
     elif missing and model is not None:
         found = iter([_reused(missing[0], context, work.as_dataset(ray.get(dataset[0])), model)])
     return [next(found) if document is None else document for document in documents]
+
+
+def _show(label: str) -> None:
+    """Tells `ps` what this worker does, as Ray does with a task's name; Ray takes it away when the task ends."""
+    from ray._raylet import setproctitle  # type: ignore[attr-defined]
+
+    setproctitle(f"ray::{label}")
 
 
 def _reused(step: Step, context: Context, dataset: Dataset, model: work.Arrays) -> dict[str, Any]:

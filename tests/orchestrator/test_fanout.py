@@ -96,7 +96,7 @@ def test_a_killed_worker_is_tried_again(drive: Drive) -> None:
 
     def kill(fanout: FanOut, event: Event) -> None:
         if event.step is step:
-            kill_one(drive.folder, "reuse")
+            kill_one(drive.folder, "long")
             kills.append(1)
 
     drive.fan_out([long, step], kill)
@@ -112,15 +112,14 @@ def test_a_worker_that_is_killed_again_and_again(drive: Drive) -> None:
 
     def kill() -> None:
         for _ in range(1 + MAX_RETRIES):
-            while not kill_one(drive.folder, "reuse", there=False):
+            while not kill_one(drive.folder, "doomed", there=False):
                 time.sleep(0.2)
 
     killer = threading.Thread(target=kill, daemon=True)
     killer.start()
-    drive.fan_out([doomed])
+    drive.fan_out([doomed, good])
     killer.join(60)
     assert not killer.is_alive()
-    drive.fan_out([good])
     assert [event.step for event in drive.told("finished")] == [good]
     (failed,) = drive.told("failed")
     assert (failed.step, failed.reason) == (doomed, DIED)
