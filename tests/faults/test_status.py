@@ -14,7 +14,8 @@ pytestmark = [pytest.mark.ray, pytest.mark.faults]
 
 def test_a_running_study_and_a_killed_one(tmp_path: Path) -> None:
     storage = tmp_path / "runs"
-    with Driver(tiny.write_study(tmp_path), storage) as driver:
+    endless = tiny.write_study(tmp_path, recipe={**tiny.STUDY["recipe"], "epochs": 10_000})
+    with Driver(endless, storage) as driver:
         driver.wait_until(lambda: "started" in driver.log)  # a training, on a head that is up
         pid = driver.process.pid
         running = tiny.nemo("status", "tiny", "--storage", storage).stdout
