@@ -14,6 +14,7 @@ QUICKSTART = "make quickstart"
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(2400)
 def test_the_tour_can_be_walked(tmp_path: Path) -> None:
     blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "docs" / "tour.md").read_text(), re.DOTALL)
     assert len(blocks) >= 6
