@@ -58,7 +58,7 @@ def atomic_path(path: Path, *, replace: bool = True) -> Iterator[Path]:
         os.chmod(temporary, 0o644)
         if replace or not _link(temporary, path):
             os.replace(temporary, path)
-        _flush_folder(path.parent)
+        flush(path.parent)
     except Taken:
         raise
     except Exception as error:
@@ -129,8 +129,9 @@ def _link(temporary: Path, path: Path) -> bool:
     return True
 
 
-def _flush_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
+def flush(path: Path) -> None:
+    """Waits until the disk has a file, or the names in a folder."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from orchestrator.module_record import ModuleRecord, Origin
+from orchestrator.report.rendering import markdown_table
 
 Rows = list[tuple[str, ...]]
 
@@ -17,11 +17,13 @@ def model_card(record: ModuleRecord) -> str:
     parts = [
         f"# {title}",
         f"{kind}, made by `nemo` ({_made_with(record)}): it tells {len(record.classes)} classes apart. Its logits:",
-        _table(("Logit", "Class"), [(str(number), name) for number, name in enumerate(record.classes)]),
+        markdown_table(
+            ("Logit", "Class"), [(str(number), name) for number, name in enumerate(record.classes)], words=2
+        ),
         "## Use",
         _use(record),
         "## Figures",
-        _table(("", *figure_columns(record)), figure_rows(record)),
+        markdown_table(("", *figure_columns(record)), figure_rows(record), words=1),
         _notes(record),
         "## Where it comes from",
         *(_origin(origin) for origin in record.origins),
@@ -105,7 +107,7 @@ def _timed(record: ModuleRecord) -> str:
 
 
 def _origin(origin: Origin) -> str:
-    return _table(
+    return markdown_table(
         ("", ""),
         [
             ("Classes", ", ".join(origin.classes)),
@@ -119,6 +121,7 @@ def _origin(origin: Origin) -> str:
             ("KRR", f"{100 * origin.krr:.2f} %"),
             ("Seed", str(origin.seed)),
         ],
+        words=2,
     )
 
 
@@ -147,11 +150,3 @@ def _settings(settings: Any) -> str:
 
 def _number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    rules = [":--", *["--:"] * (len(columns) - 1)] if len(columns) != 2 else [":--", ":--"]
-    lines = [columns, rules, *rows]
-    return "\n".join(
-        "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in line) + " |" for line in lines
-    )

@@ -9,7 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
+
 from nemo.errors import UserError
+from orchestrator.files import flush
 
 MARK = "module.json"
 """What a folder of ours has, and the last that is written into it."""
@@ -42,11 +45,11 @@ def new_folder(out: Path, force: bool) -> Iterator[Path]:
         yield fresh
         with _writable(out):
             for path in (*fresh.iterdir(), fresh):
-                _flush(path)
+                flush(path)
             if out.is_dir() and any(out.iterdir()):
                 out.rename(former)
             fresh.rename(out)  # onto an empty folder too
-            _flush(out.parent)
+            flush(out.parent)
     finally:
         if former.exists() and not out.exists():
             former.rename(out)
@@ -80,29 +83,11 @@ def _sweep(out: Path, hidden: str) -> None:
     with suppress(OSError):
         for path in out.parent.glob(f"{hidden}*"):
             pid = path.name.removeprefix(hidden).partition(".")[0]
-            if pid == str(os.getpid()) or not _alive(int(pid)):
+            if pid == str(os.getpid()) or not psutil.pid_exists(int(pid)):
                 if path.suffix == ".old" and not out.exists():
                     path.rename(out)
                 else:
                     shutil.rmtree(path, ignore_errors=True)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 @contextmanager

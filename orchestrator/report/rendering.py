@@ -35,11 +35,15 @@ def as_markdown(study: str, tables: Sequence[Table]) -> str:
     """The tables as GitHub's Markdown."""
     parts = [f"# {study}"]
     for table in tables:
-        rules = [":--" if place < table.words else "--:" for place in range(len(table.columns))]
-        lines = [table.columns, rules, *table.rows]
-        body = "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
+        body = markdown_table(table.columns, table.rows, table.words)
         parts.append(f"## {table.title}\n\n{table.note}\n\n{body}")
     return "\n\n".join(parts) + "\n"
+
+
+def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]], words: int) -> str:
+    """A table in GitHub's Markdown, of which the first `words` columns are text."""
+    rules = [":--" if place < words else "--:" for place in range(len(columns))]
+    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in (columns, rules, *rows))
 
 
 def print_report(study: str, tables: Sequence[Table], file: TextIO) -> None:
@@ -67,4 +71,4 @@ def _rich(table: Table) -> RichTable:
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
+    return " ".join(text.split()).replace("|", "\\|")

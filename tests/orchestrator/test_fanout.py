@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from ray.util.state import list_tasks
 
 from orchestrator import steps as work
 from orchestrator.context import DIED, Event
@@ -136,6 +137,16 @@ def test_a_failure_is_recorded_and_the_others_go_on(drive: Drive) -> None:
     assert "damaged or missing" in reasons["broken"]
     assert drive.ledger.failure(bad.key)["reason"] == reasons["bad"]  # type: ignore[index]
     assert "\n" not in "".join(reasons.values())
+
+
+def test_ray_learns_no_more_names_than_there_are_kinds(drive: Drive) -> None:
+    drive.fan_out(drive.steps("reuse")[:2])
+    expected = {"modularize", "measure", "reuse"}
+    deadline = time.monotonic() + 30
+    while not expected <= (names := {task.name for task in list_tasks(limit=1000)}) and time.monotonic() < deadline:
+        time.sleep(0.5)  # Ray tells of its tasks once a second
+    assert expected <= names
+    assert not [name for name in names if "digits" in name], "labels are names without end"
 
 
 def test_what_a_failed_step_read_is_read_anew(drive: Drive) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 import polars as pl
 import pytest
 import torch
-import yaml
 from polars.testing import assert_frame_equal
 
 import nemo
@@ -17,7 +16,8 @@ from nemo.errors import UserError
 from nemo.metrics import union_rate
 from orchestrator.ledger import Ledger
 from orchestrator.report.study_report import gather
-from tests.orchestrator.computed import computed_study
+from orchestrator.study import Study
+from tests.orchestrator.in_process import finish_study
 from tests.orchestrator.invented import invented_study
 from tests.tiny import STUDY
 
@@ -32,7 +32,7 @@ def storage(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny study, really computed, under the name that the document uses."""
     storage = tmp_path_factory.mktemp("storage")
     recipe = {**STUDY["recipe"], "epochs": 2}
-    computed_study(storage, yaml.safe_dump({**STUDY, "name": "quickstart", "recipe": recipe}))
+    finish_study(Study.model_validate({**STUDY, "name": "quickstart", "recipe": recipe}), storage)
     return storage
 
 
