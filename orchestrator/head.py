@@ -10,6 +10,7 @@ import contextlib
 import json
 import logging
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -119,7 +120,6 @@ def ray_head(
     environment = dict(os.environ)
     try:
         if address is None:
-            _use_token(record.parent)
             address = _start(record, num_cpus, num_gpus)
         elif address == "auto":
             address = _running()
@@ -214,6 +214,19 @@ def _made_for(marker: str, temp: Path) -> bool:
 
 
 def _start(record: Path, num_cpus: int | None, num_gpus: int | None) -> str:
+    """Starts a head; on a busy machine the first try may run out of Ray's own time limits, so there are two."""
+    reason = ""
+    for _ in range(_TRIES):
+        _use_token(record.parent)
+        started, reason = _try_start(record, num_cpus, num_gpus)
+        if started is not None:
+            return started
+        end_orphan(record.parent.parent)  # and its token
+    raise UserError(f"Ray's head did not start ({reason}); free memory or ports, or name a running one: --address")
+
+
+def _try_start(record: Path, num_cpus: int | None, num_gpus: int | None) -> tuple[str | None, str]:
+    """The address of a new head, or None and why there is none."""
     temp = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_short_folder()))
     marker = secrets.token_hex(8)
     head: dict[str, Any] = {"marker": marker, "temp": str(temp), "processes": []}
@@ -235,12 +248,17 @@ def _start(record: Path, num_cpus: int | None, num_gpus: int | None) -> str:
     head["vital"] = sorted([each.pid, each.create_time()] for each in daemons if _name(each) in _VITAL)
     if started.returncode != 0:
         _write(record, head)
-        end_orphan(record.parent.parent)
-        reason = (started.stderr.strip() or started.stdout.strip() or "no output").splitlines()[-1]
-        raise UserError(f"Ray's head did not start ({reason}); free memory or ports, or name a running one: --address")
+        return None, _reason(started.stdout, started.stderr)
     head["address"] = (temp / "ray_current_cluster").read_text().strip()
     _write(record, head)
-    return str(head["address"])
+    return str(head["address"]), ""
+
+
+def _reason(stdout: str, stderr: str) -> str:
+    """The line of Ray's output that says most of why it ended: the last that names an error, or the last of all."""
+    lines = [line.strip() for line in (stdout + "\n" + stderr).splitlines() if line.strip()]
+    named = [line for line in lines if re.search(r"error|exception|fail|unable|timed out", line, re.IGNORECASE)]
+    return (named or lines or ["no output"])[-1]
 
 
 def _running() -> str:
@@ -255,6 +273,8 @@ def _running() -> str:
             "127.0.0.1:6379, or leave it out."
         ) from error
 
+
+_TRIES = 2
 
 _VITAL = ("gcs_server", "raylet")
 

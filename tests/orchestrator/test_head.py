@@ -18,7 +18,9 @@ import pytest
 import ray
 
 from nemo.errors import UserError
-from orchestrator.head import _living, end_orphan, ray_head
+from orchestrator import head
+from orchestrator.head import _living, _reason, end_orphan, ray_head
+from orchestrator.ports import free_ports
 
 pytestmark = pytest.mark.ray
 
@@ -137,6 +139,47 @@ def test_who_has_no_token_is_refused_whatever_the_environment_says(
                 urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=60)
             assert refused.value.code == 401
     assert os.environ["RAY_AUTH_MODE"] == "disabled"
+
+
+def _taken_at_first(monkeypatch: pytest.MonkeyPatch, port: int, tries: int) -> list[int]:
+    """Makes so many starts find the port of Ray's head taken; the list that comes back counts the starts."""
+    starts: list[int] = []
+
+    def ports(count: int) -> list[int]:
+        starts.append(count)
+        free = free_ports(count)
+        return [port, *free[1:]] if len(starts) <= tries else free
+
+    monkeypatch.setattr(head, "free_ports", ports)
+    return starts
+
+
+def test_a_head_that_does_not_start_at_once_is_tried_again(storage: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("", 0)) as other:
+        starts = _taken_at_first(monkeypatch, other.getsockname()[1], tries=1)
+        with ray_head(storage, num_cpus=1, num_gpus=0):
+            assert ray.get(seen.remote())["RAY_AUTH_MODE"] == "token"
+    assert len(starts) == 2
+    assert list((storage / "ray").iterdir()) == []
+
+
+def test_a_head_that_does_not_start_at_all_is_one_sentence(storage: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("", 0)) as other:
+        starts = _taken_at_first(monkeypatch, other.getsockname()[1], tries=9)
+        sentence = rf"did not start \(.*{other.getsockname()[1]}.*\); free"
+        with pytest.raises(UserError, match=sentence) as error, ray_head(storage, num_cpus=1, num_gpus=0):
+            pass
+    assert len(starts) == 2
+    assert "\n" not in str(error.value)
+    assert list((storage / "ray").iterdir()) == []
+
+
+def test_the_reason_is_a_line_that_names_an_error() -> None:
+    assert _reason("started\n", "ConnectionError: port 6379 is taken\nsee the logs\n") == (
+        "ConnectionError: port 6379 is taken"
+    )
+    assert _reason("first\nlast\n", "") == "last"
+    assert _reason("", "") == "no output"
 
 
 def test_an_address_without_a_head_is_one_sentence(storage: Path) -> None:
