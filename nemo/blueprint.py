@@ -24,6 +24,7 @@ class Blueprint:
         method: What it was trained with.
         classes: Numbers of the module's classes in that network.
         head, mask_values, surgery: See `extract_module`.
+        gate: See `nemo.recipe.Recipe`; of a module that keeps its mask generators.
     """
 
     backbone: str
@@ -36,6 +37,7 @@ class Blueprint:
     mask_values: MaskValues
     surgery: Surgery = "exact"
     roles: Sequence[str] = ROLES
+    gate: str = "soft"
 
     def build(self, kept: Sequence[Tensor]) -> Backbone:
         """The module with weights that mean nothing, in eval mode.
@@ -51,6 +53,7 @@ class Blueprint:
                 width=self.width,
                 image_size=self.image_size,
                 roles=self.roles,
+                gate=self.gate,
             )
             masks = [each.expand(self.num_classes, -1) for each in kept]
             means = [mask.float() for mask in masks] if self.mask_values == "fold_mean" else None

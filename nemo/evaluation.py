@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -18,10 +18,15 @@ from nemo.modes import eval_mode
 BATCH = 128  # the published size; sample-level cohesion and coupling are means over pairs *within* a batch
 
 
-def forward(network: Callable[[Tensor], Any], images: Tensor, precision: str) -> tuple[Tensor, list[Tensor]]:
-    """Runs any network, under bf16 autocast where asked: logits `[B, N]` and masks, none of a standard network."""
+def forward(
+    network: Callable[..., Any], images: Tensor, precision: str, imposed: Sequence[Tensor] | None = None
+) -> tuple[Tensor, list[Tensor]]:
+    """Runs any network, under bf16 autocast where asked: logits `[B, N]` and masks, none of a standard network.
+
+    What is imposed, see `ModularNetwork.forward`, is for modular networks alone.
+    """
     with torch.autocast(images.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-        output = network(images)
+        output = network(images) if imposed is None else network(images, imposed)
     return output if isinstance(output, tuple) else (output, [])
 
 

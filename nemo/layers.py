@@ -6,24 +6,27 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nemo.gates import Gate
 from nemo.sites import Site
 
 
 class ConvMaskGenerator(nn.Module):
-    """Maps a convolution's input `[B, C_in, H, W]` to its sample mask `[B, K]` in [0, 1) (method.md 2.1)."""
+    """Maps a convolution's input `[B, C_in, H, W]` to its sample mask `[B, K]` in [0, 1] (method.md 2.1)."""
 
-    def __init__(self, in_channels: int, kernels: int) -> None:
+    def __init__(self, in_channels: int, kernels: int, gate: Gate | None = None) -> None:
         super().__init__()
         hidden = kernels if kernels < 128 else kernels // 2
         self.squeeze = nn.Linear(in_channels, hidden, bias=False)
         self.expand = nn.Linear(hidden, kernels)
+        self.gate = gate or Gate()
         nn.init.kaiming_normal_(self.squeeze.weight)
         nn.init.kaiming_normal_(self.expand.weight)
         nn.init.ones_(self.expand.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         pooled = F.adaptive_avg_pool2d(x, 1).flatten(1)  # [B, C_in]; fvcore sees this pooling, not a mean
-        return F.relu(torch.tanh(self.expand(F.relu(self.squeeze(pooled)))))
+        mask: Tensor = self.gate(self.expand(F.relu(self.squeeze(pooled))))
+        return mask
 
 
 class ConvUnit(Site):
@@ -54,8 +57,7 @@ class ConvUnit(Site):
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.norm(self.conv(x))
         if self.mask_generator is not None:
-            mask: Tensor = self.mask_generator(x)
-            self.record_mask(mask)
+            mask = self.record_mask(self.mask_generator(x))
             y = y * mask.to(y.dtype)[:, :, None, None]
         return self.activate(y)
 

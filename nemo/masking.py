@@ -10,12 +10,13 @@ from torch import nn
 from nemo.backbones.backbone import Backbone, init_convolutions
 from nemo.backbones.vit_config import ROLES
 from nemo.errors import UserError
+from nemo.gates import GATES
 from nemo.layers import ConvMaskGenerator, ConvUnit
 from nemo.modular import ModularNetwork
 from nemo.transformer import NeuronMaskGenerator, TokenUnit
 
 
-def make_modular(backbone: Backbone, roles: Collection[str] = ROLES) -> ModularNetwork:
+def make_modular(backbone: Backbone, roles: Collection[str] = ROLES, gate: str = "soft") -> ModularNetwork:
     """Gives every maskable layer of a copy of `backbone` a freshly initialised mask generator.
 
     Weights are kept. Where the backbone has no BatchNorm (SimCNN, ResCNN) the masked layers get one, as published;
@@ -24,6 +25,7 @@ def make_modular(backbone: Backbone, roles: Collection[str] = ROLES) -> ModularN
     Args:
         backbone: Not changed.
         roles: Which linear layers of a Transformer's blocks are masked; says nothing about convolutions.
+        gate: A name of `nemo.gates.GATES`.
 
     Returns:
         A network whose forward returns `(logits, masks)`.
@@ -41,10 +43,12 @@ def make_modular(backbone: Backbone, roles: Collection[str] = ROLES) -> ModularN
             if isinstance(unit.norm, nn.Identity):
                 adds_norm = True
                 unit.norm = nn.BatchNorm2d(unit.kernels).to(unit.conv.weight)
-            unit.mask_generator = ConvMaskGenerator(unit.conv.in_channels, unit.kernels).to(unit.conv.weight)
+            generator = ConvMaskGenerator(unit.conv.in_channels, unit.kernels, GATES[gate]())
+            unit.mask_generator = generator.to(unit.conv.weight)
             unit.records = "masks"
         elif isinstance(unit, TokenUnit) and unit.maskable and unit.role in roles:
-            unit.mask_generator = NeuronMaskGenerator(unit.linear.in_features, unit.kernels).to(unit.weight)
+            neurons = NeuronMaskGenerator(unit.linear.in_features, unit.kernels, GATES[gate]())
+            unit.mask_generator = neurons.to(unit.weight)
             unit.records = "masks"
     if adds_norm:
         init_convolutions(network)

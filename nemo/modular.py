@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from torch import Tensor, nn
 
@@ -39,12 +39,21 @@ class ModularNetwork(nn.Module):
         """K_l of every recording site, in the order of the relevance vectors."""
         return [unit.kernels for unit in self.units]
 
-    def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+    def forward(self, x: Tensor, imposed: Sequence[Tensor] | None = None) -> tuple[Tensor, list[Tensor]]:
         """Maps images `[B, 3, H, W]` to logits `[B, N]` and relevance vectors, a list of `[B, K_l]`.
 
-        These are the sample masks in [0, 1), or the mean activations, at least 0; relevant is what is above 0.
+        These are the sample masks in [0, 1], or the mean activations, at least 0; relevant is what is above 0. They are
+        the network's own, whatever is imposed.
+
+        Args:
+            x: The images.
+            imposed: Per site what some of the images keep, `[B, K_l]`, see `Site.imposed`.
         """
+        for number, unit in enumerate(self.units):
+            unit.imposed = None if imposed is None else imposed[number]
         logits: Tensor = self.network(x)
+        for unit in self.units:
+            unit.imposed = None
         return logits, [unit.take_relevance() for unit in self.units]
 
 

@@ -41,6 +41,16 @@ def cohesion_coupling(masks: Sequence[Tensor], labels: Tensor) -> tuple[Tensor, 
         return cohesion, torch.where(other_pairs > 0, cosine_other, 0.0)
 
 
+def saturation(masks: Sequence[Tensor]) -> Tensor:
+    """How far masks are from 0 and 1: the mean of 4 m (1 - m), over outputs and images, averaged over layers.
+
+    Args:
+        masks: Sample masks of every layer, each `[B, K_l]`.
+    """
+    with torch.autocast(masks[0].device.type, enabled=False):
+        return torch.stack([4 * (mask.float() * (1 - mask.float())).mean() for mask in masks]).mean()
+
+
 def contrastive(masks: Sequence[Tensor], labels: Tensor, temperature: float, variant: str = "reference") -> Tensor:
     """The contrastive loss of NeMo, averaged over anchors and layers (method.md 3.2).
 

@@ -9,6 +9,7 @@ Precision = Literal["float32", "bfloat16"]
 
 _OPTIMIZERS = ("sgd", "adamw")
 _PRECISIONS = ("float32", "bfloat16")
+_GATES = ("soft", "annealed", "straight_through", "hard_concrete")
 
 
 def _require_choices(settings: object, **choices: tuple[str, ...]) -> None:
@@ -37,6 +38,10 @@ class Recipe:
         exclude_first_masked_layer: Leave the first masked layer out of the objective (method.md 3.3);
             None takes the method's default, which says nothing of Transformers: none of their layers is left out.
         variant: Form of the contrastive loss (method.md 3.2).
+        gate: How what the mask generators compute becomes a mask, a name of `nemo.gates.GATES`; `soft` is published.
+        saturation: Weight of `nemo.objectives.saturation`, which presses masks towards 0 and 1; 0 is published.
+        as_cut: Share of the images of a batch that go through the network as modules, see `nemo.rehearsal`, so that
+            these answer as they are cut; 0 is published.
         compile: Whether the steps of a training are compiled by torch.compile, which takes minutes, needs a compiler on
             the machine, and moves no number by more than rounding; None compiles trainings that are long enough to gain
             by it, see `nemo.compiling`.
@@ -61,10 +66,14 @@ class Recipe:
     validation: float = 0.0
     exclude_first_masked_layer: bool | None = None
     variant: Literal["reference", "masked_exp"] = "reference"
+    gate: Literal["soft", "annealed", "straight_through", "hard_concrete"] = "soft"
+    saturation: float = 0.0
+    as_cut: float = 0.0
     compile: bool | None = None
 
     def __post_init__(self) -> None:
-        _require_choices(self, optimizer=_OPTIMIZERS, precision=_PRECISIONS, variant=("reference", "masked_exp"))
+        variants = ("reference", "masked_exp")
+        _require_choices(self, optimizer=_OPTIMIZERS, precision=_PRECISIONS, variant=variants, gate=_GATES)
         _require("epochs", self.epochs >= 1, "must be at least 1")
         _require("batch_size", self.batch_size >= 2, "must be at least 2, BatchNorm needs two images")
         _require("lr", 0 < self.lr < math.inf, "must be positive")
@@ -76,6 +85,9 @@ class Recipe:
         _require("weight_decay", self.weight_decay >= 0, "must not be negative")
         _require("anneal", self.anneal >= 1, "must be at least 1")
         _require("warmup", 0 <= self.warmup <= self.epochs, "must lie between 0 and epochs")
+        _require("saturation", 0 <= self.saturation < math.inf, "must not be negative")
+        _require("as_cut", 0 <= self.as_cut < 1, "must be at least 0 and below 1")
+        _require("compile", not (self.compile and self.gate == "annealed"), "an annealed gate changes, leave it out")
         _require("validation", 0 <= self.validation < 1, "must be at least 0 and below 1")
 
 

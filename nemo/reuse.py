@@ -17,6 +17,7 @@ from nemo.evaluation import evaluate
 from nemo.flops import count_flops, count_linear_parameters, count_parameters
 from nemo.metrics import union_rate
 from nemo.modular import ModularNetwork, unmasked_kernels
+from nemo.recalibration import recalibrate
 from nemo.recipe import Finetune, Recipe
 from nemo.surgery import Head, MaskValues, Surgery, extract_module
 from nemo.training import Trainer, require_finite
@@ -61,11 +62,13 @@ def reuse_module(
     head: Head = "paper",
     mean_masks: Sequence[Tensor] | None = None,
     surgery: Surgery = "exact",
+    recalibration: int = 0,
     device: torch.device | str = "cpu",
 ) -> Reuse:
     """Cuts the module of `classes`, fine-tunes it for the given number of epochs and takes the last one.
 
-    Nothing is selected, so the test images are only looked at to report.
+    Nothing is selected, so the test images are only looked at to report. What is cut first gets the BatchNorm
+    statistics of so many training images of its classes as `recalibration` says; 0 leaves those of the whole network.
 
     Raises:
         UserError: See `extract_module`.
@@ -78,6 +81,9 @@ def reuse_module(
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # the new head's weights
         module = extract_module(modular, module_masks, classes, mask_values, head, mean_masks, surgery).to(device)
+    if recalibration > 0:
+        for each in (before, module):
+            recalibrate(each, subtask, recalibration, seed=seed, device=device)
     history = fine_tune(module, subtask, finetune, seed=seed, device=device)
     krr = union_rate(module_masks, classes)
     maskable, unmasked = sum(modular.widths), unmasked_kernels(modular)

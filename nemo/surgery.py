@@ -222,6 +222,7 @@ def _slice_generator(generator: ConvMaskGenerator, rows: Tensor, columns: Tensor
     hidden = torch.arange(generator.squeeze.out_features, device=rows.device)
     smaller.squeeze = slice_linear(generator.squeeze, hidden, columns)
     smaller.expand = slice_linear(generator.expand, rows, hidden)
+    smaller.gate = deepcopy(generator.gate)
     return smaller
 
 

@@ -20,10 +20,13 @@ from nemo.distillation import CrossEntropy, Distillation, Learning
 from nemo.distributed import Workers
 from nemo.errors import UserError
 from nemo.evaluation import add_up, evaluate, forward
+from nemo.gates import Gate
 from nemo.loader import Batch, Loader
 from nemo.masking import make_modular
 from nemo.methods import METHODS
+from nemo.objectives import saturation
 from nemo.recipe import Recipe
+from nemo.rehearsal import Rehearsal
 from nemo.transformer import TokenUnit
 
 
@@ -51,6 +54,7 @@ def build_network(
     image_size: int = 32,
     seed: int = 0,
     roles: Collection[str] = ROLES,
+    gate: str = "soft",
 ) -> nn.Module:
     """Builds the network of a method, initialised from `seed`; the caller's random state is left alone.
 
@@ -64,7 +68,7 @@ def build_network(
         torch.default_generator.manual_seed(seed)
         network = build_backbone(backbone, num_classes, width, image_size)
         if chosen.source == "masks":
-            return make_modular(network, roles)
+            return make_modular(network, roles, gate)
         if chosen.source == "activations":
             return record_activations(network, kernels_only=chosen.kernels_only)
         return network
@@ -142,11 +146,13 @@ class Trainer:
         if teacher is not None:
             teacher = teacher.to(self.device, memory_format=memory_format)  # type: ignore[call-overload]
             self.learning = Distillation(self.network, teacher, recipe.precision)
+        self.rehearsal = Rehearsal(recipe.as_cut, len(dataset.classes)) if recipe.as_cut > 0 else None
         self.model = self.workers.wrap(self.network)
         self._compiled: Callable[..., Any] | None = None
         self._compiled_is_judged = False
         image = torch.zeros(self.images.images.shape[1:], device=self.device)
-        if chosen(recipe.compile, self.network, image, recipe.epochs, len(self.images), len(self.loader)):
+        wanted = False if recipe.gate == "annealed" else recipe.compile  # its slope would be compiled anew every epoch
+        if chosen(wanted, self.network, image, recipe.epochs, len(self.images), len(self.loader)):
             # Evaluations stay as they are: they are short, and would be compiled anew.
             self._compiled = compiled(self.model)
         # The published objective leaves out the first masked layer of CNNs, not of Transformers (method.md 3.5).
@@ -184,6 +190,7 @@ class Trainer:
             # Dropout must not depend on what ran before, or an interrupted training would go another way.
             place = (self.seed, self.epoch, self.workers.rank)
             torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1)[0]))
+            self._anneal_gates()
             metrics = self._train()
         self.schedule.step()
         self.workers.share_buffers(self.network)
@@ -208,6 +215,7 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
             "history": list(self.history),
+            **({"rehearsal": self.rehearsal.state_dict()} if self.rehearsal else {}),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -216,6 +224,8 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
         self.history = list(state["history"])
+        if self.rehearsal is not None:
+            self.rehearsal.load_state_dict(state["rehearsal"], self.device)
 
     def loss(self, batch: Batch, progress: float) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss to run backward on one worker, and the whole batch's terms (this worker's share of the losses).
@@ -224,10 +234,14 @@ class Trainer:
             batch: This worker's share.
             progress: Epochs since the start of training, with fractions; drives the warm-up of the modular terms.
         """
-        return self._loss(batch, progress, self.model)
+        return self._loss(batch, progress, self.model)[:2]
 
-    def _loss(self, batch: Batch, progress: float, model: Callable[[Tensor], Any]) -> tuple[Tensor, dict[str, Tensor]]:
-        logits, masks = forward(model, batch.images, self.recipe.precision)
+    def _loss(
+        self, batch: Batch, progress: float, model: Callable[..., Any]
+    ) -> tuple[Tensor, dict[str, Tensor], tuple[list[Tensor], Tensor]]:
+        """See `loss`; and the whole batch's masks with their labels, none of a standard network."""
+        imposed = None if self.rehearsal is None else self.rehearsal.impose(batch.labels)
+        logits, masks = forward(model, batch.images, self.recipe.precision, imposed)
         own = batch.counts[self.workers.rank]
         logits, labels = logits[:own].float(), batch.labels[:own]
         losses = self.learning.losses(batch.images, logits, labels)
@@ -235,21 +249,24 @@ class Trainer:
         parts = {name: value.detach() for name, value in losses.items()}
         parts["correct"] = (logits.detach().argmax(1) == labels).sum()
         total = torch.stack([self.learning.weights[name] * value for name, value in losses.items()]).sum()
+        whole = self.workers.gather(masks, batch.labels, batch.counts)
         if masks:
-            objective, terms = self._objective(*self.workers.gather(masks, batch.labels, batch.counts), progress)
+            objective, terms = self._objective(*whole, progress)
             parts |= {**terms, "objective": objective.detach()}
             total = total + objective
-        return total * self.workers.world, parts
+        return total * self.workers.world, parts, whole
 
     def step(self, batch: Batch, progress: float) -> dict[str, Tensor]:
         """Learns from one batch; returns its terms, see `loss`, without reading anything back to the host."""
-        loss, parts = self._loss(batch, progress, self._fastest(batch))
+        loss, parts, whole = self._loss(batch, progress, self._fastest(batch))
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
+        if self.rehearsal is not None and whole[0]:
+            self.rehearsal.observe(*whole)
         return parts
 
-    def _fastest(self, batch: Batch) -> Callable[[Tensor], Any]:
+    def _fastest(self, batch: Batch) -> Callable[..., Any]:
         """The model to learn from a batch with; the compiled one has to show that it is right before its first use."""
         if self._compiled is None or batch.size < self.recipe.batch_size:  # a smaller batch would be compiled anew
             return self.model
@@ -275,11 +292,19 @@ class Trainer:
         share = ramp * (len(masks) - self._first) / len(masks)
         nothing = torch.zeros((), device=labels.device)
         objective = sum((weight * value for weight, value in terms.values()), start=nothing) * share
+        if self.recipe.saturation > 0 and self.method.source == "masks":
+            terms["saturation"] = (self.recipe.saturation, saturation(masks))
+            objective = objective + ramp * self.recipe.saturation * terms["saturation"][1]
         return objective, {name: value.detach() for name, (_, value) in terms.items()}
 
     def _test_terms(self, masks: list[Tensor], labels: Tensor) -> dict[str, Tensor]:
         objective, terms = self._objective(masks, labels, self.epoch + 1)
         return {**terms, "objective": objective}
+
+    def _anneal_gates(self) -> None:
+        for layer in self.network.modules():
+            if isinstance(layer, Gate):
+                layer.anneal(min(1.0, (self.epoch + 1) / self.recipe.epochs))
 
     def _train(self) -> dict[str, float]:
         self.model.train()

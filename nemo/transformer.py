@@ -8,24 +8,27 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nemo.gates import Gate
 from nemo.layers import ConvUnit
 from nemo.sites import Site
 
 
 class NeuronMaskGenerator(nn.Module):
-    """Maps a linear layer's input `[B, T, d]` to its sample mask `[B, K]` in [0, 1) (method.md 2.2)."""
+    """Maps a linear layer's input `[B, T, d]` to its sample mask `[B, K]` in [0, 1] (method.md 2.2)."""
 
-    def __init__(self, features: int, neurons: int) -> None:
+    def __init__(self, features: int, neurons: int, gate: Gate | None = None) -> None:
         super().__init__()
         hidden = neurons if neurons < 3073 else neurons // 2
         self.squeeze = nn.Linear(features, hidden)
         self.expand = nn.Linear(hidden, neurons)
+        self.gate = gate or Gate()
         for layer in (self.squeeze, self.expand):
             nn.init.kaiming_normal_(layer.weight)
             nn.init.ones_(layer.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu(torch.tanh(self.expand(F.relu(self.squeeze(x.mean(1))))))
+        mask: Tensor = self.gate(self.expand(F.relu(self.squeeze(x.mean(1)))))
+        return mask
 
 
 class TokenUnit(Site):
@@ -54,8 +57,7 @@ class TokenUnit(Site):
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.linear(x)
         if self.mask_generator is not None:
-            mask: Tensor = self.mask_generator(x)
-            self.record_mask(mask)
+            mask = self.record_mask(self.mask_generator(x))
             y = y * mask.to(y.dtype)[:, None, :]
         return y
 

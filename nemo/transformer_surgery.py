@@ -168,6 +168,7 @@ def _slice_generator(generator: NeuronMaskGenerator, rows: Tensor, columns: Tens
     smaller = NeuronMaskGenerator(1, 1)
     smaller.squeeze = slice_linear(generator.squeeze, hidden, columns)
     smaller.expand = slice_linear(generator.expand, rows, hidden)
+    smaller.gate = deepcopy(generator.gate)
     return smaller
 
 

@@ -15,6 +15,7 @@ from nemo.backbones.vit_config import ROLES, with_config
 from nemo.errors import UserError
 from nemo.methods import METHODS
 from nemo.modular import ModularNetwork
+from nemo.recipe import Recipe
 from nemo.training import build_network
 from orchestrator.ledger import Ledger
 
@@ -105,7 +106,13 @@ def build(train: Mapping[str, Any], method: str | None = None) -> nn.Module:
         image_size=train["image_size"],
         seed=train["seed"],
         roles=train.get("roles", ROLES),
+        gate=gate_of(train),
     )
+
+
+def gate_of(train: Mapping[str, Any]) -> str:
+    """The gate of a training's mask generators, which its parameters leave out where it is the published one."""
+    return str(train["recipe"].get("gate", Recipe.gate))
 
 
 def save_tensors(ledger: Ledger, key: str, name: str, tensors: Mapping[str, Tensor]) -> None:

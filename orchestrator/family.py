@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 # Raised when the same relevance pass, measure or reuse would give other numbers; part of those steps' keys.
 VERSIONS = {"modularize": 1, "measure": 1, "reuse": 1}
 
+_LATER = ("gate", "saturation", "as_cut")
+"""Fields of the recipe that are part of a training's key only where they say something."""
+
 
 @dataclass(frozen=True)
 class Family:
@@ -125,6 +128,9 @@ class Family:
         if recipe.exclude_first_masked_layer is None:
             fields["exclude_first_masked_layer"] = METHODS[self.method].excludes_first
         fields |= {name: getattr(Recipe, name) for name in METHODS[self.method].ignores}
+        for name in _LATER:  # so that what was trained before there were these keeps its key
+            if fields[name] == getattr(Recipe, name):
+                del fields[name]
         wanted = self.study.resources.training
         groups = [-(-recipe.batch_size // workers) for workers in (wanted.workers, wanted.fewest)]
         return {"recipe": fields, "images_per_batchnorm": groups if wanted.elastic else groups[0]}
@@ -185,12 +191,14 @@ class Family:
         shared: dict[str, Any] = {
             "version": VERSIONS["reuse"],
             "mask_values": wanted.mask_values if wanted else "drop",
-            "head": (wanted.head if wanted else None) or METHODS[self.method].head,
+            "head": (wanted.head if wanted else None) or self._own_head(),
             "finetune": dataclasses.asdict(self.study.finetune_for(self.pair)),
             "seed": self.seed,
         }
         if is_transformer(self.pair.backbone):
             shared["surgery"] = wanted.surgery if wanted else "exact"
+        if wanted is not None and wanted.recalibration > 0:
+            shared["recalibration"] = wanted.recalibration
         where = self._where(self.study.resources.subtask.model_dump())
 
         def step(classes: Sequence[int], threshold: float | None) -> Step:
@@ -199,6 +207,11 @@ class Family:
             return make_step("reuse", params, parents, where, label)
 
         return step
+
+    def _own_head(self) -> str:
+        """The classifier of modules where the study does not say; one that answers as it is cut needs no new one."""
+        trained_as_cut = not self.splits and self.study.recipe_for(self.pair, self.method).as_cut > 0
+        return "slice" if trained_as_cut else METHODS[self.method].head
 
     def subtask_classes(self) -> list[tuple[int, ...]]:
         """The classes of every sub-task, ascending, each once."""

@@ -19,7 +19,7 @@ from nemo.flops import count_parameters
 from nemo.module_file import SavedModule
 from nemo.training import TrainingDiverged
 from orchestrator import steps as work
-from orchestrator.artifacts import build, result_of
+from orchestrator.artifacts import build, gate_of, result_of
 from orchestrator.choosing import Choice, choose, threshold_of
 from orchestrator.describing import describe
 from orchestrator.ledger import Ledger
@@ -139,6 +139,7 @@ def _blueprint(train: Mapping[str, Any], cut: Mapping[str, Any]) -> Blueprint:
         mask_values=cut["mask_values"],
         surgery=cut.get("surgery", "exact"),
         roles=train.get("roles", ROLES),
+        gate=gate_of(train),
     )
 
 

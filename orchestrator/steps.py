@@ -242,6 +242,7 @@ def reused(step: Step, dataset: Dataset, model: Arrays, device: torch.device) ->
         mask_values=params["mask_values"],
         head=params["head"],
         surgery=params.get("surgery", "exact"),
+        recalibration=params.get("recalibration", 0),
         mean_masks=[torch.from_numpy(each) for each in model["mean_masks"]],
         device=device,
     )

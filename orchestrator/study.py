@@ -52,8 +52,9 @@ class Subtasks(Model):
         samples: Sub-tasks drawn per size, `all` of them, or the `nested` ones {0, 1}, {0, 1, 2}, ...
         classes: Sub-tasks given one by one, by class number or name.
         thresholds: Some of the study's thresholds; None takes the highest.
-        head: See `extract_module`; None takes the method's own.
+        head: See `extract_module`; None takes the method's own, and `slice` for networks that were trained `as_cut`.
         surgery: How a Transformer is cut, see `extract_module`.
+        recalibration: Training images of the sub-task on which a cut-out module's BatchNorm statistics are taken anew.
     """
 
     source: Literal["best", "every"] = Field("every", alias="from")
@@ -65,6 +66,7 @@ class Subtasks(Model):
     mask_values: Literal["drop", "keep_generator", "fold_mean"] = "drop"
     head: Literal["linear", "paper", "slice"] | None = None
     surgery: Literal["exact", "paper"] = "exact"
+    recalibration: Annotated[Whole, Field(ge=0)] = 0
     finetune: Annotated[dict[str, Any], FieldsOf(Finetune)] = {}
 
     @model_validator(mode="after")

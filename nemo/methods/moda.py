@@ -29,6 +29,6 @@ METHOD = Method(
     {"lambda_affinity": 1.0, "lambda_dispersion": 1.0, "lambda_compactness": 0.3},
     _terms,
     source="activations",
-    ignores=("lr_mask", "variant"),
+    ignores=("lr_mask", "variant", "gate", "saturation"),
     head="slice",
 )

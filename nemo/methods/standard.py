@@ -4,4 +4,8 @@ from __future__ import annotations
 
 from nemo.methods.method import Method
 
-METHOD = Method("standard", {}, source=None, ignores=("lr_mask", "warmup", "exclude_first_masked_layer", "variant"))
+_OF_MODULES = (
+    *("lr_mask", "warmup", "exclude_first_masked_layer", "variant"),
+    *("gate", "saturation", "as_cut"),
+)
+METHOD = Method("standard", {}, source=None, ignores=_OF_MODULES)

@@ -49,9 +49,10 @@ def test_a_module_learns_its_subtask_and_tells_what_it_kept(
     digits: Dataset, modular: nemo.ModularNetwork, masks: list[torch.Tensor]
 ) -> None:
     before = {name: value.clone() for name, value in modular.state_dict().items()}
-    finetune = nemo.Finetune(epochs=8, batch_size=32, lr=0.01)
+    finetune = nemo.Finetune(epochs=8, batch_size=32, lr=0.03)
     modular.train()
-    reuse = reuse_module(modular, masks, digits, CLASSES, finetune=finetune, seed=0)
+    # Masks drawn by lot leave little of the network: behind its old logits, as published, not every seed learns.
+    reuse = reuse_module(modular, masks, digits, CLASSES, finetune=finetune, seed=0, head="linear")
     figures = reuse.figures
     assert figures["accuracy"] >= 0.8
     assert figures["krr"] == pytest.approx(nemo.metrics.union_rate(masks, CLASSES))
@@ -62,7 +63,7 @@ def test_a_module_learns_its_subtask_and_tells_what_it_kept(
     assert reuse.module(torch.rand(2, 3, 32, 32)).shape == (2, 2)
     assert all(torch.equal(value, before[name]) for name, value in modular.state_dict().items())
     assert modular.training
-    again = reuse_module(modular, masks, digits, CLASSES, finetune=finetune, seed=0).figures
+    again = reuse_module(modular, masks, digits, CLASSES, finetune=finetune, seed=0, head="linear").figures
     assert again["accuracy"] == figures["accuracy"]
     assert again["accuracy_before_finetuning"] == figures["accuracy_before_finetuning"]
 
@@ -132,3 +133,20 @@ def test_head_none_has_nothing_to_fine_tune(
 ) -> None:
     with pytest.raises(nemo.UserError, match="head"):
         reuse_module(modular, masks, digits, CLASSES, finetune=nemo.Finetune(), seed=0, head="none")
+
+
+def test_recalibration_comes_before_both_accuracies(
+    digits: Dataset, modular: nemo.ModularNetwork, masks: list[torch.Tensor]
+) -> None:
+    finetune = nemo.Finetune(epochs=0)
+    plain, anew = (
+        reuse_module(modular, masks, digits, CLASSES, finetune=finetune, seed=0, head="slice", recalibration=images)
+        for images in (0, 200)
+    )
+    figures = anew.figures
+    assert figures["accuracy"] == figures["accuracy_before_finetuning"]  # nothing was tuned in between
+    assert figures["krr"] == plain.figures["krr"]
+    state, other = plain.module.state_dict(), anew.module.state_dict()
+    changed = {name for name in state if not torch.equal(state[name], other[name])}
+    assert changed
+    assert all("running" in name or "num_batches" in name for name in changed)

@@ -27,7 +27,7 @@ def digits() -> Dataset:
 
 def trainer(dataset: Dataset, method: str = "mwt", seed: int = 0, **changes: object) -> nemo.Trainer:
     recipe = dataclasses.replace(RECIPE, **changes)  # type: ignore[arg-type]
-    network = nemo.build_network("vgg16", method, 10, width=0.0625, image_size=32, seed=seed)
+    network = nemo.build_network("vgg16", method, 10, width=0.0625, image_size=32, seed=seed, gate=recipe.gate)
     return nemo.Trainer(network, dataset, method, {}, recipe, seed=seed)
 
 
@@ -63,15 +63,18 @@ def test_the_same_seed_gives_the_same_numbers_and_another_seed_others(digits: Da
     assert first != other
 
 
-def test_an_interrupted_training_goes_on_bit_for_bit(digits: Dataset) -> None:
-    whole = trainer(digits, "nemo")
+@pytest.mark.parametrize(
+    "changes", [{}, {"as_cut": 0.5}, {"gate": "annealed", "saturation": 0.5}, {"gate": "hard_concrete", "as_cut": 0.5}]
+)
+def test_an_interrupted_training_goes_on_bit_for_bit(digits: Dataset, changes: dict[str, object]) -> None:
+    whole = trainer(digits, "nemo", **changes)
     run(whole)
-    broken = trainer(digits, "nemo")
+    broken = trainer(digits, "nemo", **changes)
     broken.run_epoch()
     file = io.BytesIO()
     torch.save(broken.state_dict(), file)
     file.seek(0)
-    resumed = trainer(digits, "nemo", seed=0)
+    resumed = trainer(digits, "nemo", seed=0, **changes)
     torch.rand(7)  # whatever else drew random numbers in between
     resumed.load_state_dict(torch.load(file, weights_only=True))
     assert resumed.epoch == 1

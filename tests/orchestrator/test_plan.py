@@ -113,6 +113,14 @@ def test_the_head_of_modules_is_the_methods_own_unless_the_study_says():
         assert of_moda == {fields.get("head", "slice")}
 
 
+def test_modules_that_answer_as_they_are_cut_keep_their_classifier():
+    made = study(methods=["mwt"], recipe={"as_cut": 0.5}, subtasks={"sizes": [2], "recalibration": 100})
+    steps = of_kind(planned(made), "reuse")
+    assert {(step.params["head"], step.params["recalibration"]) for step in steps} == {("slice", 100)}
+    other = study(methods=["mwt"], recipe={"as_cut": 0.5}, subtasks={"sizes": [2], "head": "paper"})
+    assert {step.params["head"] for step in of_kind(planned(other), "reuse")} == {"paper"}
+
+
 def test_fields_without_a_meaning_for_a_method_do_not_tell_its_keys_apart():
     def keys(**recipe):
         steps = of_kind(planned(study(methods=["standard", "mwt", "nemo", "moda"], recipe=recipe)), "train")
@@ -124,6 +132,9 @@ def test_fields_without_a_meaning_for_a_method_do_not_tell_its_keys_apart():
         ("lr_mask", 0.01): {"mwt", "nemo"},
         ("warmup", 3): {"mwt", "nemo", "moda"},
         ("exclude_first_masked_layer", True): {"mwt", "moda"},  # nemo excludes it anyway
+        ("gate", "annealed"): {"mwt", "nemo"},
+        ("saturation", 0.5): {"mwt", "nemo"},
+        ("as_cut", 0.5): {"mwt", "nemo", "moda"},
     }
     for (name, value), methods in changed.items():
         other = keys(**{name: value})
@@ -140,6 +151,7 @@ def test_fields_without_a_meaning_for_a_method_do_not_tell_its_keys_apart():
         {"data_root": "elsewhere"},
         {"recipe": {"lr_mask": 0.05, "exclude_first_masked_layer": False}},  # what None stands for
         {"recipe": {"compile": True}},
+        {"recipe": {"gate": "soft", "saturation": 0.0, "as_cut": 0.0}},
         {"methods": {"mwt": {"lambda_coh": 0.5}, "standard": {"recipe": {"warmup": 3}}}},  # nothing to warm up
     ],
 )

@@ -1,0 +1,45 @@
+"""BatchNorm statistics of a module on its own images: what it was cut out of saw those of all classes."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from nemo.datasets.dataset import Dataset, Split
+from nemo.evaluation import BATCH
+from nemo.loader import Loader
+from nemo.modes import eval_mode
+
+
+@torch.no_grad()
+def recalibrate(
+    module: nn.Module, subtask: Dataset, images: int, *, seed: int, device: torch.device | str = "cpu"
+) -> None:
+    """Replaces the running statistics of every BatchNorm by those of some training images, without a gradient.
+
+    The images go through once, without augmentation; a module without BatchNorm stays as it is.
+
+    Args:
+        module: On `device`; changed in place, its mode and its momenta are given back.
+        subtask: Its images of the module's classes.
+        images: How many training images to draw; all, where there are fewer.
+        seed: Of the draw.
+        device: Where to run.
+    """
+    norms = [layer for layer in module.modules() if isinstance(layer, nn.BatchNorm2d)]
+    if not norms:
+        return
+    train = subtask.train
+    chosen = torch.randperm(len(train.labels), generator=torch.Generator().manual_seed(seed))[:images]
+    drawn = Split(train.images[chosen], train.labels[chosen])
+    momenta = [norm.momentum for norm in norms]
+    with eval_mode(module):
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # a plain mean over the batches
+            norm.train()
+        for batch in Loader(drawn, dataset=subtask, batch_size=BATCH, train=False, device=device).epoch():
+            if len(batch.labels) > 1:  # one image has no spread
+                module(batch.images)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
