@@ -6,6 +6,9 @@ from typing import Literal
 
 Precision = Literal["float32", "bfloat16"]
 
+LATER = ("gate", "saturation", "as_cut")
+"""Fields of `Recipe` that came when there were results already: a training's parameters name them where they say
+something, so that what is older keeps its key."""
 
 _OPTIMIZERS = ("sgd", "adamw")
 _PRECISIONS = ("float32", "bfloat16")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nemo.backbones.vit_config import ROLES, is_transformer, read_config, short_name
 from nemo.methods import METHODS
-from nemo.recipe import Recipe
+from nemo.recipe import LATER, Recipe
 from nemo.subtasks import subtasks
 from orchestrator.describing import class_number, location
 from orchestrator.pair import Pair
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 
 # Raised when the same relevance pass, measure or reuse would give other numbers; part of those steps' keys.
 VERSIONS = {"modularize": 1, "measure": 1, "reuse": 1}
-
-_LATER = ("gate", "saturation", "as_cut")
-"""Fields of the recipe that are part of a training's key only where they say something."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +125,7 @@ class Family:
         if recipe.exclude_first_masked_layer is None:
             fields["exclude_first_masked_layer"] = METHODS[self.method].excludes_first
         fields |= {name: getattr(Recipe, name) for name in METHODS[self.method].ignores}
-        for name in _LATER:  # so that what was trained before there were these keeps its key
+        for name in LATER:
             if fields[name] == getattr(Recipe, name):
                 del fields[name]
         wanted = self.study.resources.training

@@ -177,8 +177,13 @@ def _pair_names(study: Study, descriptions: Mapping[str, Description]) -> list[s
     for position, pair in enumerate(study.pairs):
         same = [other for other in study.pairs if plain(other) == plain(pair)]
         alike = [other for other in same if full(other) == full(pair)]
+        recipes = [other for other in alike if other.recipe == pair.recipe]
         if len(same) == 1:
             names.append(plain(pair))
+        elif len(alike) == 1:
+            names.append(full(pair))
+        elif len(recipes) == 1 and pair.recipe:
+            names.append(" ".join([full(pair), *(f"{name}={value}" for name, value in pair.recipe.items())]))
         else:
-            names.append(full(pair) if len(alike) == 1 else f"{full(pair)} pair {position + 1}")
+            names.append(f"{full(pair)} pair {position + 1}")
     return names

@@ -6,6 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from nemo.recipe import LATER, Recipe
+
 Record = Mapping[str, Any]
 
 
@@ -39,7 +41,8 @@ def differences_of(records: Mapping[str, Record], variants: Mapping[str, str]) -
     def details(record: Record) -> dict[str, Any]:
         params, teacher = record["params"], records.get(record["parents"].get("teacher", ""))
         taught = None if teacher is None else f"{teacher['params']['backbone']}x{teacher['params'].get('width') or 1:g}"
-        return {**params["recipe"], "roles": params.get("roles"), "teacher": taught}
+        recipe = {name: getattr(Recipe, name) for name in LATER} | params["recipe"]
+        return {**recipe, "roles": params.get("roles"), "teacher": taught}
 
     groups = defaultdict(list)
     for key, record in records.items():

@@ -211,7 +211,10 @@ def test_steps_of_the_same_key_appear_once():
 def test_labels_tell_pairs_apart():
     one = {"backbone": "vgg16", "dataset": "digits"}
     other = planned(study(pairs=[one, {**one, "width": 0.5}, {**one, "recipe": {"lr": 0.1}}], methods=["standard"]))
-    assert len(set(labels(other.steps))) == 3
+    assert labels(other.steps) == [
+        f"standard vgg16/digits width {width} image 32{rest} seed 0"
+        for width, rest in ((1, " pair 1"), (0.5, ""), (1, " lr=0.1"))
+    ]
     swept = study(methods=["mwt"], sweep={"mwt": {"grid": {"lr": [0.1, 0.2]}}})
     assert labels(of_kind(planned(swept), "train")) == [
         "mwt vgg16/digits lambda_coh=0.5 lambda_coup=1.5 lr=0.1 seed 0",
