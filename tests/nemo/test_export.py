@@ -23,7 +23,10 @@ from nemo.export import (
     onnx_runner,
     program_bytes,
 )
+from nemo.gates import GATES
+from nemo.masking import make_modular
 from nemo.module_file import SavedModule, load_module
+from nemo.recipe import Recipe
 from nemo.surgery import Head, MaskValues, Surgery
 from tests.nemo.networks import CNNS, calibrated
 from tests.nemo.transformers import lively, random_masks
@@ -108,6 +111,15 @@ def test_a_cnns_module_is_the_same_in_every_form(
     # An untrained ResNet50 makes 1.1e-5 of rounding alone: so far torch is from itself, normalising in two steps.
     tolerance = 3e-5 if name == "resnet50" else 1e-5
     assert_forms_agree(saved(modular, dense_masks(modular), blueprint), tmp_path, tolerance)
+
+
+@pytest.mark.parametrize(
+    "gate", [slow_unless(gate == "straight_through", gate) for gate in GATES if gate != Recipe.gate]
+)
+def test_a_module_that_keeps_its_generators_keeps_their_gate(gate: str, tmp_path: Path) -> None:
+    modular = calibrated("resnet18", width=0.0625, make=lambda backbone: make_modular(backbone, gate=gate))
+    blueprint = Blueprint("resnet18", "mwt", 10, 0.0625, 32, CLASSES, "slice", "keep_generator", gate=gate)
+    assert_forms_agree(saved(modular, dense_masks(modular), blueprint), tmp_path, 1e-5)
 
 
 @pytest.mark.parametrize("name", [slow_unless(True, "resnet18"), slow_unless(False, "rescnn")])
