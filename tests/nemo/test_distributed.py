@@ -62,10 +62,13 @@ def _train(workers: Workers) -> dict[str, object]:
     dataset = _dataset()
     few = Split(dataset.train.images[:19], dataset.train.labels[:19])
     network = nemo.build_network("resnet18", "mwt", 10, width=0.0625, seed=3)
-    recipe = nemo.Recipe(epochs=1, batch_size=8)
+    recipe = nemo.Recipe(epochs=1, batch_size=8, as_cut=0.5)
     trainer = nemo.Trainer(network, dataclasses.replace(dataset, train=few), "mwt", {}, recipe, seed=3, workers=workers)
     entry = trainer.run_epoch()
-    return {"state": trainer.network.state_dict(), "history": {k: v for k, v in entry.items() if k not in TIMES}}
+    assert trainer.rehearsal is not None
+    known = {str(layer): known for layer, known in enumerate(trainer.rehearsal.frequencies)}
+    history = {name: value for name, value in entry.items() if name not in TIMES}
+    return {"state": trainer.network.state_dict() | known, "history": history}
 
 
 def _worker(rank: int, world: int, method: str, folder: str) -> None:

@@ -9,6 +9,7 @@ import torch
 
 import nemo
 from nemo.activations import record_activations
+from nemo.layers import ConvUnit
 from nemo.loader import Loader
 from nemo.masking import make_modular
 from nemo.rehearsal import Rehearsal
@@ -104,6 +105,28 @@ def test_an_image_rehearses_in_exactly_the_network_that_is_cut(backbone: str, so
         assert torch.allclose(own[0], relevance[0], atol=1e-9)  # the record is the network's own
         again, _ = modular(x)
     assert torch.equal(again, usual)  # nothing stays imposed
+
+
+def test_it_learns_what_the_module_would_learn() -> None:
+    modular = calibrated("resnet18", width=0.125)
+    masks = random_masks(modular, torch.Generator().manual_seed(4))
+    classes, x = [0, 5, 6], images(3).requires_grad_()
+    labels = torch.tensor(classes)
+    imposed = [mask[classes].any(0).double().expand(3, -1) for mask in masks]
+    module = extract_module(modular, masks, classes)
+    gradients = [
+        torch.autograd.grad(torch.nn.functional.cross_entropy(logits, labels), x)[0]
+        for logits in (modular(x, imposed)[0], module(x))
+    ]
+    assert torch.allclose(*gradients, atol=1e-9 * float(gradients[1].abs().max()))
+    first = modular.units[0]
+    assert isinstance(first, ConvUnit)
+    torch.nn.functional.cross_entropy(modular(x, imposed)[0], labels).backward()
+    assert first.conv.weight.grad is not None
+    kept = imposed[0][0] > 0
+    assert first.conv.weight.grad[kept].abs().sum() > 0
+    assert (first.conv.weight.grad[~kept] == 0).all()
+    assert all(p.grad is None or not p.grad.any() for name, p in modular.named_parameters() if "generator" in name)
 
 
 def test_a_recipe_refuses_no_share() -> None:
