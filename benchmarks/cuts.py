@@ -3,8 +3,8 @@
     nemo run studies/modules-as-cut.yaml
     .venv/bin/python benchmarks/cuts.py modules-as-cut --only gate=soft
 
-Prints a row per training recipe and way of cutting: accuracy on the test images of the study's own sub-tasks, beside that of
-the whole modular network on the same classes, and what the module costs. Means over sub-tasks, spread over seeds.
+Prints a row per training recipe and way of cutting: accuracy on the test images of the study's own sub-tasks, beside
+that of the whole modular network on the same classes, and what the module costs. Means over sub-tasks, spread over seeds.
 """
 
 from __future__ import annotations
