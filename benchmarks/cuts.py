@@ -4,7 +4,8 @@
     .venv/bin/python benchmarks/cuts.py modules-as-cut --only gate=soft
 
 Prints a row per training recipe and way of cutting: accuracy on the test images of the study's own sub-tasks, beside
-that of the whole modular network on the same classes, and what the module costs. Means over sub-tasks, spread over seeds.
+that of the whole modular network on the same classes, and what the module costs; means over sub-tasks, spread over
+seeds.
 """
 
 from __future__ import annotations
