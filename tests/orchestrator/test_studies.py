@@ -32,7 +32,7 @@ COUNTS = {
     "digits-transformers.yaml": ((5, 2, 2, 12), 0),
     "digits-methods.yaml": ((5, 4, 4, 32), 0),
     "modules-as-cut.yaml": ((51, 48, 48, 192), 0),
-    "modules-as-cut-cifar10-jpeg.yaml": ((12, 12, 24, 96), 0),
+    "modules-as-cut-cifar10-jpeg.yaml": ((6, 6, 12, 48), 0),
     "nemo-against-mwt-cnn.yaml": ((36, 30, 90, 120), 0),
     "nemo-against-mwt-transformer.yaml": ((30, 24, 72, 48), 0),
 }
