@@ -325,6 +325,9 @@ def reuse(
     register: Annotated[
         bool, typer.Option("--register", help="Also register it as a model with the study's MLflow server.")
     ] = False,
+    as_cut: Annotated[
+        bool, typer.Option("--as-cut", help="Do not fine-tune it; for networks that were trained with recipe.as_cut.")
+    ] = False,
 ) -> None:
     """Cut one module out of a study's network, fine-tune it and save it as files that run without nemo."""
     from rich.console import Console
@@ -333,7 +336,8 @@ def reuse(
 
     names = [part.strip() for part in classes.split(",") if part.strip()]
     where = find_study(storage_root(storage), name)
-    record = reuse_and_save(where, Wanted(names, out, run, threshold, force), Console(highlight=False))
+    wanted = Wanted(names, out, run, threshold, force, as_cut)
+    record = reuse_and_save(where, wanted, Console(highlight=False))
     if register:
         from orchestrator.registering import register_module
 

@@ -69,14 +69,14 @@ def compose_and_save(folders: Sequence[Path], out: Path, force: bool, console: C
         check_parts(parts)
         names = list(dict.fromkeys(name for part in parts for name in part.record.classes))
         union = union_of(parts, names)
-        first = parts[0].record
+        first, finetune = parts[0].record, _finetune(parts)
         torch.set_num_threads(1)
         try:
             composition = compose(
                 [part.network for part in parts],
                 [[names.index(name) for name in part.record.classes] for part in parts],
                 union,
-                finetune=Finetune(**first.finetune),
+                finetune=Finetune(**finetune),
                 seed=first.seed,
                 device=here(),
             )
@@ -97,7 +97,7 @@ def compose_and_save(folders: Sequence[Path], out: Path, force: bool, console: C
             seed=first.seed,
             origins=[origin for part in parts for origin in part.record.origins],
             data=list(_data_sets(parts).values()),
-            finetune=first.finetune,
+            finetune=finetune,
             figures={name: value for name, value in composition.figures.items() if name != "history"},
             whole={},
             latency=measure_latency(timed, union.image_size),
@@ -109,6 +109,13 @@ def compose_and_save(folders: Sequence[Path], out: Path, force: bool, console: C
     print_figures(record, console)
     print_place(out, console)
     return record
+
+
+def _finetune(parts: Sequence[Part]) -> Mapping[str, Any]:
+    """How the head learns: as the first module was fine-tuned, if it was not left as it was cut."""
+    first = parts[0].record.finetune
+    epochs = first["epochs"] or max(part.record.finetune["epochs"] for part in parts)
+    return {**first, "epochs": epochs or Finetune.epochs}
 
 
 def read_part(folder: Path) -> Part:

@@ -34,7 +34,7 @@ from orchestrator.saving import (
     print_place,
     save_module,
 )
-from orchestrator.step import Step
+from orchestrator.step import Step, make_step
 from orchestrator.stores import Where
 from orchestrator.study import Study
 from orchestrator.study_file import submitted_study
@@ -50,6 +50,7 @@ class Wanted:
         run: A training's key; None takes the best one.
         threshold: One of the study's; None takes the highest.
         force: Whether a module that lies in `out` may be replaced.
+        as_cut: Whether to save it as it is cut, with the trained classifier, and not fine-tune it.
     """
 
     classes: Sequence[str]
@@ -57,6 +58,7 @@ class Wanted:
     run: str | None = None
     threshold: float | None = None
     force: bool = False
+    as_cut: bool = False
 
 
 def reuse_and_save(where: Where, wanted: Wanted, console: Console) -> ModuleRecord:
@@ -77,6 +79,7 @@ def reuse_and_save(where: Where, wanted: Wanted, console: Console) -> ModuleReco
         choice = choose(study, ledger, describe(study), wanted.classes, wanted.run)
         network = choice.network
         step = network.reuse(choice.classes, threshold_of(network, study, wanted.threshold))
+        step = _as_cut(step) if wanted.as_cut else step
         at = "" if step.params["threshold"] is None else f", threshold {step.params['threshold']:g}"
         console.print(
             f"{network.train.label} (run {network.train.key}{at}): {choice.why}", markup=False, soft_wrap=True
@@ -91,6 +94,13 @@ def reuse_and_save(where: Where, wanted: Wanted, console: Console) -> ModuleReco
         console.print(f"The study's own run of this sub-task has {told}.", markup=False)
     print_place(wanted.out, console)
     return record
+
+
+def _as_cut(step: Step) -> Step:
+    """The same module with the trained classifier, and no fine-tuning."""
+    finetune = {**step.params["finetune"], "epochs": 0}
+    params = {**step.params, "head": "slice", "finetune": finetune}
+    return make_step(step.kind, params, step.parents, step.where, step.label)
 
 
 @dataclass(frozen=True)

@@ -152,6 +152,21 @@ def test_a_study_in_a_bucket_ships_the_same_module(
     assert there.list("") == before
 
 
+def test_a_module_may_be_saved_as_it_is_cut(
+    runs: Path, call: Call, tmp_path: Path, planned: list[str], shipped: tuple[Path, str]
+) -> None:
+    words = ["--storage", runs, "--classes", ",".join(planned), "--out", tmp_path / "cut", "--as-cut"]
+    code, out, err = call("reuse", "tiny", *words)
+    assert (code, err) == (0, "")
+    assert "own run of this sub-task" not in out  # that one was fine-tuned
+    record, tuned = read_record(tmp_path / "cut"), read_record(shipped[0])
+    before = tuned.figures["accuracy_before_finetuning"]
+    assert record.figures["accuracy"] == record.figures["accuracy_before_finetuning"] == before
+    (origin,) = record.origins
+    assert (origin.head, origin.finetune["epochs"]) == ("slice", 0)
+    assert origin.step != tuned.origins[0].step
+
+
 def test_a_network_is_taken_by_its_key(runs: Path, call: Call, tmp_path: Path, shipped: tuple[Path, str]) -> None:
     best = read_record(shipped[0]).origins[0].run
     trainings = Ledger(runs / "tiny", readonly=True).results("train")

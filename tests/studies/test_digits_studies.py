@@ -45,7 +45,8 @@ def test_the_quickstart_holds_for_three_seeds(tmp_path: Path) -> None:
     assert len(pairs) == 2 * 3
     for (method, _), rows in pairs.items():
         assert fmean(row["standard_accuracy"] - row["accuracy"] for row in rows) <= 0.01
-        assert fmean(row["flops_reduction"] for row in rows) >= {"mwt": 0.3, "nemo": 0.2}[method]
+        assert fmean(row["flops_reduction"] for row in rows) >= {"mwt": 0.25, "nemo": 0.2}[method]
+        assert fmean(row["accuracy_before_finetuning"] for row in rows) >= 0.97  # docs/modules-as-cut.md
 
 
 def test_a_search_with_two_objectives_ends_with_its_front(tmp_path: Path) -> None:
