@@ -90,6 +90,10 @@ def test_what_cannot_be_composed_is_a_sentence(call: Call, tmp_path: Path) -> No
     assert "needs two modules or more" in refused(tmp_path / "tiny")
     assert call("compose", tmp_path / "tiny", tmp_path / "tiny", "--out", tmp_path / "twice")[0] == 0
     assert "is composed itself" in refused(tmp_path / "tiny", tmp_path / "twice")
+    cut = ["--storage", tmp_path / "runs", "--classes", "1,2", "--out", tmp_path / "as it is", "--as-cut"]
+    assert call("reuse", "tiny", *cut)[0] == 0
+    assert call("compose", tmp_path / "as it is", tmp_path / "tiny", "--out", tmp_path / "half")[0] == 0
+    assert read_record(tmp_path / "half").finetune == read_record(tmp_path / "tiny").finetune  # its head is trained
     shutil.copytree(tmp_path / "tiny", tmp_path / "cut")
     weights = tmp_path / "cut" / "module.safetensors"
     weights.write_bytes(weights.read_bytes()[:1000])
