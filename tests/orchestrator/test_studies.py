@@ -46,7 +46,7 @@ def load(name, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         (tmp_path / "studies").symlink_to(STUDIES)
         (tmp_path / "data" / "cifar10-jpeg").mkdir(parents=True)
-        for part, count in (("train", 10_000), ("test", 10)):
+        for part, count in (("train", 10_000), ("test", 5_000)):
             labels = [number % 10 for number in range(count)]
             write_table(tmp_path / f"data/cifar10-jpeg/{part}.parquet", [shape(0, 0, 32)] * count, labels)
     study = load_study_file(STUDIES / name)
