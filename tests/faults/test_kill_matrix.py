@@ -20,12 +20,13 @@ FEW = [
 @pytest.mark.ray
 @pytest.mark.faults
 @pytest.mark.timeout(1200)
-def test_a_study_that_is_killed_again_and_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kills", [FEW[1:3], pytest.param(FEW, marks=pytest.mark.slow)], ids=["two", "four"])
+def test_a_study_that_is_killed_again_and_again(tmp_path: Path, kills: list[Kill]) -> None:
     for name in ("killed", "undisturbed"):
         (tmp_path / name).mkdir()
-    history = History(tmp_path / "killed", FEW, 0)
+    history = History(tmp_path / "killed", kills, 0)
     assert differences(history.run(), History(tmp_path / "undisturbed", [], 0).run()) == []
-    assert len(history.done) >= sum(kill.times for kill in FEW) - 1  # a fast machine may outrun the last
+    assert len(history.done) >= sum(kill.times for kill in kills) - 1  # a fast machine may outrun the last
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -293,6 +293,7 @@ def test_fitness_images_are_the_first_of_each_class() -> None:
     assert fitness_images(split, held, 8).labels.tolist() == [1, 0, 0, 2, 1]
 
 
+@pytest.mark.slow
 def test_modules_of_a_standard_network_on_the_digits(digits: Dataset) -> None:
     standard = nemo.build_network("rescnn", "standard", 10, width=0.125, seed=0)
     recipe = nemo.Recipe(epochs=6, batch_size=32, lr=0.03, augment=False)

@@ -81,10 +81,11 @@ def _worker(rank: int, world: int, method: str, folder: str) -> None:
 
 
 METHODS = ["mwt", "nemo", "standard", "moda"]
-SLOW = [pytest.param(method, 2, marks=pytest.mark.slow) for method in METHODS]
+SLOW = [("mwt", 2), *((method, world) for method in METHODS[1:] for world in (2, 3))]
+SLOWLY = [pytest.param(*each, marks=pytest.mark.slow) for each in SLOW]
 
 
-@pytest.mark.parametrize(("method", "world"), [*((method, 3) for method in METHODS), *SLOW, (TAUGHT, 2)])
+@pytest.mark.parametrize(("method", "world"), [("mwt", 3), (TAUGHT, 2), *SLOWLY])
 def test_workers_agree_with_one(tmp_path: Path, method: str, world: int) -> None:
     multiprocessing.spawn(_worker, (world, method, str(tmp_path)), nprocs=world)
     alone = _measure(method, Workers())

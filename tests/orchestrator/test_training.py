@@ -51,7 +51,9 @@ def run(folder: Path, head: tuple[Path, Cluster], workers: int, title: str | Non
     return drive
 
 
-@pytest.mark.parametrize(("workers", "title"), [(1, "ImplicitFunc"), (2, "RayTrainWorker")])
+@pytest.mark.parametrize(
+    ("workers", "title"), [(1, "ImplicitFunc"), pytest.param(2, "RayTrainWorker", marks=pytest.mark.slow)]
+)
 def test_a_killed_worker_changes_nothing(
     head: tuple[Path, Cluster], whole: Callable[[int], Drive], tmp_path: Path, workers: int, title: str
 ) -> None:
