@@ -270,6 +270,8 @@ class Trainer:
         """The model to learn from a batch with; the compiled one has to show that it is right before its first use."""
         if self._compiled is None or batch.size < self.recipe.batch_size:  # a smaller batch would be compiled anew
             return self.model
+        if self.rehearsal is not None and not self.rehearsal.frequencies:  # the form that rehearses is to be judged
+            return self.model
         if not self._compiled_is_judged:
             candidate = self._compiled
             reason = disagreement(

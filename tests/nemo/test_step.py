@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import math
 import shutil
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
 import nemo
+from nemo import training
 from nemo.backbones.backbone import Backbone
 from nemo.compiling import disagreement, usable
 from nemo.datasets.dataset import Dataset, Split
@@ -111,16 +113,26 @@ compiles = pytest.mark.skipif(
 
 
 @compiles
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_a_compiled_training_learns_the_same(digits: Dataset, precision: str) -> None:
+@pytest.mark.parametrize(("precision", "as_cut"), [("float32", 0.0), ("bfloat16", 0.0), ("float32", 0.5)])
+def test_a_compiled_training_learns_the_same(
+    digits: Dataset, precision: str, as_cut: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged: list[bool] = []  # whether the gradients that were compared were those of a batch that rehearses
+
+    def compared(*arguments: Any) -> str | None:
+        judged.append(trainer.rehearsal is not None and bool(trainer.rehearsal.frequencies))
+        return disagreement(*arguments)
+
+    monkeypatch.setattr(training, "disagreement", compared)
     histories = []
     for wanted in (False, True):
-        recipe = dataclasses.replace(RECIPE, compile=wanted, precision=precision)
+        recipe = dataclasses.replace(RECIPE, compile=wanted, precision=precision, as_cut=as_cut)
         trainer = nemo.Trainer(small_network(), digits, "nemo", {}, recipe, seed=0)
         while not trainer.done:
             trainer.run_epoch()
         assert trainer.compiled == wanted
         histories.append([{k: v for k, v in row.items() if k not in ("time", "seconds")} for row in trainer.history])
+    assert judged == [as_cut > 0]
     tolerance = 1e-4 if precision == "float32" else 0.05
     for plain, fast in zip(*histories, strict=True):
         losses = {name: value for name, value in plain.items() if "loss" in name or "contrastive" in name}
