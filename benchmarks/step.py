@@ -1,7 +1,7 @@
 """What a modular training step costs over a standard one under the same settings, eager or compiled.
 
-For every backbone and objective the steps of three networks take turns on the same images: the standard one, ours, and
-the same objective as a textbook would write it (textbook.py, always eager). Forward, backward, optimizer and the terms
+For every backbone the steps of its networks take turns on the same images: the standard one, and of each objective ours
+and the same as a textbook would write it (textbook.py, always eager). Forward, backward, optimizer and the terms
 that are logged; no data path. How often each makes the host wait for a device is counted by the profiler.
 
     python benchmarks/step.py --save
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import gc
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from measuring import Ratio, Seconds, arguments, in_turns, ratio, report
@@ -60,19 +61,21 @@ def waits(step: Callable[[], object]) -> int:
     return sum(name.startswith(WAITS) for name in names)
 
 
-def measured(backbone: str, method: str, options: argparse.Namespace) -> tuple[Seconds, dict[str, int]]:
+def measured(backbone: str, options: argparse.Namespace) -> tuple[Seconds, dict[str, int]]:
     """Seconds per round of every side, and how often a step of each waits."""
     dataset = images_of(options.batch_size or BATCHES[backbone])
-    standard, modular = (trainer_of(name, backbone, dataset, options) for name in ("standard", method))
-    batch = next(iter(modular.loader.epoch(0)))
-    textbook = TextbookStep(modular.network, method, dict(modular.settings), lr=1e-3)
-    if options.precision == "float32":
-        check(modular, textbook, batch)
-    sides = {
-        "standard": _repeated(lambda: _learn(standard, batch), options.steps),
-        "modular": _repeated(lambda: _learn(modular, batch), options.steps),
-        "textbook": _repeated(lambda: _textbook(textbook, batch.images, batch.labels, options), options.steps),
-    }
+    standard = trainer_of("standard", backbone, dataset, options)
+    batch = next(iter(standard.loader.epoch(0)))
+    sides = {"standard": _repeated(partial(_learn, standard, batch), options.steps)}
+    for method in options.methods:
+        modular = trainer_of(method, backbone, dataset, options)
+        textbook = TextbookStep(modular.network, method, dict(modular.settings), lr=1e-3)
+        if options.precision == "float32":
+            check(modular, textbook, batch)
+        sides[method] = _repeated(partial(_learn, modular, batch), options.steps)
+        sides[f"{method}, textbook"] = _repeated(
+            partial(_textbook, textbook, batch.images, batch.labels, options), options.steps
+        )
     seconds = in_turns(sides, options.rounds, warm_up=2)
     return seconds, {side: waits(step) // options.steps for side, step in sides.items()}
 
@@ -118,19 +121,21 @@ def main() -> None:
     every: dict[str, Seconds] = {}
     counts: dict[str, dict[str, int]] = {}
     for backbone in options.backbones:
+        seconds, counts[backbone] = measured(backbone, options)
+        every[backbone] = seconds
+        bound = AT_MOST[backbone] if options.compile else EAGER_AT_MOST
         for method in options.methods:
-            what = f"{backbone}, {method}"
-            seconds, counts[what] = measured(backbone, method, options)
-            every[what] = seconds
-            bound = AT_MOST[backbone] if options.compile else EAGER_AT_MOST
-            ratios.append(ratio(f"{what}: ours over standard", seconds, "modular", "standard", at_most=bound))
-            ratios.append(ratio(f"{what}: textbook over standard", seconds, "textbook", "standard"))
-            gc.collect()  # a ViT-S with its generators and momentum is a gigabyte
-            torch._dynamo.reset()
+            ratios.append(ratio(f"{backbone}: {method} over standard", seconds, method, "standard", at_most=bound))
+            textbook = f"{method}, textbook"
+            ratios.append(ratio(f"{backbone}: {textbook} over standard", seconds, textbook, "standard"))
+        gc.collect()  # a ViT-S with its generators and momentum is a gigabyte
+        torch._dynamo.reset()
+        print(f"{backbone}: measured", flush=True)
     report("step-compiled" if options.compile else "step", options, ratios, every, waits=counts)
-    print("\n| host waits in a step | standard | ours | textbook |\n|---|---|---|---|")
-    for what, sides in counts.items():
-        print(f"| {what} | " + " | ".join(str(count) for count in sides.values()) + " |")
+    sides = list(next(iter(counts.values())))
+    print(f"\n| host waits in a step | {' | '.join(sides)} |\n{'|---' * (len(sides) + 1)}|")
+    for backbone, waited in counts.items():
+        print(f"| {backbone} | " + " | ".join(str(waited[side]) for side in sides) + " |")
 
 
 if __name__ == "__main__":

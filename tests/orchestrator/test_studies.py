@@ -33,8 +33,8 @@ COUNTS = {
     "digits-methods.yaml": ((5, 4, 4, 32), 0),
     "modules-as-cut.yaml": ((51, 48, 48, 192), 0),
     "modules-as-cut-cifar10-jpeg.yaml": ((6, 6, 12, 48), 0),
-    "nemo-against-mwt-cnn.yaml": ((36, 30, 90, 120), 0),
-    "nemo-against-mwt-transformer.yaml": ((30, 24, 72, 48), 0),
+    "nemo-against-mwt-cnn.yaml": ((48, 42, 126, 168), 0),
+    "nemo-against-mwt-transformer.yaml": ((42, 36, 108, 144), 0),
 }
 
 PAPERS = ("mwt-", "nemo-cnns", "nemo-transformers")
