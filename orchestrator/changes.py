@@ -55,7 +55,7 @@ def check_changes(wanted: Study, ledger: Ledger, descriptions: Mapping[str, Desc
         return
     left = left_behind(before, plan(_widened(previous, wanted), ledger, descriptions))
     worked_on = ledger.finished() | ledger.store.below(CHECKPOINTS) if left else set()
-    begun = [step for step in left if step.key in worked_on]
+    begun = [step for step in left if step.key in worked_on and ledger.failure(step.key) is None]
     if begun:
         raise UserError(
             f"{wanted.where('name')}: {wanted.name!r} was run before as another study, and {_counted(begun)} that it "

@@ -41,7 +41,7 @@ Overrides = Annotated[
 ]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Try again what failed for good in an earlier run.")]
 Replace = Annotated[
-    bool, typer.Option("--replace", help="Go on although the study changed and would lose finished work.")
+    bool, typer.Option("--replace", help="Go on although the study changed and leaves finished work unused.")
 ]
 Cluster = Annotated[
     str, typer.Option("--address", metavar="URL", help="The cluster's dashboard, such as http://127.0.0.1:8265.")
@@ -51,7 +51,7 @@ SubmittedName = Annotated[
 ]
 Storage = Annotated[
     str | None,
-    typer.Option("--storage", help="Where the studies lie; $NEMO_STORAGE, or the folder runs, if not given."),
+    typer.Option("--storage", help="Where the studies lie; else the study file's storage, $NEMO_STORAGE, or runs."),
 ]
 Out = Annotated[
     Path | None,

@@ -268,9 +268,11 @@ class Ledger:
         self._write(_trial_name(search, number), {**trial, "number": number, "outcome": outcome})
 
     def suggestions(self, search: str) -> list[Trial]:
-        """The trials of a search by number."""
+        """The trials of a search by number; one whose suggestion was damaged while it ran is suggested anew."""
         found = self._documents(f"{SEARCHES}/{search}").values()
-        return [Trial(trial["number"], trial["settings"], trial.get("outcome")) for trial in found]
+        return [
+            Trial(trial["number"], trial["settings"], trial.get("outcome")) for trial in found if "settings" in trial
+        ]
 
     def stops(self) -> list[dict[str, Any]]:
         """What every trial that was stopped early was concluded with."""

@@ -58,7 +58,7 @@ def register_module(where: Where, folder: Path, record: ModuleRecord) -> str:
             with tempfile.TemporaryDirectory() as place:
                 model = Path(place) / "model"
                 write_model(folder, record, model)
-                store.client.log_artifacts(run.id, str(model), "model")
+                store.client.log_artifacts(run.id, str(model), _place(record))
             created = _new_version(store.client, name, run, record)
         except (*STORE_ERRORS, ImportError) as error:
             raise cannot_use(uri, artifact_root, error) from error
@@ -133,4 +133,10 @@ def _new_version(client: MlflowClient, name: str, run: Run, record: ModuleRecord
         "sha256": record.files["module.onnx"],
     }
     described = f"The module of {', '.join(record.classes)} cut out of {origin.label}, study {origin.study}."
-    return client.create_model_version(name, f"{root}/model", run_id=run.id, tags=tags, description=described)
+    source = f"{root}/{_place(record)}"
+    return client.create_model_version(name, source, run_id=run.id, tags=tags, description=described)
+
+
+def _place(record: ModuleRecord) -> str:
+    """Where the run keeps these weights: versions of the same step, trained again elsewhere, lie beside each other."""
+    return f"model-{record.files['module.onnx'][:12]}"

@@ -95,7 +95,7 @@ def run_study(
             if driver.unfinished:
                 with ray_head(ledger.folder, address=address) as cluster:
                     driver.run(cluster, tracking)
-            status = "FAILED" if ledger.failures() else "FINISHED"
+            status = "FAILED" if driver.failed else "FINISHED"
             ledger.fold()  # after an interruption the next run does it
         finally:
             tracking.close(status)
@@ -180,6 +180,11 @@ class Driver:
     def unfinished(self) -> bool:
         """Whether a step is still to run, or an adaptive search may still suggest one."""
         return bool(self.pending) or (bool(self._searches) and self._planner.up_to["train"] > 0)
+
+    @property
+    def failed(self) -> bool:
+        """Whether a step of the study failed for good; one that the study no longer has does not count."""
+        return not self._failed.isdisjoint(self._steps.keys() - self._finished)
 
     def run(self, cluster: Cluster, tracking: TrackingQueue) -> None:
         """Runs everything that can run; failures are recorded and the rest goes on."""

@@ -48,7 +48,7 @@ def _told(caught_up: CaughtUp, uri: str) -> str:
 def _status(ledger: Ledger) -> str:
     """How the study's last driver ended it, or would have."""
     try:
-        done = study_overview(ledger.store).done
+        shown = study_overview(ledger.store)
     except UserError:  # the data is not here that would tell what is planned
-        done = False
-    return "KILLED" if not done else "FAILED" if ledger.failures() else "FINISHED"
+        return "KILLED"
+    return "KILLED" if not shown.done else "FAILED" if shown.failures else "FINISHED"

@@ -59,6 +59,27 @@ def differences_of(records: Mapping[str, Record], variants: Mapping[str, str]) -
     return found
 
 
+def finetunings_of(subtasks: Iterable[Record], trainings: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Key -> that in which the fine-tunings of its pair and method differ, as text such as `finetune.epochs=3`.
+
+    Args:
+        subtasks: Records of sub-tasks.
+        trainings: Key -> row of each training, with its pair and method.
+    """
+    groups = defaultdict(list)
+    for record in subtasks:
+        training = trainings[record["parents"]["train"]]
+        pair = tuple(training[name] for name in ("backbone", "dataset", "width", "variant", "method"))
+        tuning = {f"finetune.{name}": value for name, value in record["params"].get("finetune", {}).items()}
+        groups[pair].append((record["key"], tuning))
+    return {
+        key: settings_text(own, names)
+        for group in groups.values()
+        for names in [_changed([each for _, each in group])]
+        for key, own in group
+    }
+
+
 def _changed(given: list[dict[str, Any]]) -> list[str]:
     """The fields in which some of them differ."""
     names = dict.fromkeys(name for each in given for name in each)

@@ -9,7 +9,14 @@ from typing import Any
 import polars as pl
 
 from orchestrator.ledger import Ledger
-from orchestrator.report.distinctions import Record, dataset_name, differences_of, settings_text, variants_of
+from orchestrator.report.distinctions import (
+    Record,
+    dataset_name,
+    differences_of,
+    finetunings_of,
+    settings_text,
+    variants_of,
+)
 from orchestrator.step import Kind
 
 Row = dict[str, Any]
@@ -27,7 +34,7 @@ IDENTITY: dict[str, Any] = {
 }
 """`variant` is what tells pairs of one backbone, data set and width apart, such as `image_size=64`, or empty.
 `settings` are the method's, and what else its trainings of one pair differ in, such as swept learning rates, as text
-such as `alpha=1 temperature=0.2`."""
+such as `alpha=1 temperature=0.2`; a sub-task's end with what its fine-tuning differs in from others of the pair."""
 
 TRAINING: dict[str, Any] = {
     **IDENTITY,
@@ -126,6 +133,9 @@ def read_frames(ledger: Ledger, study: str, wanted: set[str] | None = None) -> F
         [_below(record, trainings[record["parents"]["train"]], schema) for record in found]
         for found, schema in ((below["measure"], MODULARIZATION), (below["reuse"], SUBTASK))
     )
+    tuned = finetunings_of(below["reuse"], trainings)
+    for row in subtasks:
+        row["settings"] = f"{row['settings']} {tuned[row['key']]}".strip()
     order = ["backbone", "dataset", "width", "variant", "method", "settings", "seed"]
     return Frames(
         study,

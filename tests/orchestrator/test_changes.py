@@ -12,7 +12,8 @@ from orchestrator.changes import check_changes, diff
 from orchestrator.context import Context
 from orchestrator.describing import describe
 from orchestrator.ledger import Ledger
-from orchestrator.run import run_study
+from orchestrator.plan import Planner
+from orchestrator.run import Driver, run_study
 from orchestrator.study import Study
 from tests.orchestrator.invented import STUDY, finish, invented_study, plan_of
 
@@ -109,6 +110,17 @@ def test_what_was_not_begun_is_not_missed(storage: Path) -> None:
     ledger.store.make_folder(Context(ledger.store, study.resources).checkpoints(training))
     with pytest.raises(UserError, match="and 1 training that it has finished or begun"):
         check(changed(recipe=LONGER), ledger)
+
+
+def test_what_failed_is_not_missed(storage: Path) -> None:
+    study, ledger = invented_study(storage, until=0)
+    training = next(step for step in plan_of(study, ledger).steps if step.params["settings"].get("lambda_coup") == 3.0)
+    ledger.store.make_folder(Context(ledger.store, study.resources).checkpoints(training))
+    ledger.fail(training, "diverged")
+    wanted = changed(sweep={"mwt": {"grid": {"lambda_coup": [2.0]}}})
+    check(wanted, ledger)
+    for of, failed in ((study, True), (wanted, False)):
+        assert Driver(of, ledger, Planner(of, ledger, describe(of))).failed is failed
 
 
 def test_another_best_point_leaves_nothing_behind(storage: Path) -> None:

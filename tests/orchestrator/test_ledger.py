@@ -196,6 +196,16 @@ def test_trials_of_a_search(ledger):
     ]
 
 
+def test_a_trial_whose_suggestion_is_damaged_while_it_runs_is_suggested_anew(ledger):
+    ledger.suggest("search", 0, {"alpha": 0.5})
+    ledger.store.write("ledger/searches/search/00000.json", b"{")
+    ledger.conclude("search", 0, {"state": "stopped", "epoch": 3})
+    assert ledger.suggestions("search") == again(ledger).suggestions("search") == []
+    assert ledger.stops() == [{"state": "stopped", "epoch": 3}]
+    ledger.suggest("search", 0, {"alpha": 0.5})
+    assert again(ledger).suggestions("search") == [Trial(0, {"alpha": 0.5})]
+
+
 def test_a_plan_reads_a_ledger(tmp_path):
     made = study(recipe={"validation": 0.1}, subtasks={"from": "best", "sizes": [2], "samples": 4})
     ledger = Ledger(tmp_path)

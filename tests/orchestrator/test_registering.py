@@ -6,16 +6,22 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import mlflow.artifacts
+import onnx
 import pytest
 import torch
 from mlflow.tracking import MlflowClient
 
 from nemo.export import disagreement, example_images
 from nemo.module_file import load_module
+from orchestrator.files import file_sha256
 from orchestrator.module_record import read_record
+from orchestrator.registering import register_module
 from orchestrator.storage import tracking_uri
+from orchestrator.stores import store_at
 from tests.orchestrator.shipping import caller, finish_tiny_study
 from tests.tiny import STUDY
 
@@ -76,3 +82,30 @@ def test_mlflow_serves_a_registered_module_without_pickle(
     assert runs[0].data.metrics["accuracy"] == record.figures["accuracy"]
     code, out, _ = call(*words, "--register", "--force", "--threshold", "0.5")
     assert (code, "version 2" in out) == (0, True)
+
+
+def test_the_same_step_with_other_weights_leaves_the_earlier_version_as_it_was(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    call = caller(capsys, monkeypatch)
+    finish_tiny_study(tmp_path, tmp_path / "runs", **ONE_POINT)
+    out = tmp_path / "pair"
+    assert call("reuse", "tiny", "--storage", tmp_path / "runs", "--classes", "3,5", "--out", out)[0] == 0
+    record, study = read_record(out), store_at(tmp_path / "runs") / "tiny"
+    assert register_module(study, out, record).endswith("models:/nemo-tiny-3-5/1")
+    client = MlflowClient(tracking_uri(tmp_path / "runs"))
+    first = served(client, "1")
+
+    network = onnx.load(out / "module.onnx")
+    (weight,) = [each for each in network.graph.initializer if each.name.endswith("bias")][:1]
+    weight.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(weight) + 1, weight.name))
+    onnx.save(network, out / "module.onnx")
+    again = replace(record, files={**record.files, "module.onnx": file_sha256(out / "module.onnx")})
+    assert register_module(study, out, again).endswith("models:/nemo-tiny-3-5/2")
+    assert served(client, "1") == first != served(client, "2")
+
+
+def served(client: MlflowClient, version: str) -> bytes:
+    """The network that a version's address leads to."""
+    source = client.get_model_version_download_uri("nemo-tiny-3-5", version)
+    return Path(mlflow.artifacts.download_artifacts(source), "model.onnx").read_bytes()

@@ -241,3 +241,16 @@ def test_pairs_that_differ_are_never_averaged_as_seeds(storage: Path) -> None:
     titles = [table.title for table in report_tables(frames) if table.title.startswith("Accuracy")]
     assert titles == [f"Accuracy: simcnn x0.125 on digits (image_size={size})" for size in (32, 48)]
     assert {row.split("batch_size=")[1] for row in frames.trainings["settings"] if "batch" in row} == {"16", "32"}
+
+
+def test_pairs_that_differ_in_fine_tuning_alone_are_never_averaged(storage: Path) -> None:
+    pair = "{backbone: simcnn, dataset: digits, width: 0.125}"
+    two = f"{pair[:-1]}, finetune: {{epochs: 2}}}}, {pair[:-1]}, finetune: {{epochs: 5}}}}"
+    study, ledger = invented_study(storage, STUDY.replace(pair, two))
+    frames = read_frames(ledger, study.name)
+    assert len(frames.trainings) == 4  # they share them
+    assert not frames.trainings["settings"].str.contains("finetune").any()
+    told = {row.partition("finetune.")[2] for row in frames.subtasks["settings"]}
+    assert told == {"epochs=2", "epochs=5"}
+    table = next(table for table in report_tables(frames) if table.title.startswith("Sub-tasks"))
+    assert {row[2] for row in table.rows} == {"2"}
