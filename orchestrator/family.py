@@ -123,7 +123,8 @@ class Family:
         del fields["compile"]  # how fast, not what: like the number of threads it moves no number but by rounding
         fields["lr_mask"] = recipe.lr if recipe.lr_mask is None else recipe.lr_mask
         if recipe.exclude_first_masked_layer is None:
-            fields["exclude_first_masked_layer"] = METHODS[self.method].excludes_first
+            of_cnns = METHODS[self.method].excludes_first and not is_transformer(self.pair.backbone)
+            fields["exclude_first_masked_layer"] = of_cnns
         fields |= {name: getattr(Recipe, name) for name in METHODS[self.method].ignores}
         for name in LATER:
             if fields[name] == getattr(Recipe, name):

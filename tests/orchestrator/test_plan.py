@@ -141,6 +141,14 @@ def test_fields_without_a_meaning_for_a_method_do_not_tell_its_keys_apart():
         assert {method for method in plain if plain[method] != other[method]} == methods, name
 
 
+def test_the_objective_leaves_out_the_first_layer_of_cnns_alone():
+    """method.md 3.3: NeMo's published trainings of Transformers leave out none."""
+    pairs = [{"backbone": "rescnn", "dataset": "digits"}, {"backbone": "vit_s", "dataset": "digits"}]
+    for recipe, excluded in (({}, [True, False]), ({"exclude_first_masked_layer": True}, [True, True])):
+        steps = of_kind(planned(study(pairs=pairs, methods=["nemo"], recipe=recipe)), "train")
+        assert [step.params["recipe"]["exclude_first_masked_layer"] for step in steps] == excluded
+
+
 @pytest.mark.parametrize(
     "changed",
     [
