@@ -77,24 +77,32 @@ def disagreement(
     the random state are left as they were, its gradients are gone.
 
     Returns:
-        The reason in short; None where the gradients agree.
+        The reason in short; None where the gradients agree, or the plain ones are no numbers: a training that diverges
+        is told by its losses.
     """
     kept = [buffer.clone() for buffer in network.buffers()]
     device = next(network.parameters()).device
     found = []
     for loss in (plain, compiled):
         network.zero_grad(set_to_none=True)
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-            loss().backward()
+        try:
+            with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+                loss().backward()
+        except Exception as error:
+            if loss is plain:
+                raise
+            network.zero_grad(set_to_none=True)
+            return _in_short(error)
+        finally:
+            for buffer, value in zip(network.buffers(), kept, strict=True):
+                buffer.copy_(value)
         gradients = [p.new_zeros(()) if p.grad is None else p.grad for p in network.parameters()]
         found.append([gradient.expand_as(p) for p, gradient in zip(network.parameters(), gradients, strict=True)])
-        for buffer, value in zip(network.buffers(), kept, strict=True):
-            buffer.copy_(value)
     network.zero_grad(set_to_none=True)
     ours, theirs = found
     apart = math.hypot(*(float((a - b).norm()) for a, b in zip(ours, theirs, strict=True)))
     size = math.hypot(*(float(a.norm()) for a in ours))
-    if apart <= _AGREE[precision] * size:
+    if not math.isfinite(size) or apart <= _AGREE[precision] * size:
         return None
     return f"its gradients are {apart / max(size, 1e-30):.2g} of their size away from what they are uncompiled"
 
@@ -121,5 +129,9 @@ def _broken(device: torch.device) -> str | None:
     try:
         torch.compile(lambda x: x.sin() + 1)(torch.ones(2, device=device))
     except Exception as error:  # whatever it is: a compiler is missing, too old, or can't write its cache
-        return f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"[:200]
+        return _in_short(error)
     return None
+
+
+def _in_short(error: Exception) -> str:
+    return f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]}"[:200]

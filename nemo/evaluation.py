@@ -113,4 +113,4 @@ def predict(
     """The logits of every image of a split, in order: float32 `[n, N]` on the CPU."""
     loader = Loader(split, dataset=dataset, batch_size=BATCH, train=False, device=device)
     with eval_mode(network):
-        return torch.cat([forward(network, batch.images, precision)[0].float().cpu() for batch in loader.epoch()])
+        return torch.cat([forward(network, batch.images, precision)[0].float() for batch in loader.epoch()]).cpu()

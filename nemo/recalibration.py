@@ -22,7 +22,7 @@ def recalibrate(
     Args:
         module: On `device`; changed in place, its mode and its momenta are given back.
         subtask: Its images of the module's classes.
-        images: How many training images to draw; all, where there are fewer.
+        images: How many training images to draw, at least 2: one has no spread; all, where there are fewer.
         seed: Of the draw.
         device: Where to run.
     """
@@ -32,14 +32,14 @@ def recalibrate(
     train = subtask.train
     chosen = torch.randperm(len(train.labels), generator=torch.Generator().manual_seed(seed))[:images]
     drawn = Split(train.images[chosen], train.labels[chosen])
+    size = -(-len(drawn) // -(-len(drawn) // BATCH))  # batches alike, for each counts as much
     momenta = [norm.momentum for norm in norms]
     with eval_mode(module):
         for norm in norms:
             norm.reset_running_stats()
             norm.momentum = None  # a plain mean over the batches
             norm.train()
-        for batch in Loader(drawn, dataset=subtask, batch_size=BATCH, train=False, device=device).epoch():
-            if len(batch.labels) > 1:  # one image has no spread
-                module(batch.images)
+        for batch in Loader(drawn, dataset=subtask, batch_size=size, train=False, device=device).epoch():
+            module(batch.images)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum

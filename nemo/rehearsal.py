@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 _THRESHOLDS = (0.5, 0.95)
-"""A batch rehearses at one of these, so that modules at any threshold that is in use answer as they are cut."""
+"""A batch rehearses at a threshold between these; what is cut at another one has not been rehearsed."""
 
 _MEMORY = 0.98
 """Weight of what is known of a class against one more image of it."""

@@ -20,12 +20,13 @@ from nemo.backbones.backbone import Backbone
 from nemo.errors import UserError
 from nemo.layers import ConvMaskGenerator, ConvUnit, LinearUnit, Residual, Select
 from nemo.modular import ModularNetwork
-from nemo.transformer import DistilledHead, Readout, TokenUnit
+from nemo.transformer import DistilledHead, NeuronMaskGenerator, Readout, TokenUnit
 
 MaskValues = Literal["drop", "keep_generator", "fold_mean"]
 Head = Literal["none", "linear", "paper", "slice"]
 Surgery = Literal["exact", "paper"]
 M = TypeVar("M", bound=nn.Module)
+Generator = TypeVar("Generator", ConvMaskGenerator, NeuronMaskGenerator)
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ def _unit(block: ConvUnit, kept: Kept, cuts: Cuts) -> tuple[nn.Module, Kept]:
     smaller = ConvUnit(conv, relu=block.relu, maskable=block.maskable)
     smaller.norm = deepcopy(norm)
     if own is not None and own.keep_generator and block.mask_generator is not None:
-        smaller.mask_generator = _slice_generator(block.mask_generator, rows.index, kept.index)
+        smaller.mask_generator = slice_generator(block.mask_generator, rows.index, kept.index)
     return smaller, rows
 
 
@@ -215,9 +216,9 @@ def _slice_norm(layer: nn.BatchNorm2d, rows: Tensor, fold: Tensor | None) -> nn.
     )
 
 
-def _slice_generator(generator: ConvMaskGenerator, rows: Tensor, columns: Tensor) -> ConvMaskGenerator:
+def slice_generator(generator: Generator, rows: Tensor, columns: Tensor) -> Generator:
     """Inputs that are gone were zero, so leaving out their columns changes nothing (method.md 6.1)."""
-    smaller = ConvMaskGenerator.__new__(ConvMaskGenerator)  # drawing weights would move the caller's random state
+    smaller = type(generator).__new__(type(generator))  # drawing weights would move the caller's random state
     nn.Module.__init__(smaller)
     hidden = torch.arange(generator.squeeze.out_features, device=rows.device)
     smaller.squeeze = slice_linear(generator.squeeze, hidden, columns)

@@ -24,6 +24,7 @@ from nemo.gates import Gate
 from nemo.loader import Batch, Loader
 from nemo.masking import make_modular
 from nemo.methods import METHODS
+from nemo.modular import ModularNetwork
 from nemo.objectives import saturation
 from nemo.recipe import Recipe
 from nemo.rehearsal import Rehearsal
@@ -146,10 +147,11 @@ class Trainer:
         if teacher is not None:
             teacher = teacher.to(self.device, memory_format=memory_format)  # type: ignore[call-overload]
             self.learning = Distillation(self.network, teacher, recipe.precision)
-        self.rehearsal = Rehearsal(recipe.as_cut, len(dataset.classes)) if recipe.as_cut > 0 else None
+        rehearses = recipe.as_cut > 0 and isinstance(network, ModularNetwork)
+        self.rehearsal = Rehearsal(recipe.as_cut, len(dataset.classes)) if rehearses else None
         self.model = self.workers.wrap(self.network)
         self._compiled: Callable[..., Any] | None = None
-        self._compiled_is_judged = False
+        self._compiled_is_right: bool | None = None  # not known yet
         image = torch.zeros(self.images.images.shape[1:], device=self.device)
         wanted = False if recipe.gate == "annealed" else recipe.compile  # its slope would be compiled anew every epoch
         if chosen(wanted, self.network, image, recipe.epochs, len(self.images), len(self.loader)):
@@ -216,6 +218,7 @@ class Trainer:
             "schedule": self.schedule.state_dict(),
             "history": list(self.history),
             **({"rehearsal": self.rehearsal.state_dict()} if self.rehearsal else {}),
+            **({} if self._compiled_is_right is None else {"compiled": self._compiled_is_right}),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -226,6 +229,9 @@ class Trainer:
         self.history = list(state["history"])
         if self.rehearsal is not None:
             self.rehearsal.load_state_dict(state["rehearsal"], self.device)
+        self._compiled_is_right = state.get("compiled")  # judged anew it might go another way than it began
+        if self._compiled_is_right is False:
+            self._compiled = None
 
     def loss(self, batch: Batch, progress: float) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss to run backward on one worker, and the whole batch's terms (this worker's share of the losses).
@@ -268,11 +274,12 @@ class Trainer:
 
     def _fastest(self, batch: Batch) -> Callable[..., Any]:
         """The model to learn from a batch with; the compiled one has to show that it is right before its first use."""
-        if self._compiled is None or batch.size < self.recipe.batch_size:  # a smaller batch would be compiled anew
+        full = min(self.recipe.batch_size, len(self.images))
+        if self._compiled is None or batch.size < full:  # a smaller batch would be compiled anew
             return self.model
         if self.rehearsal is not None and not self.rehearsal.frequencies:  # the form that rehearses is to be judged
             return self.model
-        if not self._compiled_is_judged:
+        if self._compiled_is_right is None:
             candidate = self._compiled
             reason = disagreement(
                 lambda: self._loss(batch, self.recipe.warmup, self.model)[0],
@@ -280,8 +287,8 @@ class Trainer:
                 self.network,
                 self.recipe.precision,
             )
-            self._compiled_is_judged = True
-            if not usable(self.recipe.compile, reason):
+            self._compiled_is_right = usable(self.recipe.compile, reason)
+            if not self._compiled_is_right:
                 self._compiled = None
                 return self.model
         return self._compiled
@@ -304,6 +311,8 @@ class Trainer:
         return {**terms, "objective": objective}
 
     def _anneal_gates(self) -> None:
+        if self.recipe.gate != "annealed":  # fine-tuning leaves a kept gate as sharp as it is
+            return
         for layer in self.network.modules():
             if isinstance(layer, Gate):
                 layer.anneal(min(1.0, (self.epoch + 1) / self.recipe.epochs))
@@ -317,10 +326,7 @@ class Trainer:
             images += batch.size
             weights = {name: 1 if name == "correct" else batch.size for name in parts}
             add_up(sums, {name: value.double() * weights[name] for name, value in parts.items()})
-        for name in (
-            *self.learning.weights,
-            "correct",
-        ):  # the other terms are the whole batch's already
+        for name in (*self.learning.weights, "correct"):  # the other terms are the whole batch's already
             self.workers.sum(sums[name])
         means = dict(zip(sums, (torch.stack(list(sums.values())) / images).tolist(), strict=True))
         accuracy = means.pop("correct")

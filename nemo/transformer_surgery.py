@@ -13,13 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from nemo.backbones.backbone import Backbone
-from nemo.surgery import Cuts, Kept, cut, like, select_rows, slice_linear
+from nemo.surgery import Cuts, Kept, cut, like, select_rows, slice_generator, slice_linear
 from nemo.transformer import (
     Attention,
     Branch,
     DistilledHead,
     Mlp,
-    NeuronMaskGenerator,
     Readout,
     TokenEmbedding,
     TokenUnit,
@@ -158,17 +157,7 @@ def _slice_unit(unit: TokenUnit, rows: Tensor, columns: Tensor, cuts: Cuts) -> T
         if unit.linear.bias is not None:
             smaller.linear.bias.mul_(scale[rows])
     if own is not None and own.keep_generator and unit.mask_generator is not None:
-        smaller.mask_generator = _slice_generator(unit.mask_generator, rows, columns)
-    return smaller
-
-
-def _slice_generator(generator: NeuronMaskGenerator, rows: Tensor, columns: Tensor) -> NeuronMaskGenerator:
-    """Inputs that are gone were zero for every token, so leaving out their columns changes nothing."""
-    hidden = torch.arange(generator.squeeze.out_features, device=rows.device)
-    smaller = NeuronMaskGenerator(1, 1)
-    smaller.squeeze = slice_linear(generator.squeeze, hidden, columns)
-    smaller.expand = slice_linear(generator.expand, rows, hidden)
-    smaller.gate = deepcopy(generator.gate)
+        smaller.mask_generator = slice_generator(unit.mask_generator, rows, columns)
     return smaller
 
 

@@ -74,6 +74,8 @@ class Subtasks(Model):
         problems = Problems()
         if not self.sizes and not self.classes:
             problems.add("sizes", text="is empty, give the sub-tasks' sizes, or the sub-tasks themselves as classes.")
+        if self.recalibration == 1:
+            problems.add("recalibration", text="is 1, and one image has no spread, give some hundreds, or 0 for none.")
         valid_fields(Finetune, self.finetune, problems, lambda field: ("finetune", field))
         problems.raise_any()
         return self

@@ -39,7 +39,7 @@ def test_the_statistics_are_those_of_the_images_and_nothing_else_moves(digits: D
         expected, spread = outputs.mean((0, 2, 3)), outputs.std((0, 2, 3))
     norm = first_norm(module)
     assert norm.running_mean is not None
-    assert ((norm.running_mean - expected).abs() < 0.02 * spread).all()  # the last batch is smaller, and counts alike
+    assert ((norm.running_mean - expected).abs() < 1e-3 * spread).all()  # batches differ by an image or two
     assert norm.momentum == 0.1
     assert module.training
     assert norm.training

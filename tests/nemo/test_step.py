@@ -16,7 +16,7 @@ from nemo import training
 from nemo.backbones.backbone import Backbone
 from nemo.compiling import disagreement, usable
 from nemo.datasets.dataset import Dataset, Split
-from nemo.gates import GATES
+from nemo.gates import GATES, AnnealedGate
 from nemo.layers import ConvUnit, LinearUnit
 from nemo.masking import make_modular
 from tests.nemo.host_reads import NoHostRead
@@ -133,6 +133,10 @@ def test_a_compiled_training_learns_the_same(
         assert trainer.compiled == wanted
         histories.append([{k: v for k, v in row.items() if k not in ("time", "seconds")} for row in trainer.history])
     assert judged == [as_cut > 0]
+    for right in (trainer.state_dict()["compiled"], False):  # what was judged once is not judged again
+        resumed = nemo.Trainer(small_network(), digits, "nemo", {}, recipe, seed=0)
+        resumed.load_state_dict({**trainer.state_dict(), "compiled": right})
+        assert (resumed.compiled, resumed.state_dict()["compiled"]) == (right, right)
     tolerance = 1e-4 if precision == "float32" else 0.05
     for plain, fast in zip(*histories, strict=True):
         losses = {name: value for name, value in plain.items() if "loss" in name or "contrastive" in name}
@@ -153,6 +157,9 @@ def test_a_form_with_other_gradients_is_found_out_and_nothing_else_moves() -> No
     def loss(factor: float = 1.0) -> torch.Tensor:
         return nn.functional.cross_entropy(network(images)[0], labels) * factor
 
+    def broken() -> torch.Tensor:
+        raise RuntimeError("no kernel\nfor this device")
+
     before = {name: value.clone() for name, value in network.state_dict().items()}
     torch.manual_seed(3)
     expected = torch.rand(2)
@@ -160,6 +167,11 @@ def test_a_form_with_other_gradients_is_found_out_and_nothing_else_moves() -> No
     assert disagreement(loss, lambda: loss(1 + 1e-4), network, "float32") is None
     assert "gradients are 0.5 of their size" in (disagreement(loss, lambda: loss(1.5), network, "float32") or "")
     assert disagreement(loss, lambda: loss(math.nan), network, "float32") is not None
+    assert disagreement(lambda: loss(math.nan), loss, network, "float32") is None  # the losses tell of that
+    assert disagreement(loss, broken, network, "float32") == "RuntimeError: no kernel"
+    with pytest.raises(RuntimeError):
+        disagreement(broken, loss, network, "float32")
+    network.zero_grad(set_to_none=True)
     assert torch.equal(torch.rand(2), expected)
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert all(p.grad is None for p in network.parameters())
@@ -170,3 +182,27 @@ def test_what_does_not_work_is_refused_only_where_it_was_asked_for(caplog: pytes
         usable(True, "no compiler")
     assert not usable(None, "no compiler")
     assert "This training is not compiled: no compiler" in caplog.text
+
+
+def test_a_batch_larger_than_the_images_is_a_whole_one(digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "compiled", lambda function: function)
+    recipe = dataclasses.replace(RECIPE, batch_size=500, compile=True)
+    trainer = nemo.Trainer(small_network(), digits, "nemo", {}, recipe, seed=0)
+    trainer.run_epoch()
+    assert trainer.state_dict()["compiled"] is True
+
+
+def test_a_network_without_masks_has_nothing_to_rehearse(digits: Dataset) -> None:
+    network = nemo.build_network("simcnn", "standard", 10, width=0.0625)
+    assert (
+        nemo.Trainer(network, digits, "standard", {}, dataclasses.replace(RECIPE, as_cut=0.5), seed=0).rehearsal is None
+    )
+
+
+def test_a_gate_is_annealed_by_its_own_training_alone(digits: Dataset) -> None:
+    network = nemo.build_network("simcnn", "nemo", 10, width=0.0625, gate="annealed")
+    gates = [layer for layer in network.modules() if isinstance(layer, AnnealedGate)]
+    for gate, sharpness in (("soft", 30.0), ("annealed", 30.0**0.5)):  # of a module that keeps it, say; half-way
+        recipe = dataclasses.replace(RECIPE, gate=gate)  # type: ignore[arg-type]
+        nemo.Trainer(network, digits, "nemo", {}, recipe, seed=0).run_epoch()
+        assert [each.sharpness for each in gates] == pytest.approx([sharpness] * len(gates))
