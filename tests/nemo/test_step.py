@@ -194,9 +194,8 @@ def test_a_batch_larger_than_the_images_is_a_whole_one(digits: Dataset, monkeypa
 
 def test_a_network_without_masks_has_nothing_to_rehearse(digits: Dataset) -> None:
     network = nemo.build_network("simcnn", "standard", 10, width=0.0625)
-    assert (
-        nemo.Trainer(network, digits, "standard", {}, dataclasses.replace(RECIPE, as_cut=0.5), seed=0).rehearsal is None
-    )
+    trainer = nemo.Trainer(network, digits, "standard", {}, dataclasses.replace(RECIPE, as_cut=0.5), seed=0)
+    assert trainer.rehearsal is None
 
 
 def test_a_gate_is_annealed_by_its_own_training_alone(digits: Dataset) -> None:
