@@ -2,16 +2,20 @@
 
 For every backbone the steps of its networks take turns on the same images: the standard one, and of each objective ours
 and the same as a textbook would write it (textbook.py, always eager). Forward, backward, optimizer and the terms
-that are logged; no data path. How often each makes the host wait for a device is counted by the profiler.
+that are logged; no data path. How often each makes the host wait for a device is counted by the profiler on a CPU, by
+torch itself on a GPU, where the clock is that on the wall.
 
     python benchmarks/step.py --save
     python benchmarks/step.py --compile --save
+    python benchmarks/step.py --compile --device cuda --precision bfloat16 --channels-last --steps 20
 """
 
 from __future__ import annotations
 
 import argparse
 import gc
+import time
+import warnings
 from collections.abc import Callable
 from functools import partial
 
@@ -28,6 +32,7 @@ from nemo.training import Trainer
 BATCHES = {"vgg16": 128, "resnet18": 64, "vit_s": 32}
 AT_MOST = {"vgg16": 1.06, "resnet18": 1.08, "vit_s": 1.10}  # both compiled
 EAGER_AT_MOST = 1.15
+GPU_AT_MOST = 1.20
 CLASSES = 10
 WAITS = ("_local_scalar_dense", "nonzero", "masked_select", "unique", "is_nonzero", "equal")
 
@@ -50,11 +55,18 @@ def trainer_of(method: str, backbone: str, dataset: Dataset, options: argparse.N
         channels_last=options.channels_last,
         compile=options.compile,
     )
-    return Trainer(network, dataset, method, {}, recipe, seed=0)
+    return Trainer(network, dataset, method, {}, recipe, seed=0, device=options.device)
 
 
-def waits(step: Callable[[], object]) -> int:
+def waits(step: Callable[[], object], device: str) -> int:
     """Operations of a step whose result the host has to wait for."""
+    if device != "cpu":
+        torch.cuda.set_sync_debug_mode("warn")
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            step()
+        torch.cuda.set_sync_debug_mode("default")
+        return sum("synchronizing" in str(each.message) for each in told)
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
         step()
     names = [event.name.removeprefix("aten::") for event in profile.events()]
@@ -66,18 +78,18 @@ def measured(backbone: str, options: argparse.Namespace) -> tuple[Seconds, dict[
     dataset = images_of(options.batch_size or BATCHES[backbone])
     standard = trainer_of("standard", backbone, dataset, options)
     batch = next(iter(standard.loader.epoch(0)))
-    sides = {"standard": _repeated(partial(_learn, standard, batch), options.steps)}
+    steps = {"standard": partial(_learn, standard, batch)}
     for method in options.methods:
         modular = trainer_of(method, backbone, dataset, options)
         textbook = TextbookStep(modular.network, method, dict(modular.settings), lr=1e-3)
         if options.precision == "float32":
             check(modular, textbook, batch)
-        sides[method] = _repeated(partial(_learn, modular, batch), options.steps)
-        sides[f"{method}, textbook"] = _repeated(
-            partial(_textbook, textbook, batch.images, batch.labels, options), options.steps
-        )
-    seconds = in_turns(sides, options.rounds, warm_up=2)
-    return seconds, {side: waits(step) // options.steps for side, step in sides.items()}
+        steps[method] = partial(_learn, modular, batch)
+        steps[f"{method}, textbook"] = partial(_textbook, textbook, batch.images, batch.labels, options)
+    sides = {side: _repeated(step, options) for side, step in steps.items()}
+    clock = time.process_time if options.device == "cpu" else time.perf_counter
+    seconds = in_turns(sides, options.rounds, warm_up=2, clock=clock)
+    return seconds, {side: waits(step, options.device) for side, step in steps.items()}
 
 
 def check(trainer: Trainer, textbook: TextbookStep, batch: Batch) -> None:
@@ -91,8 +103,14 @@ def check(trainer: Trainer, textbook: TextbookStep, batch: Batch) -> None:
     assert abs(ours - theirs) < 1e-3 * abs(theirs), (ours, theirs)
 
 
-def _repeated(step: Callable[[], object], times: int) -> Callable[[], object]:
-    return lambda: [step() for _ in range(times)]
+def _repeated(step: Callable[[], object], options: argparse.Namespace) -> Callable[[], None]:
+    def repeated() -> None:
+        for _ in range(options.steps):
+            step()
+        if options.device != "cpu":
+            torch.cuda.synchronize()
+
+    return repeated
 
 
 def _learn(trainer: Trainer, batch: Batch) -> None:
@@ -101,7 +119,7 @@ def _learn(trainer: Trainer, batch: Batch) -> None:
 
 
 def _textbook(step: TextbookStep, images: Tensor, labels: Tensor, options: argparse.Namespace) -> None:
-    with torch.autocast("cpu", torch.bfloat16, enabled=options.precision == "bfloat16"):
+    with torch.autocast(images.device.type, torch.bfloat16, enabled=options.precision == "bfloat16"):
         step(images, labels)
 
 
@@ -115,6 +133,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, help="of all, instead of the published ones")
     parser.add_argument("--precision", default="float32", choices=["float32", "bfloat16"])
     parser.add_argument("--channels-last", action="store_true")
+    parser.add_argument("--device", default="cpu", help="cpu (the default) or cuda")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     ratios: list[Ratio] = []
@@ -124,6 +143,8 @@ def main() -> None:
         seconds, counts[backbone] = measured(backbone, options)
         every[backbone] = seconds
         bound = AT_MOST[backbone] if options.compile else EAGER_AT_MOST
+        if options.device != "cpu":
+            bound = GPU_AT_MOST
         for method in options.methods:
             ratios.append(ratio(f"{backbone}: {method} over standard", seconds, method, "standard", at_most=bound))
             textbook = f"{method}, textbook"
@@ -131,7 +152,8 @@ def main() -> None:
         gc.collect()  # a ViT-S with its generators and momentum is a gigabyte
         torch._dynamo.reset()
         print(f"{backbone}: measured", flush=True)
-    report("step-compiled" if options.compile else "step", options, ratios, every, waits=counts)
+    name = "step-compiled" if options.compile else "step"
+    report(name if options.device == "cpu" else f"{name}-{options.device}", options, ratios, every, waits=counts)
     sides = list(next(iter(counts.values())))
     print(f"\n| host waits in a step | {' | '.join(sides)} |\n{'|---' * (len(sides) + 1)}|")
     for backbone, waited in counts.items():

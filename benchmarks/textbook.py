@@ -107,7 +107,7 @@ class TextbookStep:
         """What that constant adds to the loss, and ours leaves out."""
         if self.method == "mwt" or isinstance(self.network.layers[0], MaskedLinear):
             return 0.0
-        ones = contrastive([torch.ones(len(labels), 1)], labels, self.settings["temperature"])
+        ones = contrastive([torch.ones(len(labels), 1, device=labels.device)], labels, self.settings["temperature"])
         return self.settings["alpha"] * ones.item() / len(self.network.layers)
 
 
