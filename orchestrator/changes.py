@@ -15,7 +15,7 @@ from orchestrator.context import CHECKPOINTS
 from orchestrator.describing import describe
 from orchestrator.ledger import Ledger
 from orchestrator.plan import Plan, plan
-from orchestrator.progress import KINDS
+from orchestrator.progress import NOUNS
 from orchestrator.step import Step
 from orchestrator.storage import SUBMITTED
 from orchestrator.study import Study
@@ -94,5 +94,5 @@ def _text(study: Study) -> str:
 def _counted(steps: list[Step]) -> str:
     """`1 training, 2 measurements and 4 sub-tasks`."""
     counted = Counter(step.kind for step in steps)
-    parts = [f"{number} {KINDS[kind] if number > 1 else KINDS[kind][:-1]}" for kind, number in counted.items()]
+    parts = [f"{number} {NOUNS[kind] if number > 1 else NOUNS[kind][:-1]}" for kind, number in counted.items()]
     return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)

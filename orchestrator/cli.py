@@ -95,6 +95,7 @@ def run(
     from orchestrator.report.rendering import print_report
     from orchestrator.report.study_report import read_report
     from orchestrator.run import run_study
+    from orchestrator.ui import page_of
 
     submitted = "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ
     if submitted and storage is None:
@@ -110,7 +111,8 @@ def run(
     frames, tables = read_report(folder)
     print_report(frames.study, tables, sys.stdout)
     option = "" if default_storage() == folder.parent else f" --storage {folder.parent}"
-    page = "" if folder.remote else f"nemo ui{option}   (every run in MLflow)   or   "
+    page = page_of(folder, option)
+    page = f"{page}   (every run in MLflow)   or   " if page else ""
     typer.echo(f"Next: {page}nemo report {folder.name}{option} --format md")
     _exit_on_failures(folder)
 

@@ -52,10 +52,6 @@ class Search:
     threshold: float
     family: Family
 
-    def steps(self, settings: Point) -> list[Step]:
-        """The steps of one trial: its training, relevance pass and measures."""
-        return self.family.point_steps(settings)
-
 
 @dataclass(frozen=True)
 class FamilyPlan:

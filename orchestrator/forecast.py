@@ -11,7 +11,7 @@ from rich.table import Table
 
 from orchestrator.fake_cluster import FakeCluster
 from orchestrator.overview import duration
-from orchestrator.progress import KINDS
+from orchestrator.progress import NOUNS
 
 BOUNDS = {
     "chain": "the longest chain of steps that wait for each other",
@@ -66,7 +66,7 @@ def print_forecast(shown: Forecast, fake: FakeCluster, sources: Callable[[str], 
     for column in ("Steps", "Simulated", "Seconds each", "Known from"):
         table.add_column(column, justify="right" if column in ("Simulated", "Seconds each") else "left")
     for kind, count in shown.finished.items():
-        table.add_row(KINDS[kind], str(count), f"{shown.each[kind]:.1f}", sources(kind))
+        table.add_row(NOUNS[kind], str(count), f"{shown.each[kind]:.1f}", sources(kind))
     console.print(table)
     for line in sentences(shown, fake):
         console.print(line, soft_wrap=True)

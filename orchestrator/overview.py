@@ -13,7 +13,7 @@ from rich.table import Table
 
 from orchestrator.ledger import Ledger
 from orchestrator.plan import Plan, plan
-from orchestrator.progress import KINDS
+from orchestrator.progress import NOUNS
 from orchestrator.stores import Where
 from orchestrator.study import Study
 
@@ -119,7 +119,7 @@ def print_overview(shown: Overview, console: Console) -> None:
         if each.known or each.up_to:
             numbers = (each.known, each.known + each.up_to if each.up_to else "", each.finished, each.failed or "")
             mean = "" if each.seconds is None else f"{each.seconds:.1f}"
-            table.add_row(KINDS[each.kind], *map(str, numbers), mean, duration(each.seconds_left))
+            table.add_row(NOUNS[each.kind], *map(str, numbers), mean, duration(each.seconds_left))
     console.print(table)
     left = [each.seconds_left for each in shown.counts]
     known = [seconds for seconds in left if seconds is not None]

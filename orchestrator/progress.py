@@ -17,7 +17,7 @@ from rich.progress import Progress as Bars
 
 from orchestrator.step import Step
 
-KINDS = {"train": "trainings", "modularize": "modularizations", "measure": "measurements", "reuse": "sub-tasks"}
+NOUNS = {"train": "trainings", "modularize": "modularizations", "measure": "measurements", "reuse": "sub-tasks"}
 
 PLAIN_SECONDS = 10.0
 """Plain lines about epochs and counts come at most this often, so that a log stays readable."""
@@ -69,7 +69,7 @@ class Progress(AbstractContextManager["Progress"]):
         if self._bars:
             for kind, total in self._total.items():
                 if kind not in self._overall and total:
-                    name = KINDS.get(kind, kind)
+                    name = NOUNS.get(kind, kind)
                     self._overall[kind] = self._bars.add_task(f"[bold]{name}", total=total, note="")
                 if kind in self._overall:
                     self._bars.update(self._overall[kind], total=total, completed=self._done[kind])
@@ -142,5 +142,5 @@ class Progress(AbstractContextManager["Progress"]):
         for kind, total in self._total.items():
             if total:
                 failed = f" ({self._failed[kind]} failed)" if self._failed[kind] else ""
-                parts.append(f"{self._done[kind]}/{total} {KINDS.get(kind, kind)}{failed}")
+                parts.append(f"{self._done[kind]}/{total} {NOUNS.get(kind, kind)}{failed}")
         return ", ".join(parts) or "nothing to do"

@@ -17,9 +17,11 @@ from contextlib import contextmanager
 from typing import IO
 
 from nemo.errors import UserError
+from orchestrator.credentials import masked
 from orchestrator.mlflow_views import view_tags
 from orchestrator.storage import DATABASE, artifact_root, tracking_uri
 from orchestrator.stores import Store
+from orchestrator.study_file import submitted_study
 
 HOST = "127.0.0.1"
 PORT = 5000
@@ -56,7 +58,9 @@ def serving(
         )
     database = storage.local / DATABASE
     if uri is None and not database.exists():
-        raise UserError(f"no tracking store at {str(database)!r}; run a study first or give --storage")
+        raise UserError(
+            f"no tracking store at {str(database)!r}; run a study without tracking.uri, or give --storage or --uri"
+        )
     port = _usable_port(port)
     url = f"http://{HOST}:{port}"
     command = [sys.executable, "-m", "mlflow", "server"]
@@ -148,3 +152,16 @@ def _group_lives(group: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def page_of(study: Store, option: str) -> str:
+    """How a person gets to the page with a study's runs: a command or an address; empty where the study doesn't say.
+
+    Args:
+        study: Where it lies; was run.
+        option: What the command needs to find its storage, such as ` --storage elsewhere`.
+    """
+    uri = submitted_study(study).tracking.uri
+    if uri is None:
+        return "" if study.remote else f"nemo ui{option}"
+    return masked(uri) if uri.startswith("http") else f"nemo ui --uri {masked(uri)}"

@@ -31,13 +31,11 @@ class Table:
     kind: str = field(default="table", init=False)
 
 
-def report_tables(frames: Frames) -> list[Table]:
-    """Every table that the study has results for, each for one pair of backbone and data set."""
-    return [table for tables in tables_by_topic(frames).values() for table in tables]
-
-
 def tables_by_topic(frames: Frames) -> dict[str, list[Table]]:
-    """The same by what they are about: `accuracy`, `thresholds`, `time` and `subtasks`."""
+    """Every table that the study has results for, each of one pair, by topic.
+
+    The topics are `accuracy`, `thresholds`, `time` and `subtasks`.
+    """
     trainings = parts_of(frames.trainings, PAIR)
     return {
         "accuracy": [accuracy_table(part) for part in trainings],

@@ -17,6 +17,8 @@ from nemo.modularizing import Relevance, save_relevance
 from orchestrator.describing import describe
 from orchestrator.ledger import Ledger
 from orchestrator.plan import Plan, plan
+from orchestrator.report.frames import Frames
+from orchestrator.report.tables import Table, tables_by_topic
 from orchestrator.step import Step
 from orchestrator.stores import Where, store_at
 from orchestrator.study import Study
@@ -30,6 +32,11 @@ sweep: {mwt: {grid: {lambda_coup: [2.0, 3.0]}}}
 thresholds: [0.7, 0.9]
 subtasks: {from: best, sizes: [2, 3], samples: 2}
 """
+
+
+def report_tables(frames: Frames) -> list[Table]:
+    """Every table of a study's results."""
+    return [table for tables in tables_by_topic(frames).values() for table in tables]
 
 
 def plan_of(study: Study, ledger: Ledger) -> Plan:

@@ -12,6 +12,7 @@ import pytest
 from orchestrator.cli import main
 from orchestrator.storage import artifact_root, tracking_uri
 from orchestrator.tracking import Tracking
+from orchestrator.ui import page_of
 from tests.orchestrator.invented import STUDY, invented_study, plan_of
 
 
@@ -240,3 +241,17 @@ def _listening(pids: list[int]) -> set[str]:
 
 def _state(pid: int) -> str:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+@pytest.mark.parametrize(
+    ("uri", "page"),
+    [
+        (None, "nemo ui --storage there"),
+        ("http://mlflow.example.org:5000", "http://mlflow.example.org:5000"),
+        ("sqlite:///other.db", "nemo ui --uri sqlite:///other.db"),
+    ],
+)
+def test_where_a_study_s_runs_show(storage: Path, uri: str | None, page: str) -> None:
+    told = "" if uri is None else f"tracking: {{uri: '{uri}'}}\n"
+    _, ledger = invented_study(storage, STUDY + told, until=0)
+    assert page_of(ledger.store, " --storage there") == page

@@ -10,9 +10,8 @@ from orchestrator.report.figures import curve_figure
 from orchestrator.report.maps import masks_of
 from orchestrator.report.page import as_html, read_page
 from orchestrator.report.study_report import StudyReport, gather, report_of
-from orchestrator.report.tables import report_tables
 from orchestrator.study import Study
-from tests.orchestrator.invented import STUDY, invented_study, plan_of
+from tests.orchestrator.invented import STUDY, invented_study, plan_of, report_tables
 from tests.orchestrator.pages import Page
 
 THREE_SEEDS = STUDY + "seeds: [0, 1, 2]\n"

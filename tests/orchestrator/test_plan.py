@@ -279,7 +279,7 @@ def test_an_adaptive_search_grows_with_its_suggestions():
     after = planned(made, Finished(trials=trials))
     assert after.counts() == {"train": 3, "modularize": 2, "measure": 4, "reuse": 0}
     assert after.up_to == {"train": 1, "modularize": 1, "measure": 2, "reuse": 4}
-    assert search.steps({"lambda_coup": 1.5})[0] == of_kind(after, "train")[1]
+    assert search.family.point_steps({"lambda_coup": 1.5})[0] == of_kind(after, "train")[1]
 
     trials.append(Trial(2, {"lambda_coup": 2.0}, {"state": "stopped", "epoch": 3}))
     complete = planned(made, Finished(trials=trials))
@@ -348,4 +348,4 @@ def test_a_plan_that_follows_its_results_is_the_one_made_afresh(changed, seed):
 
 
 def _train_of(planned, trial):
-    return planned.searches[0].steps(dict(trial.settings))[0].key
+    return planned.searches[0].family.point_steps(dict(trial.settings))[0].key

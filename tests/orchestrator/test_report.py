@@ -11,10 +11,9 @@ from orchestrator.ledger import Ledger
 from orchestrator.report.frames import read_frames
 from orchestrator.report.rendering import as_json, as_markdown, print_report
 from orchestrator.report.study_report import read_report
-from orchestrator.report.tables import report_tables
 from orchestrator.step import make_step
 from orchestrator.study import Study
-from tests.orchestrator.invented import STUDY, finish, invented_study, plan_of
+from tests.orchestrator.invented import STUDY, finish, invented_study, plan_of, report_tables
 
 SHARED = {"key", "method", "backbone", "dataset", "seed", "accuracy"}
 RAN = ("seconds", "device", "workers")

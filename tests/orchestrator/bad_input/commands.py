@@ -40,7 +40,10 @@ COMMANDS: list[tuple[str, str]] = [
     ("sync ../../etc", "no study '../../etc' under"),
     ("status ../{here}", "no study '../{here}' under"),
     ("run {study} --storage {here}/study.yaml", "{here}/study.yaml/invented: cannot be written (Not a directory)"),
-    ("ui --storage {here}/none", "no tracking store at '{here}/none/mlflow.db'; run a study first"),
+    (
+        "ui --storage {here}/none",
+        "no tracking store at '{here}/none/mlflow.db'; run a study without tracking.uri",
+    ),
     ("ui --port 0", "Invalid value for '--port'"),
     ("ui --port 65536", "Invalid value for '--port'"),
     ("ui --port http", "Invalid value for '--port'"),
