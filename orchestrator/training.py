@@ -84,7 +84,10 @@ def own_device() -> torch.device:
 
 
 def ran_on(device: torch.device, workers: int = 1) -> dict[str, Any]:
-    """What a result records about where it was computed: within these it is bit-identical."""
+    """What a result records about where it was computed.
+
+    Within these it is bit-identical on a CPU; a GPU's libraries may add in another order from run to run.
+    """
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
     return {"device": name, "threads": torch.get_num_threads(), "workers": workers}
 
