@@ -1,0 +1,118 @@
+"""The fronts of a finished study's methods: accuracy against KRR from weak to strong weights, one line for each method.
+
+Panels for each pair: the whole network against its per-class modules, and modules of each size after fine-tuning
+against their own KRR, all at one threshold; points are means over seeds with their standard deviation. Beside them a
+table of what one method has over another at equal KRR: per seed, both fronts are read as straight lines between their
+points, and compared where both reach.
+
+    python benchmarks/fronts.py nemo-against-mwt-cnn --of nemo --over mwt --figures docs/pictures
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import polars as pl
+
+import orchestrator
+
+PAIR = ["backbone", "dataset"]
+MARKS = {"mwt": ("s", "#c8400a"), "nemo": ("o", "#1560b4"), "moda": ("^", "#5b7f13")}
+
+STYLE = {"svg.fonttype": "none", "svg.hashsalt": "fronts", "font.family": "sans-serif"}  # a run again changes no byte
+
+Fronts = dict[str, pl.DataFrame]
+"""Panel -> `method, settings, seed, krr, accuracy`, one row for each network; what its sub-tasks have is averaged."""
+
+
+def fronts(study: orchestrator.LoadedStudy, pair: dict[str, str], threshold: float) -> Fronts:
+    """The points of one pair, by panel."""
+    of_pair = [pl.col(name) == value for name, value in pair.items()]
+    at = (pl.col("threshold") - threshold).abs() < 1e-9
+    columns = ["method", "settings", "seed", "krr", "accuracy"]
+    found = {"whole network": study.modularizations.filter(*of_pair, at).select(columns)}
+    subtasks = study.subtasks.filter(*of_pair, at).with_columns(pl.col("classes").list.len().alias("size"))
+    for size in sorted(subtasks["size"].unique()):
+        means = subtasks.filter(pl.col("size") == size).group_by("method", "settings", "seed")
+        found[f"{size} classes, after fine-tuning"] = means.agg(pl.col("krr").mean(), pl.col("accuracy").mean())
+    return found
+
+
+def advantage(points: pl.DataFrame, of: str, over: str) -> tuple[float, float, float, float] | None:
+    """Mean and standard deviation over seeds of the difference in accuracy at equal KRR, and the range of KRR.
+
+    None where the two fronts have no KRR in common for some seed.
+    """
+    differences, ranges = [], []
+    for seed in sorted(points["seed"].unique()):
+        lines = []
+        for method in (of, over):
+            own = points.filter(pl.col("method") == method, pl.col("seed") == seed).sort("krr")
+            lines.append((own["krr"].to_numpy(), own["accuracy"].to_numpy()))
+        low, high = max(krr[0] for krr, _ in lines), min(krr[-1] for krr, _ in lines)
+        if low >= high:
+            return None
+        at = np.linspace(low, high, 101)
+        ours, theirs = (np.interp(at, *line) for line in lines)
+        differences.append(float((ours - theirs).mean()))
+        ranges.append((low, high))
+    spread = float(np.std(differences, ddof=1)) if len(differences) > 1 else 0.0
+    return float(np.mean(differences)), spread, min(low for low, _ in ranges), max(high for _, high in ranges)
+
+
+def figure(title: str, found: Fronts, standard: float | None) -> plt.Figure:
+    """The panels side by side."""
+    drawn, axes = plt.subplots(1, len(found), figsize=(4 * len(found), 3.6), squeeze=False, layout="constrained")
+    for axis, (panel, points) in zip(axes[0], found.items(), strict=True):
+        for method, (mark, colour) in MARKS.items():
+            by = points.filter(pl.col("method") == method).group_by("settings")
+            numbers = ["krr", "accuracy"]
+            own = by.agg(pl.col(numbers).mean(), pl.col(numbers).std().fill_null(0).name.suffix("_std")).sort("krr")
+            if len(own):
+                x, y, dx, dy = (100 * own[name].to_numpy() for name in (*numbers, "krr_std", "accuracy_std"))
+                axis.errorbar(x, y, yerr=dy, xerr=dx, fmt=f"{mark}-", color=colour, capsize=2, label=method)
+        if panel == "whole network" and standard is not None:
+            axis.axhline(100 * standard, color="grey", linestyle=":", label="standard")
+        axis.set(title=panel, xlabel="KRR %", ylabel="test accuracy %")
+        if axis is axes[0][0]:
+            axis.legend()
+        axis.grid(alpha=0.3)
+    drawn.suptitle(title)
+    return drawn
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("study", help="name of a finished study")
+    parser.add_argument("--storage", help="where it lies; $NEMO_STORAGE, or runs")
+    parser.add_argument("--threshold", type=float, default=0.9, help="one of the study's")
+    parser.add_argument("--of", default="nemo", help="the method that is compared")
+    parser.add_argument("--over", default="mwt", help="with this one")
+    parser.add_argument("--figures", type=Path, help="the folder to draw them in, as SVG")
+    options = parser.parse_args()
+    plt.rcParams.update(STYLE)
+    study = orchestrator.load_study(options.study, storage=options.storage)
+    print(f"| pair | | {options.of} over {options.over} at equal KRR, points | KRR % |\n|---|---|---|---|")
+    for pair in study.trainings.select(PAIR).unique(maintain_order=True).iter_rows(named=True):
+        found = fronts(study, pair, options.threshold)
+        for panel, points in found.items():
+            difference = advantage(points, options.of, options.over)
+            if difference is not None:
+                mean, spread, low, high = (100 * value for value in difference)
+                told = f"{mean:+.1f} ±{spread:.1f} | {low:.0f} to {high:.0f}"
+            else:
+                told = "no KRR in common | "
+            print(f"| {pair['backbone']}, {pair['dataset']} | {panel} | {told} |")
+        if options.figures is not None:
+            of_pair = [pl.col(name) == value for name, value in pair.items()]
+            standard = study.trainings.filter(*of_pair, pl.col("method") == "standard")["accuracy"].mean()
+            title = f"{pair['backbone']} on {pair['dataset']}, threshold {options.threshold:g}"
+            name = f"{options.study}-{pair['dataset']}.svg"
+            figure(title, found, standard).savefig(options.figures / name, metadata={"Date": None})
+
+
+if __name__ == "__main__":
+    main()
