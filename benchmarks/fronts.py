@@ -25,14 +25,16 @@ MARKS = {"mwt": ("s", "#c8400a"), "nemo": ("o", "#1560b4"), "moda": ("^", "#5b7f
 STYLE = {"svg.fonttype": "none", "svg.hashsalt": "fronts", "font.family": "sans-serif"}  # a run again changes no byte
 
 Fronts = dict[str, pl.DataFrame]
-"""Panel -> `method, settings, seed, krr, accuracy`, one row for each network; what its sub-tasks have is averaged."""
+"""Panel -> `method, settings, seed, krr, accuracy`, one row for each network; what its sub-tasks have is averaged.
+
+The whole network's has the `coupling` of its modules too."""
 
 
 def fronts(study: orchestrator.LoadedStudy, pair: dict[str, str], threshold: float) -> Fronts:
     """The points of one pair, by panel."""
     of_pair = [pl.col(name) == value for name, value in pair.items()]
     at = (pl.col("threshold") - threshold).abs() < 1e-9
-    columns = ["method", "settings", "seed", "krr", "accuracy"]
+    columns = ["method", "settings", "seed", "krr", "accuracy", "coupling"]
     found = {"whole network": study.modularizations.filter(*of_pair, at).select(columns)}
     subtasks = study.subtasks.filter(*of_pair, at).with_columns(pl.col("classes").list.len().alias("size"))
     for size in sorted(subtasks["size"].unique()):
@@ -41,17 +43,19 @@ def fronts(study: orchestrator.LoadedStudy, pair: dict[str, str], threshold: flo
     return found
 
 
-def advantage(points: pl.DataFrame, of: str, over: str) -> tuple[float, float, float, float] | None:
-    """Mean and standard deviation over seeds of the difference in accuracy at equal KRR, and the range of KRR.
+def advantage(points: pl.DataFrame, of: str, over: str, what: str) -> tuple[float, float, float, float] | None:
+    """Mean and standard deviation over seeds of the difference in a column at equal KRR, and the range of KRR.
 
-    None where the two fronts have no KRR in common for some seed.
+    None where the two fronts have no KRR in common for some seed, or one has no network of it yet.
     """
     differences, ranges = [], []
     for seed in sorted(points["seed"].unique()):
         lines = []
         for method in (of, over):
             own = points.filter(pl.col("method") == method, pl.col("seed") == seed).sort("krr")
-            lines.append((own["krr"].to_numpy(), own["accuracy"].to_numpy()))
+            lines.append((own["krr"].to_numpy(), own[what].to_numpy()))
+        if not all(len(krr) for krr, _ in lines):
+            return None
         low, high = max(krr[0] for krr, _ in lines), min(krr[-1] for krr, _ in lines)
         if low >= high:
             return None
@@ -95,17 +99,19 @@ def main() -> None:
     options = parser.parse_args()
     plt.rcParams.update(STYLE)
     study = orchestrator.load_study(options.study, storage=options.storage)
-    print(f"| pair | | {options.of} over {options.over} at equal KRR, points | KRR % |\n|---|---|---|---|")
+    print(f"| pair | at equal KRR | {options.of} minus {options.over} | KRR % |\n|---|---|---|---|")
     for pair in study.trainings.select(PAIR).unique(maintain_order=True).iter_rows(named=True):
         found = fronts(study, pair, options.threshold)
-        for panel, points in found.items():
-            difference = advantage(points, options.of, options.over)
-            if difference is not None:
-                mean, spread, low, high = (100 * value for value in difference)
-                told = f"{mean:+.1f} ±{spread:.1f} | {low:.0f} to {high:.0f}"
+        rows = [(f"accuracy, {panel}", points, "accuracy") for panel, points in found.items()]
+        for told, points, what in [*rows, ("coupling between modules", found["whole network"], "coupling")]:
+            difference = advantage(points, options.of, options.over, what)
+            if difference is None:
+                shown = "no KRR in common | "
             else:
-                told = "no KRR in common | "
-            print(f"| {pair['backbone']}, {pair['dataset']} | {panel} | {told} |")
+                mean, spread, low, high = difference
+                value = f"{mean:+.2f} ±{spread:.2f}" if what == "coupling" else f"{100 * mean:+.1f} ±{100 * spread:.1f}"
+                shown = f"{value} | {100 * low:.0f} to {100 * high:.0f}"
+            print(f"| {pair['backbone']}, {pair['dataset']} | {told} | {shown} |")
         if options.figures is not None:
             of_pair = [pl.col(name) == value for name, value in pair.items()]
             standard = study.trainings.filter(*of_pair, pl.col("method") == "standard")["accuracy"].mean()
