@@ -25,6 +25,7 @@ from textbook import TextbookStep
 from torch import Tensor
 
 import nemo
+from nemo.backbones.vit_config import ROLES
 from nemo.datasets.dataset import Dataset, Split
 from nemo.loader import Batch
 from nemo.training import Trainer
@@ -47,7 +48,7 @@ def images_of(size: int) -> Dataset:
 
 
 def trainer_of(method: str, backbone: str, dataset: Dataset, options: argparse.Namespace) -> Trainer:
-    network = nemo.build_network(backbone, method, CLASSES, width=options.width)
+    network = nemo.build_network(backbone, method, CLASSES, width=options.width, roles=options.roles)
     recipe = nemo.Recipe(
         batch_size=len(dataset.train),
         lr=1e-3,  # random labels, and the costs are the same at any rate
@@ -128,9 +129,11 @@ def main() -> None:
     parser.add_argument("--backbones", nargs="+", default=list(BATCHES), choices=list(BATCHES))
     parser.add_argument("--methods", nargs="+", default=["mwt", "nemo"], choices=["mwt", "nemo"])
     parser.add_argument("--compile", action="store_true", help="compile the standard and the modular step")
-    parser.add_argument("--steps", type=int, default=2, help="in a round")
+    parser.add_argument("--steps", type=int, default=1, help="in a round")
     parser.add_argument("--width", type=float, default=1.0, help="of the backbones")
     parser.add_argument("--batch-size", type=int, help="of all, instead of the published ones")
+    roles = "layers of a Transformer's blocks with masks; all of them"
+    parser.add_argument("--roles", nargs="+", default=ROLES, choices=ROLES, help=roles)
     parser.add_argument("--precision", default="float32", choices=["float32", "bfloat16"])
     parser.add_argument("--channels-last", action="store_true")
     parser.add_argument("--device", default="cpu", help="cpu (the default) or cuda")
