@@ -27,7 +27,8 @@ class NeuronMaskGenerator(nn.Module):
             nn.init.ones_(layer.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        mask: Tensor = self.gate(self.expand(F.relu(self.squeeze(x.mean(1)))))
+        pooled = x.sum(1) / x.shape[1]  # as a mean's, the gradient would be spread over the tokens before its division
+        mask: Tensor = self.gate(self.expand(F.relu(self.squeeze(pooled))))
         return mask
 
 
