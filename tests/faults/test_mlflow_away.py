@@ -157,7 +157,7 @@ def test_away_for_the_whole_run_and_caught_up_by_the_next(
     assert "lacks some of this study: nemo sync whole, or its next run, writes it" in told[1]
     assert proxy.requests < 5  # the study was not held up
     proxy.status = None
-    open_tracking(study, ledger).close("FAILED")
+    open_tracking(study, ledger).close("FINISHED")
     assert_ended(server.url, study, failed, stopped)
     assert_whole(server.url, study, ledger, failed, stopped)
 

@@ -187,7 +187,7 @@ def test_report_of_an_unknown_study_names_the_known_ones(capsys, monkeypatch, st
         (["plan", "STUDY", "--set", "subtasks.sizes=[11]"], "sizes"),
         (["plan", "STUDY", "--simulate", "nodes=4,gpu=8"], "did you mean 'gpus'"),
         (["report", "invented", "--format", "xml"], "xml"),
-        (["ui", "--storage", "nowhere"], "run a study first"),
+        (["ui", "--storage", "nowhere"], "run a study without tracking.uri"),
         (["no-such-verb"], "no-such-verb"),
     ],
 )
