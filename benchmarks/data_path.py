@@ -12,10 +12,11 @@ import statistics
 import torch
 from measuring import arguments, in_turns, ratio, report
 from PIL import Image
+from random_images import random_images
 from torch.utils.data import DataLoader
 from torchvision import transforms
 
-from nemo.datasets.dataset import Dataset, Split
+from nemo.datasets.dataset import Dataset
 from nemo.loader import Loader
 
 
@@ -49,14 +50,9 @@ def main() -> None:
     parser.add_argument("--channels-last", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    split = Split(
-        torch.randint(0, 256, (options.images, 3, options.size, options.size), dtype=torch.uint8),
-        torch.randint(0, 10, (options.images,)),
-    )
-    classes = tuple("0123456789")
-    dataset = Dataset("random", classes, split, split, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25), 4, True, "")
+    dataset = random_images(options.images, 1, options.size)
     batch_size, channels_last = options.batch_size, options.channels_last
-    loader = Loader(split, dataset=dataset, batch_size=batch_size, train=True, channels_last=channels_last)
+    loader = Loader(dataset.train, dataset=dataset, batch_size=batch_size, train=True, channels_last=channels_last)
     usual = DataLoader(Pictures(dataset), batch_size=batch_size, shuffle=True)
     sides = {
         "nemo": lambda: [batch.size for batch in loader.epoch()],

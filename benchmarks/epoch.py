@@ -17,29 +17,15 @@ from collections.abc import Callable
 import torch
 from data_path import Pictures
 from measuring import Ratio, Seconds, arguments, in_turns, ratio, report
+from random_images import CLASSES, random_images
 from textbook import TextbookStep
 from torch.utils.data import DataLoader
 
 import nemo
-from nemo.datasets.dataset import Dataset, Split
+from nemo.datasets.dataset import Dataset
 from nemo.training import Trainer
 
-CLASSES = 10
 EPOCHS = 200  # of the published recipe, for what a whole training takes
-
-
-def dataset_of(train: int, test: int) -> Dataset:
-    """Random images of CIFAR-10's size."""
-    generator = torch.Generator().manual_seed(0)
-    splits = [
-        Split(
-            torch.randint(0, 256, (size, 3, 32, 32), dtype=torch.uint8, generator=generator),
-            torch.randint(0, CLASSES, (size,), generator=generator),
-        )
-        for size in (train, test)
-    ]
-    classes = tuple(map(str, range(CLASSES)))
-    return Dataset("random", classes, *splits, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25), 4, True, "")
 
 
 def trainer_of(backbone: str, dataset: Dataset, options: argparse.Namespace, evaluate: bool) -> Trainer:
@@ -78,7 +64,7 @@ def usual_epoch(trainer: Trainer, dataset: Dataset, options: argparse.Namespace)
 
 def measured(backbone: str, options: argparse.Namespace) -> Seconds:
     """Seconds per epoch of every side; the first, in which kernels are chosen and compiled, does not count."""
-    dataset = dataset_of(options.images, options.images // 5)
+    dataset = random_images(options.images, options.images // 5)
     alone, evaluated = (trainer_of(backbone, dataset, options, evaluate) for evaluate in (False, True))
     sides: dict[str, Callable[[], object]] = {
         "ours": alone.run_epoch,

@@ -18,11 +18,12 @@ import numpy as np
 import polars as pl
 
 import orchestrator
+from orchestrator.report.export import file_names
+from orchestrator.report.tables import PAIR, pair_name, parts_of
 
-PAIR = ["backbone", "dataset"]
 MARKS = {"mwt": ("s", "#c8400a"), "nemo": ("o", "#1560b4"), "moda": ("^", "#5b7f13")}
 
-STYLE = {"svg.fonttype": "none", "svg.hashsalt": "fronts", "font.family": "sans-serif"}  # a run again changes no byte
+STYLE = {"svg.fonttype": "none", "font.family": "sans-serif"}  # text stays text
 
 Fronts = dict[str, pl.DataFrame]
 """Panel -> `method, settings, seed, krr, accuracy`, one row for each network; what its sub-tasks have is averaged.
@@ -30,13 +31,12 @@ Fronts = dict[str, pl.DataFrame]
 The whole network's has the `coupling` of its modules too."""
 
 
-def fronts(study: orchestrator.LoadedStudy, pair: dict[str, str], threshold: float) -> Fronts:
+def fronts(modules: pl.DataFrame, subtasks: pl.DataFrame, threshold: float) -> Fronts:
     """The points of one pair, by panel."""
-    of_pair = [pl.col(name) == value for name, value in pair.items()]
     at = (pl.col("threshold") - threshold).abs() < 1e-9
     columns = ["method", "settings", "seed", "krr", "accuracy", "coupling"]
-    found = {"whole network": study.modularizations.filter(*of_pair, at).select(columns)}
-    subtasks = study.subtasks.filter(*of_pair, at).with_columns(pl.col("classes").list.len().alias("size"))
+    found = {"whole network": modules.filter(at).select(columns)}
+    subtasks = subtasks.filter(at).with_columns(pl.col("classes").list.len().alias("size"))
     for size in sorted(subtasks["size"].unique()):
         means = subtasks.filter(pl.col("size") == size).group_by("method", "settings", "seed")
         found[f"{size} classes, after fine-tuning"] = means.agg(pl.col("krr").mean(), pl.col("accuracy").mean())
@@ -100,8 +100,10 @@ def main() -> None:
     plt.rcParams.update(STYLE)
     study = orchestrator.load_study(options.study, storage=options.storage)
     print(f"| pair | at equal KRR | {options.of} minus {options.over} | KRR % |\n|---|---|---|---|")
-    for pair in study.trainings.select(PAIR).unique(maintain_order=True).iter_rows(named=True):
-        found = fronts(study, pair, options.threshold)
+    for trainings in parts_of(study.trainings, PAIR):
+        pair = trainings.select(PAIR).unique()
+        frames = (each.join(pair, on=PAIR, nulls_equal=True) for each in (study.modularizations, study.subtasks))
+        found, name = fronts(*frames, options.threshold), pair_name(trainings)
         rows = [(f"accuracy, {panel}", points, "accuracy") for panel, points in found.items()]
         for told, points, what in [*rows, ("coupling between modules", found["whole network"], "coupling")]:
             difference = advantage(points, options.of, options.over, what)
@@ -111,13 +113,12 @@ def main() -> None:
                 mean, spread, low, high = difference
                 value = f"{mean:+.2f} ±{spread:.2f}" if what == "coupling" else f"{100 * mean:+.1f} ±{100 * spread:.1f}"
                 shown = f"{value} | {100 * low:.0f} to {100 * high:.0f}"
-            print(f"| {pair['backbone']}, {pair['dataset']} | {told} | {shown} |")
+            print(f"| {name} | {told} | {shown} |")
         if options.figures is not None:
-            of_pair = [pl.col(name) == value for name, value in pair.items()]
-            standard = study.trainings.filter(*of_pair, pl.col("method") == "standard")["accuracy"].mean()
-            title = f"{pair['backbone']} on {pair['dataset']}, threshold {options.threshold:g}"
-            name = f"{options.study}-{pair['dataset']}.svg"
-            figure(title, found, standard).savefig(options.figures / name, metadata={"Date": None})
+            standard = trainings.filter(pl.col("method") == "standard")["accuracy"].mean()
+            (file,) = file_names([f"{options.study}-{name}"]).values()
+            drawn = figure(f"{name}, threshold {options.threshold:g}", found, standard)
+            drawn.savefig(options.figures / f"{file}.svg", metadata={"Date": None})
 
 
 if __name__ == "__main__":

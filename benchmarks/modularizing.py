@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 from measuring import Ratio, Seconds, arguments, in_turns, ratio, report
-from step import images_of
+from random_images import CLASSES, random_images
 from torch import Tensor
 
 import nemo
@@ -30,12 +30,11 @@ from nemo.metrics import cohesions_packed, coupling, kernel_retention_rate
 from nemo.modularizing import Relevance, measure_all, module_masks, relevance
 
 NINE = [number / 10 for number in range(1, 10)]
-CLASSES = 10
 
 
 def relevance_pass(options: argparse.Namespace) -> tuple[list[Ratio], Seconds]:
     """Done when modularizing costs at most 1.15 of a plain evaluation."""
-    dataset = images_of(options.images)
+    dataset = random_images(options.images, options.images)
     standard, modular = (
         nemo.build_network(options.backbone, method, CLASSES, width=options.width) for method in ("standard", "mwt")
     )
@@ -97,7 +96,7 @@ def by_sets(bits: Tensor) -> float:
 
 def thresholds(options: argparse.Namespace) -> tuple[list[Ratio], Seconds]:
     """Done when nine thresholds cost at most 1.05 of one without cohesion, and 1.5 with it."""
-    dataset = images_of(options.images)
+    dataset = random_images(options.images, options.images)
     network = nemo.build_network(options.backbone, "mwt", CLASSES, width=options.width)
 
     def side(measured: Callable[[Relevance, Sequence[float]], object], chosen: Sequence[float]) -> Callable[[], object]:

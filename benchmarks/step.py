@@ -21,12 +21,13 @@ from functools import partial
 
 import torch
 from measuring import Ratio, Seconds, arguments, in_turns, ratio, report
+from random_images import CLASSES, random_images
 from textbook import TextbookStep
 from torch import Tensor
 
 import nemo
 from nemo.backbones.vit_config import ROLES
-from nemo.datasets.dataset import Dataset, Split
+from nemo.datasets.dataset import Dataset
 from nemo.loader import Batch
 from nemo.training import Trainer
 
@@ -34,17 +35,7 @@ BATCHES = {"vgg16": 128, "resnet18": 64, "vit_s": 32}
 AT_MOST = {"vgg16": 1.06, "resnet18": 1.08, "vit_s": 1.10}  # both compiled
 EAGER_AT_MOST = 1.15
 GPU_AT_MOST = 1.20
-CLASSES = 10
 WAITS = ("_local_scalar_dense", "nonzero", "masked_select", "unique", "is_nonzero", "equal")
-
-
-def images_of(size: int) -> Dataset:
-    """Random images, as many as one batch has."""
-    generator = torch.Generator().manual_seed(0)
-    images = torch.randint(0, 256, (size, 3, 32, 32), dtype=torch.uint8, generator=generator)
-    split = Split(images, torch.arange(size) % CLASSES)
-    classes = tuple(map(str, range(CLASSES)))
-    return Dataset("random", classes, split, split, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25), 4, True, "")
 
 
 def trainer_of(method: str, backbone: str, dataset: Dataset, options: argparse.Namespace) -> Trainer:
@@ -76,7 +67,8 @@ def waits(step: Callable[[], object], device: str) -> int:
 
 def measured(backbone: str, options: argparse.Namespace) -> tuple[Seconds, dict[str, int]]:
     """Seconds per round of every side, and how often a step of each waits."""
-    dataset = images_of(options.batch_size or BATCHES[backbone])
+    size = options.batch_size or BATCHES[backbone]
+    dataset = random_images(size, size)
     standard = trainer_of("standard", backbone, dataset, options)
     batch = next(iter(standard.loader.epoch(0)))
     steps = {"standard": partial(_learn, standard, batch)}

@@ -40,7 +40,9 @@ def test_a_module_equals_the_constant_mask_model(modular: ModularNetwork) -> Non
         assert expected.std(0).max() > 0.01  # and the signal survives it
         with constant_masks(modular, masks, CLASSES, keep_values=True):
             expected = modular(x)[0]
+        state = torch.get_rng_state()
         module = nemo.extract_module(modular, masks, CLASSES, "keep_generator")
+        assert torch.equal(torch.get_rng_state(), state)
         torch.testing.assert_close(module(x), expected, rtol=0, atol=1e-10)
         _count(seen, module)
     assert all(seen.values()), seen  # every case was among them
