@@ -37,7 +37,7 @@ test-faults: setup  ## Kill small studies over a hundred times; the table goes i
 	$(BIN)/python -m tests.faults.matrix --into docs/reliability.md $(ARGS)
 
 test-simulation: setup  ## Crash simulated studies at their writes, in 3,000 new ways; an hour or two
-	NEMO_HYPOTHESIS=dev $(BIN)/python -m pytest tests/orchestrator/test_simulation.py $(ARGS)
+	NEMO_HYPOTHESIS=dev $(BIN)/python -m pytest tests/crashes/test_crashes.py $(ARGS)
 
 test-gpu: setup  ## The tests that need a CUDA device
 	$(BIN)/python -m pytest -m gpu $(ARGS)
@@ -54,7 +54,7 @@ bench: setup  ## Measure again on a quiet machine, and say what got worse than t
 	@$(BIN)/python benchmarks/compare.py $(BENCH)
 
 check-cluster: setup  ## Say what cluster.yaml lacks before `ray up`; CLUSTER=FILE for another
-	@$(BIN)/python -m orchestrator.cluster_files $(CLUSTER)
+	@$(BIN)/python -m orchestrator.cluster.launch_files $(CLUSTER)
 
 lint: setup  ## Check style, format and types
 	$(BIN)/ruff check .

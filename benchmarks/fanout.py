@@ -27,16 +27,16 @@ from typing import Any
 import torch
 
 from nemo.distributed import Workers
-from orchestrator import steps as work
-from orchestrator.context import Context, Event, Slots
-from orchestrator.describing import describe
-from orchestrator.environment import environment
-from orchestrator.fanout import FanOut, Shared
-from orchestrator.head import Cluster, ray_head
-from orchestrator.ledger import Ledger
-from orchestrator.plan import plan
-from orchestrator.step import Step, make_step
-from orchestrator.study_file import load_study_file
+from orchestrator.cluster.head import Cluster, ray_head
+from orchestrator.computing import compute as work
+from orchestrator.execution.context import Context, Event, Slots
+from orchestrator.execution.fanout import FanOut, Shared
+from orchestrator.ledger.ledger import Ledger
+from orchestrator.plan.planner import plan
+from orchestrator.plan.step import Step, make_step
+from orchestrator.study.data import describe
+from orchestrator.study.file import load_study_file
+from orchestrator.system.environment import environment
 
 # The quickstart's network and fine-tuning; what is fine-tuned has barely been trained, which takes as long.
 STUDY = """\

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from orchestrator.environment import environment
+from orchestrator.system.environment import environment
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -29,20 +29,20 @@ from unittest.mock import patch
 
 from rich.console import Console
 
-from orchestrator import run
-from orchestrator.context import Event
-from orchestrator.describing import describe
-from orchestrator.environment import environment
-from orchestrator.head import Cluster
-from orchestrator.ledger import Ledger
-from orchestrator.mlflow_store import store_of
-from orchestrator.plan import Planner
-from orchestrator.progress import Progress
-from orchestrator.run import Driver, run_study
-from orchestrator.step import Step
-from orchestrator.study import Study
-from orchestrator.study_file import load_study_file
-from orchestrator.tracking import Tracking
+from orchestrator.cluster.head import Cluster
+from orchestrator.driver import run
+from orchestrator.driver.progress import Progress
+from orchestrator.driver.run import Driver, run_study
+from orchestrator.execution.context import Event
+from orchestrator.ledger.ledger import Ledger
+from orchestrator.plan.planner import Planner
+from orchestrator.plan.step import Step
+from orchestrator.study.data import describe
+from orchestrator.study.file import load_study_file
+from orchestrator.study.study import Study
+from orchestrator.system.environment import environment
+from orchestrator.tracking.connection import store_of
+from orchestrator.tracking.tracking import Tracking
 
 # One seed has 7 steps, and the sub-tasks of the better of two points: all 1,012 of ten classes unless fewer are drawn.
 STUDY = """\

@@ -32,18 +32,19 @@ import ray
 from overhead import STUDY, Unwritten, finish, invented
 from rich.console import Console
 
-from orchestrator import fanout, run
-from orchestrator.context import Context, Event
-from orchestrator.describing import describe
-from orchestrator.environment import environment
-from orchestrator.head import Cluster, ray_head
-from orchestrator.ledger import Ledger
-from orchestrator.plan import Planner
-from orchestrator.progress import Progress
-from orchestrator.run import Driver
-from orchestrator.step import Step
-from orchestrator.stores import store_at
-from orchestrator.study_file import load_study_file
+from orchestrator.cluster.head import Cluster, ray_head
+from orchestrator.driver import run
+from orchestrator.driver.progress import Progress
+from orchestrator.driver.run import Driver
+from orchestrator.execution import fanout
+from orchestrator.execution.context import Context, Event
+from orchestrator.ledger.ledger import Ledger
+from orchestrator.plan.planner import Planner
+from orchestrator.plan.step import Step
+from orchestrator.storage import store_at
+from orchestrator.study.data import describe
+from orchestrator.study.file import load_study_file
+from orchestrator.system.environment import environment
 
 SAMPLES = 20
 """Memory is looked at so often in a run."""

@@ -13,7 +13,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from orchestrator.loaded_study import LoadedStudy, load_study
+    from orchestrator.report.notebook import LoadedStudy, load_study
 
 __all__ = ["LoadedStudy", "load_study"]
 
@@ -34,7 +34,7 @@ os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        from orchestrator import loaded_study
+        from orchestrator.report import notebook as loaded_study
 
         return getattr(loaded_study, name)
     raise AttributeError(f"module 'orchestrator' has no attribute {name!r}")

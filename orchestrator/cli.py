@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 import typer
 
 from nemo.errors import UserError
-from orchestrator.credentials import masked
-from orchestrator.storage import default_storage, find_study, known_studies, storage_root
-from orchestrator.stores import Store
+from orchestrator.storage import Store
+from orchestrator.storage.studies import default_storage, find_study, known_studies, storage_root
+from orchestrator.system.credentials import masked
 
 if TYPE_CHECKING:
-    from orchestrator.jobs import Job, Jobs
+    from orchestrator.jobs.jobs import Job, Jobs
 
 app = typer.Typer(
     name="nemo",
@@ -91,15 +91,15 @@ def run(
     replace: Replace = False,
 ) -> None:
     """Run a study here, or on the cluster at --address; a study that was started before carries on."""
-    from orchestrator.interruption import Interrupted
+    from orchestrator.driver.run import run_study
     from orchestrator.report.rendering import print_report
     from orchestrator.report.study_report import read_report
-    from orchestrator.run import run_study
-    from orchestrator.ui import page_of
+    from orchestrator.system.signals import Interrupted
+    from orchestrator.tracking.ui import page_of
 
     submitted = "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ
     if submitted and storage is None:
-        from orchestrator.submit import lasting
+        from orchestrator.jobs.submission import lasting
 
         lasting(os.environ.get("NEMO_STORAGE") or "runs", "$NEMO_STORAGE on the cluster")
     try:
@@ -136,14 +136,14 @@ def submit(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would be shipped; asks no cluster.")] = False,
 ) -> None:
     """Run a study as a job of a Ray cluster, or carry on with it; it goes on when this terminal is closed."""
-    from orchestrator.submit import prepare
+    from orchestrator.jobs.submission import prepare
 
     submission = prepare(study, overrides or [], storage, retry_failed, replace, variables or [])
     if dry_run:
         typer.echo(submission.text)
         return
-    from orchestrator.dashboard import Dashboard
-    from orchestrator.jobs import Jobs
+    from orchestrator.jobs.dashboard import Dashboard
+    from orchestrator.jobs.jobs import Jobs
 
     dashboard = Dashboard(address)
     job = submission.send(dashboard)
@@ -161,8 +161,8 @@ def logs(
     follow: Annotated[bool, typer.Option("--follow", help="Go on until the job ends.")] = False,
 ) -> None:
     """Show what the last job of a submitted study has written."""
-    from orchestrator.dashboard import Dashboard
-    from orchestrator.jobs import Jobs
+    from orchestrator.jobs.dashboard import Dashboard
+    from orchestrator.jobs.jobs import Jobs
 
     jobs = Jobs(Dashboard(address))
     job = jobs.find(name)
@@ -174,8 +174,8 @@ def logs(
 @app.command()
 def stop(name: SubmittedName, address: Cluster) -> None:
     """End the job of a submitted study in order; what is finished is kept, and the same submit carries on."""
-    from orchestrator.dashboard import Dashboard
-    from orchestrator.jobs import Jobs
+    from orchestrator.jobs.dashboard import Dashboard
+    from orchestrator.jobs.jobs import Jobs
 
     jobs = Jobs(Dashboard(address))
     job = jobs.find(name)
@@ -200,18 +200,18 @@ def plan(
     """Show what would run: steps by kind, what is finished, and how long the rest takes; touches nothing."""
     from rich.console import Console
 
-    from orchestrator.fake_cluster import read_fake_cluster
-    from orchestrator.ledger import Ledger
-    from orchestrator.overview import overview, print_overview
-    from orchestrator.study_file import load_study_file
+    from orchestrator.ledger.ledger import Ledger
+    from orchestrator.report.overview import overview, print_overview
+    from orchestrator.simulation.assumptions import read_fake_cluster
+    from orchestrator.study.file import load_study_file
 
     wanted, console = load_study_file(study, overrides or []), Console(highlight=False)
     fake = None if simulate is None else read_fake_cluster(simulate)
     root = storage_root(storage or wanted.storage)
     print_overview(overview(wanted, Ledger(root / wanted.name, readonly=True)), console)
     if fake is not None:
-        from orchestrator.forecast import print_forecast
-        from orchestrator.simulation import simulate as simulate_study
+        from orchestrator.simulation.forecast import print_forecast
+        from orchestrator.simulation.simulation import simulate as simulate_study
 
         forecast, timings = simulate_study(wanted, root, fake)
         print_forecast(forecast, fake, timings.sources, console)
@@ -233,9 +233,9 @@ def status(
 
     from rich.console import Console
 
-    from orchestrator.lease import read_owner
-    from orchestrator.overview import print_overview, study_overview
-    from orchestrator.status import study_status
+    from orchestrator.ledger.lease import read_owner
+    from orchestrator.report.overview import print_overview, study_overview
+    from orchestrator.report.status import study_status
 
     console = Console(highlight=False)
     root = storage_root(storage)
@@ -334,14 +334,14 @@ def reuse(
     """Cut one module out of a study's network, fine-tune it and save it as files that run without nemo."""
     from rich.console import Console
 
-    from orchestrator.reusing import Wanted, reuse_and_save
+    from orchestrator.modules.reuse import Wanted, reuse_and_save
 
     names = [part.strip() for part in classes.split(",") if part.strip()]
     where = find_study(storage_root(storage), name)
     wanted = Wanted(names, out, run, threshold, force, as_cut)
     record = reuse_and_save(where, wanted, Console(highlight=False))
     if register:
-        from orchestrator.registering import register_module
+        from orchestrator.modules.registry import register_module
 
         typer.echo(register_module(where, out, record))
 
@@ -357,7 +357,7 @@ def compose(
     """Compose saved modules, of one study or several, into one classifier over all their classes."""
     from rich.console import Console
 
-    from orchestrator.composing import compose_and_save
+    from orchestrator.modules.compose import compose_and_save
 
     compose_and_save(modules, out, force, Console(highlight=False))
 
@@ -365,7 +365,7 @@ def compose(
 @app.command()
 def sync(name: StudyName, storage: Storage = None) -> None:
     """Write to MLflow what it lacks of a study, after its server was away; needs no Ray."""
-    from orchestrator.sync import sync_study
+    from orchestrator.tracking.sync import sync_study
 
     typer.echo(sync_study(find_study(storage_root(storage), name)))
 
@@ -386,8 +386,8 @@ def ui(
     ] = None,
 ) -> None:
     """Open the MLflow page on this store, for this machine only, until Ctrl-C."""
-    from orchestrator.mlflow_views import view_url
-    from orchestrator.ui import experiments, serving
+    from orchestrator.tracking.ui import experiments, serving
+    from orchestrator.tracking.views import view_url
 
     signal.signal(signal.SIGTERM, _as_interrupt)
     with serving(storage_root(storage), uri, port) as (url, server):
@@ -421,8 +421,8 @@ def _as_interrupt(number: int, frame: FrameType | None) -> Any:
 
 
 def _submitted(name: str | None, address: str) -> None:
-    from orchestrator.dashboard import Dashboard
-    from orchestrator.jobs import Jobs
+    from orchestrator.jobs.dashboard import Dashboard
+    from orchestrator.jobs.jobs import Jobs
 
     jobs = Jobs(Dashboard(address))
     runs = jobs.runs() if name is None else [jobs.find(name)]
@@ -470,7 +470,7 @@ def _export(where: Store, folder: Path) -> None:
 
 
 def _exit_on_failures(folder: Store) -> None:
-    from orchestrator.overview import study_overview
+    from orchestrator.report.overview import study_overview
 
     failures = study_overview(folder).failures
     for failure in failures:

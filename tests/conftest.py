@@ -16,9 +16,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
-    from orchestrator.ledger import Ledger
-    from orchestrator.stores import Store
-    from orchestrator.study import Study
+    from orchestrator.ledger.ledger import Ledger
+    from orchestrator.storage import Store
+    from orchestrator.study.study import Study
     from tests.object_store import ObjectServer
 
 # The same examples on every run and machine; the time that one takes on a busy machine says nothing.
@@ -55,7 +55,7 @@ def bucket(object_server: "ObjectServer", monkeypatch: pytest.MonkeyPatch, tmp_p
 @pytest.fixture(params=["folder", "bucket"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> "Store":
     """Where an empty study lies: whatever is tested with this holds on a disk and on an object store."""
-    from orchestrator.stores import store_at
+    from orchestrator.storage import store_at
 
     if request.param == "folder":
         return store_at(tmp_path / "study")
@@ -95,10 +95,10 @@ def program() -> Callable[[str], Path]:
 # fmt: off
 HEAVY = {
     "test_activations", "test_backbones", "test_bad_input", "test_bucket", "test_changes", "test_cluster_aws",
-    "test_cnnsplitter", "test_composing", "test_distillation", "test_distributed", "test_export", "test_extending",
-    "test_fuzz", "test_fuzz_files", "test_masking", "test_moda", "test_registering", "test_reuse", "test_reusing",
-    "test_simulated_study", "test_simulation", "test_steps", "test_submit", "test_surgery", "test_tracking",
-    "test_tracking_queue", "test_tracking_server", "test_training", "test_transformer_surgery", "test_transformers",
+    "test_cnnsplitter", "test_compose", "test_composing", "test_compute", "test_crashes", "test_distillation",
+    "test_distributed", "test_export", "test_extending", "test_fuzz", "test_fuzz_files", "test_masking",
+    "test_moda", "test_queue", "test_registry", "test_reuse", "test_server", "test_simulation", "test_submission",
+    "test_surgery", "test_tracking", "test_training", "test_transformer_surgery", "test_transformers",
 }
 # fmt: on
 

@@ -11,11 +11,11 @@ import pytest
 import torch
 
 import nemo
-from orchestrator.describing import describe
-from orchestrator.ledger import Ledger
-from orchestrator.plan import plan
-from orchestrator.stores import store_at
-from orchestrator.study_file import submitted_study
+from orchestrator.ledger.ledger import Ledger
+from orchestrator.plan.planner import plan
+from orchestrator.storage import store_at
+from orchestrator.study.data import describe
+from orchestrator.study.file import submitted_study
 from tests.orchestrator.in_process import finish_study
 from tests.tiny import mlflow_runs, result_files
 from tests.tiny import nemo as command

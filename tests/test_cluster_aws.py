@@ -18,7 +18,7 @@ from ray.autoscaler._private.util import prepare_config
 from ray.autoscaler.node_launch_exception import NodeLaunchException
 from ray.autoscaler.tags import NODE_KIND_HEAD, NODE_KIND_WORKER, TAG_RAY_NODE_KIND, TAG_RAY_NODE_NAME
 
-from tests.test_cluster_files import text_of
+from tests.orchestrator.cluster.test_launch_files import text_of
 
 REGION = "eu-central-1"
 

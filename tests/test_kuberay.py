@@ -13,7 +13,7 @@ import jsonschema
 import pytest
 import yaml
 
-from tests.test_cluster_files import MANIFESTS, ROOT, text_of
+from tests.orchestrator.cluster.test_launch_files import MANIFESTS, ROOT, text_of
 
 pytestmark = pytest.mark.kuberay
 

@@ -89,7 +89,7 @@ def test_our_yaml_loader_is_a_safe_one() -> None:
     from yaml import SafeLoader
     from yaml.constructor import SafeConstructor
 
-    from orchestrator.yaml_source import _Loader
+    from orchestrator.study.yaml_source import _Loader
 
     assert issubclass(_Loader, SafeLoader)
     assert _Loader.yaml_constructors is SafeConstructor.yaml_constructors  # none of our own

@@ -15,13 +15,13 @@ import yaml
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
-from orchestrator.describing import describe
-from orchestrator.ledger import Ledger
-from orchestrator.mlflow_store import store_of
-from orchestrator.plan import Plan, plan
-from orchestrator.storage import tracking_uri
-from orchestrator.stores import Stamp, Where, store_at
-from orchestrator.study_file import load_study_file
+from orchestrator.ledger.ledger import Ledger
+from orchestrator.plan.planner import Plan, plan
+from orchestrator.storage import Stamp, Where, store_at
+from orchestrator.storage.studies import tracking_uri
+from orchestrator.study.data import describe
+from orchestrator.study.file import load_study_file
+from orchestrator.tracking.connection import store_of
 
 STUDY: dict[str, Any] = {
     "name": "tiny",

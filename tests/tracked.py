@@ -5,9 +5,9 @@ from __future__ import annotations
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
-from orchestrator.ledger import Ledger
-from orchestrator.step import Step
-from orchestrator.study import Study
+from orchestrator.ledger.ledger import Ledger
+from orchestrator.plan.step import Step
+from orchestrator.study.study import Study
 from tests.orchestrator.invented import plan_of
 
 Point = tuple[int, int, float]

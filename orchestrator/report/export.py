@@ -10,9 +10,9 @@ from pathlib import Path
 import polars as pl
 
 from nemo.errors import UserError
-from orchestrator.report.figure import Figure
+from orchestrator.report.figures.figure import Figure
+from orchestrator.report.figures.maps import HeatMap
 from orchestrator.report.frames import Frames
-from orchestrator.report.maps import HeatMap
 from orchestrator.report.page import as_html
 from orchestrator.report.published import MISSING
 from orchestrator.report.rendering import as_json, as_markdown
@@ -20,7 +20,7 @@ from orchestrator.report.sections import Section, sections_of
 from orchestrator.report.study_report import StudyReport, gather
 from orchestrator.report.summary import overview_of, ran_tables
 from orchestrator.report.tables import Table
-from orchestrator.stores import Where
+from orchestrator.storage import Where
 
 _NUMBER = re.compile(r"([+-]?\d+(?:\.\d+)?)(?: ±(\d+(?:\.\d+)?))?")
 _LONGEST = 100  # letters of a file's name
@@ -64,7 +64,7 @@ def write_pictured(where: Where, folder: Path) -> list[Path]:
 def write_figures(sections: list[Section], folder: Path, formats: Sequence[str] = ("png", "svg")) -> list[Path]:
     """Writes the figures and maps of a report into a folder; returns the files."""
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # at its first start it tells of its cache
-    from orchestrator.report.plotting import write_figure  # matplotlib takes a moment
+    from orchestrator.report.figures.plotting import write_figure  # matplotlib takes a moment
 
     found = [item for section in sections for item in section.items if isinstance(item, Figure | HeatMap)]
     folder.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,8 @@ from typing import Any
 
 import polars as pl
 
-from orchestrator.ledger import Ledger
+from orchestrator.ledger.ledger import Ledger
+from orchestrator.plan.step import Kind
 from orchestrator.report.distinctions import (
     Record,
     dataset_name,
@@ -17,7 +18,6 @@ from orchestrator.report.distinctions import (
     settings_text,
     variants_of,
 )
-from orchestrator.step import Kind
 
 Row = dict[str, Any]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from orchestrator.family_plan import Search
-from orchestrator.ledger import Ledger
+from orchestrator.ledger.ledger import Ledger
+from orchestrator.plan.combination_plan import Search
 from orchestrator.report.tables import Table
 
 PERCENT = {"accuracy": "Validation accuracy %", "krr": "KRR %", "flops_reduction": "FLOPs reduction %"}
@@ -11,7 +11,7 @@ PERCENT = {"accuracy": "Validation accuracy %", "krr": "KRR %", "flops_reduction
 
 def front_table(search: Search, ledger: Ledger) -> Table | None:
     """The Pareto front of a search, or its best trial where it has one objective; None before its first trial."""
-    from orchestrator.adaptive import Adaptive
+    from orchestrator.plan.search import Adaptive
 
     adaptive = Adaptive(search, ledger)
     finished, stopped = adaptive.counts()

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Set
 from typing import Any
 
-from orchestrator.ledger import Ledger
+from orchestrator.ledger.ledger import Ledger
 from orchestrator.report.tables import Table
 
 

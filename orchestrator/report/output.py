@@ -10,8 +10,8 @@ from typing import TextIO
 from nemo.errors import UserError
 from orchestrator.report.rendering import as_json, as_markdown, print_report
 from orchestrator.report.study_report import gather, read_report
-from orchestrator.storage import study_at
-from orchestrator.stores import Where
+from orchestrator.storage import Where
+from orchestrator.storage.studies import study_at
 
 
 def write_report(where: Where, form: str, file: TextIO) -> None:
@@ -41,9 +41,9 @@ def write_comparison(names: Sequence[str], runs: Sequence[str], storage: Where |
     Raises:
         UserError: There is nothing to compare, or something does not exist.
     """
-    from orchestrator.loaded_study import training_key
-    from orchestrator.report.comparison import compare, side_of, training_side
-    from orchestrator.report.comparison_tables import comparison_json, comparison_tables
+    from orchestrator.report.comparison.comparison import compare, side_of, training_side
+    from orchestrator.report.comparison.tables import comparison_json, comparison_tables
+    from orchestrator.report.notebook import training_key
 
     if runs and len(names) != 1:
         raise UserError("--run: names trainings of one study, give that study alone.")

@@ -8,14 +8,14 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from orchestrator.credentials import masked
-from orchestrator.report.drawing import draw, marker
+from orchestrator.report.figures.svg import draw, marker
 from orchestrator.report.published import MISSING
 from orchestrator.report.sections import Section, sections_of
 from orchestrator.report.study_report import StudyReport, gather
 from orchestrator.report.summary import asked, facts, failures, overview_of, ran_tables
-from orchestrator.storage import SUBMITTED
-from orchestrator.stores import Where
+from orchestrator.storage import Where
+from orchestrator.storage.studies import SUBMITTED
+from orchestrator.system.credentials import masked
 
 
 def read_page(where: Where) -> str:

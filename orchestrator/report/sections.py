@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from orchestrator.report.figure import Figure
-from orchestrator.report.figures import curve_figure, front_figure, subtask_figure, threshold_figure
-from orchestrator.report.maps import HeatMap, Missing, heat_maps
+from orchestrator.report.figures.figure import Figure
+from orchestrator.report.figures.figures import curve_figure, front_figure, subtask_figure, threshold_figure
+from orchestrator.report.figures.maps import HeatMap, Missing, heat_maps
 from orchestrator.report.study_report import StudyReport
 from orchestrator.report.tables import PAIR, Table, at_thresholds, parts_of
 

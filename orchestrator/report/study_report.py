@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nemo.errors import UserError
-from orchestrator.describing import describe
-from orchestrator.ledger import Ledger
-from orchestrator.plan import Plan, plan
+from orchestrator.ledger.ledger import Ledger
+from orchestrator.plan.planner import Plan, plan
 from orchestrator.report.frames import Frames, read_frames
 from orchestrator.report.fronts import front_table
 from orchestrator.report.published import published_tables
 from orchestrator.report.tables import Table, tables_by_topic
-from orchestrator.stores import Where
-from orchestrator.study import Study
-from orchestrator.study_file import submitted_study
+from orchestrator.storage import Where
+from orchestrator.study.data import describe
+from orchestrator.study.file import submitted_study
+from orchestrator.study.study import Study
 
 if TYPE_CHECKING:
     from nemo.datasets.description import Description

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from orchestrator.overview import Overview, count, duration
 from orchestrator.report.origins import origin_table
+from orchestrator.report.overview import Overview, count, duration
 from orchestrator.report.study_report import StudyReport
 from orchestrator.report.tables import Table
 

@@ -13,10 +13,10 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from orchestrator.ledger import Ledger
-from orchestrator.storage import artifact_root, tracking_uri
-from orchestrator.study import Study
-from orchestrator.tracking import Tracking
+from orchestrator.ledger.ledger import Ledger
+from orchestrator.storage.studies import artifact_root, tracking_uri
+from orchestrator.study.study import Study
+from orchestrator.tracking.tracking import Tracking
 from tests.orchestrator.invented import invented_study, plan_of
 from tests.tracked import runs
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from selenium import webdriver
 
-from orchestrator.ledger import Ledger
+from orchestrator.ledger.ledger import Ledger
 from orchestrator.report.page import read_page
-from orchestrator.study import Study
+from orchestrator.study.study import Study
 
 pytestmark = pytest.mark.browser
 

@@ -17,8 +17,8 @@ from typing import Any
 import psutil
 import torch
 
-from orchestrator.head import MARKER, end_orphan
-from orchestrator.stores import Store, Where, store_at
+from orchestrator.cluster.head import MARKER, end_orphan
+from orchestrator.storage import Store, Where, store_at
 from tests import tiny
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.ledger import Ledger
+from orchestrator.ledger.ledger import Ledger
 from tests import tiny
 from tests.faults.driver import Driver, checkpoints, finished
 from tests.faults.matrix.history import numbers

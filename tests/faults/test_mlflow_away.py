@@ -18,13 +18,13 @@ import yaml
 from mlflow.tracking import MlflowClient
 
 from nemo.errors import UserError
-from orchestrator import tracking as tracking_module
-from orchestrator.ledger import Ledger
-from orchestrator.mlflow_store import store_of
-from orchestrator.step import Step, describe_step
-from orchestrator.study import Study
-from orchestrator.sync import sync_study
-from orchestrator.tracking import Tracking
+from orchestrator.ledger.ledger import Ledger
+from orchestrator.plan.step import Step, describe_step
+from orchestrator.study.study import Study
+from orchestrator.tracking import tracking as tracking_module
+from orchestrator.tracking.connection import store_of
+from orchestrator.tracking.sync import sync_study
+from orchestrator.tracking.tracking import Tracking
 from tests import tiny
 from tests.faults.mlflow_server import Proxy, Server
 from tests.orchestrator.invented import STUDY, finish, invented_study, plan_of

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.ledger import Ledger
-from orchestrator.stores import store_at
+from orchestrator.ledger.ledger import Ledger
+from orchestrator.storage import store_at
 from tests import tiny
 from tests.faults.driver import Driver, carry_on, checkpoints, finished, processes
 

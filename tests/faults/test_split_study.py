@@ -10,14 +10,14 @@ import torch
 
 from nemo.baselines import CnnSplitter, class_logit, fitness_images
 from nemo.training import training_images
-from orchestrator.artifacts import found_masks, modular_network
-from orchestrator.checkpoint import Checkpoint
-from orchestrator.context import Context
-from orchestrator.ledger import Ledger
-from orchestrator.step import Step
-from orchestrator.steps import as_dataset, dataset_arrays, relevance_of
-from orchestrator.stores import store_at
-from orchestrator.study import Resources
+from orchestrator.computing.compute import as_dataset, dataset_arrays, relevance_of
+from orchestrator.computing.networks import found_masks, modular_network
+from orchestrator.execution.checkpoint import Checkpoint
+from orchestrator.execution.context import Context
+from orchestrator.ledger.ledger import Ledger
+from orchestrator.plan.step import Step
+from orchestrator.storage import store_at
+from orchestrator.study.study import Resources
 from tests import tiny
 from tests.faults.driver import carry_on, kill_when
 

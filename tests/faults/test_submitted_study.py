@@ -17,8 +17,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from orchestrator.head import MARKER, end_orphan
-from orchestrator.stores import store_at
+from orchestrator.cluster.head import MARKER, end_orphan
+from orchestrator.storage import store_at
 from tests import tiny
 from tests.faults.driver import checkpoints, finished, processes
 
@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.faults, pytest.mark.slow]
 
 HOLD = """
 import sys
-from orchestrator.head import ray_head
+from orchestrator.cluster.head import ray_head
 with ray_head(sys.argv[1], num_cpus=2, num_gpus=0):
     print("up", flush=True)
     sys.stdin.read()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.ledger import Ledger
+from orchestrator.ledger.ledger import Ledger
 from tests import tiny
 from tests.faults.driver import carry_on, kill_when
 

@@ -11,7 +11,7 @@ from unittest.mock import patch
 import psutil
 from ray.cluster_utils import Cluster
 
-from orchestrator import head
+from orchestrator.cluster import head
 
 
 class Nodes:

@@ -20,8 +20,8 @@ from nemo.backbones import BACKBONE_NAMES
 from nemo.datasets.description import Description
 from nemo.datasets.dataset import Split
 from nemo.loader import Loader
-from orchestrator.plan import plan
-from orchestrator.study import Study
+from orchestrator.plan.planner import plan
+from orchestrator.study.study import Study
 from tests.nemo.networks import calibrated, constant_masks, images, random_masks
 
 assert pathlib.Path(nemo.__file__).is_relative_to(pathlib.Path.cwd()), nemo.__file__

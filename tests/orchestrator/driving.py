@@ -11,15 +11,15 @@ from typing import Any
 
 import psutil
 
-from orchestrator.context import Context, Event, Slots
-from orchestrator.describing import describe
-from orchestrator.fanout import FanOut, Shared
-from orchestrator.head import MARKER, Cluster
-from orchestrator.ledger import Ledger
-from orchestrator.plan import Plan, plan
-from orchestrator.step import Step
-from orchestrator.study_file import load_study_file
-from orchestrator.sweep import run_trainings
+from orchestrator.cluster.head import MARKER, Cluster
+from orchestrator.execution.context import Context, Event, Slots
+from orchestrator.execution.fanout import FanOut, Shared
+from orchestrator.execution.scheduler import run_trainings
+from orchestrator.ledger.ledger import Ledger
+from orchestrator.plan.planner import Plan, plan
+from orchestrator.plan.step import Step
+from orchestrator.study.data import describe
+from orchestrator.study.file import load_study_file
 from tests import tiny
 
 

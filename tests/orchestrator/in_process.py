@@ -7,13 +7,13 @@ from typing import Any
 import torch
 
 from nemo.distributed import Workers
-from orchestrator import steps as work
-from orchestrator.describing import describe
-from orchestrator.ledger import Ledger
-from orchestrator.plan import plan
-from orchestrator.step import Step
-from orchestrator.stores import Where, store_at
-from orchestrator.study import Study
+from orchestrator.computing import compute as work
+from orchestrator.ledger.ledger import Ledger
+from orchestrator.plan.planner import plan
+from orchestrator.plan.step import Step
+from orchestrator.storage import Where, store_at
+from orchestrator.study.data import describe
+from orchestrator.study.study import Study
 
 CPU = torch.device("cpu")
 

@@ -11,17 +11,17 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from orchestrator import run
-from orchestrator.context import Context, Event, OnEvent
-from orchestrator.describing import describe
-from orchestrator.family_plan import Search
-from orchestrator.head import Cluster
-from orchestrator.ledger import Ledger
-from orchestrator.plan import Planner
-from orchestrator.progress import Progress
-from orchestrator.run import Driver
-from orchestrator.step import Step
-from orchestrator.study import Study
+from orchestrator.cluster.head import Cluster
+from orchestrator.driver import run
+from orchestrator.driver.progress import Progress
+from orchestrator.driver.run import Driver
+from orchestrator.execution.context import Context, Event, OnEvent
+from orchestrator.ledger.ledger import Ledger
+from orchestrator.plan.combination_plan import Search
+from orchestrator.plan.planner import Planner
+from orchestrator.plan.step import Step
+from orchestrator.study.data import describe
+from orchestrator.study.study import Study
 from tests.orchestrator.invented import finish
 
 CLUSTER = Cluster("", ((2.0, 0.0),))

@@ -14,14 +14,14 @@ import yaml
 from safetensors.numpy import save_file
 
 from nemo.modularizing import Relevance, save_relevance
-from orchestrator.describing import describe
-from orchestrator.ledger import Ledger
-from orchestrator.plan import Plan, plan
+from orchestrator.ledger.ledger import Ledger
+from orchestrator.plan.planner import Plan, plan
+from orchestrator.plan.step import Step
 from orchestrator.report.frames import Frames
 from orchestrator.report.tables import Table, tables_by_topic
-from orchestrator.step import Step
-from orchestrator.stores import Where, store_at
-from orchestrator.study import Study
+from orchestrator.storage import Where, store_at
+from orchestrator.study.data import describe
+from orchestrator.study.study import Study
 
 STUDY = """
 name: invented

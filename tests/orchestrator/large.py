@@ -7,10 +7,10 @@ import random
 from typing import Any
 
 from nemo.modularizing import save_relevance
-from orchestrator.ledger import Ledger
-from orchestrator.step import Step
-from orchestrator.stores import Where
-from orchestrator.study import Study
+from orchestrator.ledger.ledger import Ledger
+from orchestrator.plan.step import Step
+from orchestrator.storage import Where
+from orchestrator.study.study import Study
 from tests.orchestrator import invented
 
 WIDTHS = (8, 16, 16, 32, 32, 64, 64)

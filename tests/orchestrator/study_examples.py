@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from nemo.datasets.description import Description
-from orchestrator.plan import Plan
-from orchestrator.step import Step
-from orchestrator.study import Study
+from orchestrator.plan.planner import Plan
+from orchestrator.plan.step import Step
+from orchestrator.study.study import Study
 
 DIGITS = Description("digits", tuple("0123456789"), 32, 1437, 360, "f" * 64)
 DESCRIPTIONS = {"digits": DIGITS}

@@ -10,9 +10,9 @@ import psutil
 import pytest
 
 from orchestrator.cli import main
-from orchestrator.storage import artifact_root, tracking_uri
-from orchestrator.tracking import Tracking
-from orchestrator.ui import page_of
+from orchestrator.storage.studies import artifact_root, tracking_uri
+from orchestrator.tracking.tracking import Tracking
+from orchestrator.tracking.ui import page_of
 from tests.orchestrator.invented import STUDY, invented_study, plan_of
 
 

@@ -26,13 +26,13 @@ from nemo.datasets import load_dataset
 from nemo.datasets.images import decode
 from nemo.errors import UserError
 from nemo.modularizing import Relevance, load_relevance, save_relevance
-from orchestrator.artifacts import state_of
-from orchestrator.head import end_orphan
-from orchestrator.lease import Clock, Lease, Owner, read_owner
-from orchestrator.ledger import Ledger, Trial
-from orchestrator.spool import Spool
-from orchestrator.study import Study
-from orchestrator.study_file import load_study_file
+from orchestrator.cluster.head import end_orphan
+from orchestrator.computing.networks import state_of
+from orchestrator.ledger.lease import Clock, Lease, Owner, read_owner
+from orchestrator.ledger.ledger import Ledger, Trial
+from orchestrator.study.file import load_study_file
+from orchestrator.study.study import Study
+from orchestrator.tracking.spool import Spool
 from tests import pictures
 from tests.orchestrator.invented import invented_study, plan_of
 from tests.orchestrator.study_examples import SWEPT

@@ -14,10 +14,10 @@ from typing import Any
 
 import psutil
 
-from orchestrator.head import MARKER
-from orchestrator.ledger import Ledger
-from orchestrator.step import KINDS
-from orchestrator.stores import Store, Where, store_at
+from orchestrator.cluster.head import MARKER
+from orchestrator.ledger.ledger import Ledger
+from orchestrator.plan.step import KINDS
+from orchestrator.storage import Store, Where, store_at
 from tests import tiny
 from tests.faults.driver import Driver, checkpoints, finished, processes
 from tests.faults.matrix.kills import ENDS_THE_DRIVER, Kill, Stage

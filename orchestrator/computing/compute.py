@@ -1,0 +1,274 @@
+"""What a worker computes for each kind of step; knows networks and the ledger's artifacts, and nothing of Ray."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import torch
+from safetensors.numpy import load_file as load_numpy
+
+from nemo.datasets import load_dataset
+from nemo.datasets.dataset import Dataset, Split
+from nemo.distributed import Workers
+from nemo.errors import UserError
+from nemo.evaluation import BATCH, predict
+from nemo.flops import count_flops, count_parameters
+from nemo.loader import Loader
+from nemo.metrics import subtask_accuracy
+from nemo.modular import ModularNetwork, unmasked_kernels
+from nemo.modularizing import (
+    Relevance,
+    load_relevance,
+    measure_all,
+    measure_masks,
+    module_masks,
+    relevance,
+    save_relevance,
+)
+from nemo.recipe import Finetune, Recipe
+from nemo.reuse import Reuse, reuse_module
+from nemo.surgery import extract_module
+from nemo.training import Trainer, training_images
+from orchestrator.computing.networks import (
+    artifact_of,
+    build,
+    found_masks,
+    modular_network,
+    network_of,
+    params_of,
+    result_of,
+    save_tensors,
+    state_of,
+)
+from orchestrator.ledger.ledger import Ledger
+from orchestrator.plan.step import Step
+
+Arrays = dict[str, Any]
+"""A data set or a model as numpy arrays: what Ray's object store hands to the workers of a node without a copy."""
+
+warnings.filterwarnings("ignore", "The given NumPy array is not writable")  # true, and nothing here writes into them
+
+
+def dataset_arrays(where: Mapping[str, Any]) -> Arrays:
+    """Loads the data set that a step's `where` names.
+
+    Raises:
+        UserError: Its files are missing or damaged, or others than when the study was planned.
+    """
+    dataset = load_dataset(
+        where["dataset"], root=where["data_root"], image_size=where["image_size"], **where["dataset_options"]
+    )
+    if dataset.fingerprint != where["fingerprint"]:
+        raise UserError(
+            f"dataset {where['dataset']}: its files are others than when the study started, put them back, or run the "
+            "study again to plan it with these."
+        )
+    splits = {"train": dataset.train, "test": dataset.test}
+    return {**vars(dataset), **{name: (part.images.numpy(), part.labels.numpy()) for name, part in splits.items()}}
+
+
+def as_dataset(arrays: Arrays) -> Dataset:
+    """The data set of `dataset_arrays`, on the same memory."""
+    splits = {name: Split(*map(torch.from_numpy, arrays[name])) for name in ("train", "test")}
+    return Dataset(**{**arrays, **splits})
+
+
+def make_trainer(step: Step, dataset: Dataset, ledger: Ledger, device: torch.device, workers: Workers) -> Trainer:
+    """A trainer at the beginning of a training; its teacher, if it has one, comes from the ledger."""
+    params = step.params
+    taught_by = step.parents.get("teacher")
+    teacher = None if taught_by is None else network_of(params_of(ledger, taught_by), state_of(ledger, taught_by))
+    return Trainer(
+        build(params),
+        dataset,
+        params["method"],
+        params["settings"],
+        Recipe(**params["recipe"], compile=step.where.get("resources", {}).get("compile")),
+        seed=params["seed"],
+        device=device,
+        workers=workers,
+        teacher=teacher,
+    )
+
+
+def finish_training(step: Step, trainer: Trainer, ledger: Ledger) -> dict[str, Any]:
+    """Writes the artifacts of a trained network and returns the result.
+
+    Artifacts: `network.safetensors`, its state; `logits.safetensors`, float32 `[n, N]` of the test images under `test`
+    and of the validation images under `validation`.
+    """
+    params, last = step.params, trainer.history[-1]
+    shape = image_shape(params)
+    splits = {"test": trainer.dataset.test, "validation": trainer.validation}
+    precision = trainer.recipe.precision
+    logits = {
+        name: predict(trainer.network, split, trainer.dataset, device=trainer.device, precision=precision)
+        for name, split in splits.items()
+        if split is not None
+    }
+    save_tensors(ledger, step.key, "logits.safetensors", logits)
+    state = {name: tensor.detach().cpu() for name, tensor in trainer.network.state_dict().items()}
+    save_tensors(ledger, step.key, "network.safetensors", state)
+    return {
+        "accuracy": last["test/accuracy"],
+        "validation_accuracy": last.get("validation/accuracy"),
+        "epochs": len(trainer.history),
+        "flops": count_flops(trainer.network, shape),
+        "flops_train_mode": count_flops(trainer.network, shape, "train"),
+        "standard_flops": standard_flops(params),
+        "parameters": count_parameters(trainer.network),
+        **{name: last[f"test/{name}"] for name in _SAMPLE_LEVEL if f"test/{name}" in last},
+        "history": trainer.history,
+    }
+
+
+def image_shape(train: Mapping[str, Any]) -> tuple[int, int, int]:
+    """The shape of a training's images."""
+    return 3, train["image_size"], train["image_size"]
+
+
+def standard_flops(train: Mapping[str, Any]) -> float:
+    """FLOPs of the standard network of a training's backbone, per image."""
+    return count_flops(build(train, "standard"), image_shape(train))
+
+
+_SAMPLE_LEVEL = ("sample_krr", "sample_cohesion", "sample_coupling", "dead_layers")
+
+
+def relevance_of(
+    train: Mapping[str, Any], network: ModularNetwork, dataset: Dataset, device: torch.device
+) -> Relevance:
+    """The relevance pass over the images that a network was trained on."""
+    split, _ = training_images(dataset, train["recipe"]["validation"], train["seed"])
+    batches = Loader(split, dataset=dataset, batch_size=BATCH, train=False, device=device).epoch()
+    return relevance(network, ((batch.images, batch.labels) for batch in batches), train["num_classes"])
+
+
+def modularize(step: Step, dataset: Dataset, ledger: Ledger, device: torch.device) -> dict[str, Any]:
+    """Runs the relevance pass over the images that a network was trained on.
+
+    Returns:
+        `widths` per masked layer, `samples` per class, `unmasked` kernels. Artifact: `relevance.safetensors`.
+    """
+    parent = step.parents["train"]
+    network = modular_network(ledger, parent).to(device)
+    found = relevance_of(params_of(ledger, parent), network, dataset, device)
+    with ledger.writing(step.key, "relevance.safetensors") as path:
+        save_relevance(found, path)
+    return {"widths": found.widths, "samples": found.samples.tolist(), "unmasked": unmasked_kernels(network)}
+
+
+def measure_modules(steps: Sequence[Step], ledger: Ledger, device: torch.device) -> list[dict[str, Any]]:
+    """Module-level KRR, cohesion and coupling (method.md 5.3), at thresholds or of the modules that a search found.
+
+    Args:
+        steps: Measure steps of one training; several thresholds cost little more than the lowest alone.
+        ledger: Where its artifacts are.
+        device: Where to multiply.
+
+    Returns:
+        For each step, see `nemo.modularizing.measure`; besides, `flops_reduction`: the share of the standard network's
+        FLOPs that the modules of single classes save, their mean.
+    """
+    parent, thresholds = steps[0].parents["train"], [step.params["threshold"] for step in steps]
+    train, network = params_of(ledger, parent), modular_network(ledger, parent)
+    with artifact_of(ledger, steps[0].parents["modularize"], "relevance.safetensors") as path:
+        found = load_relevance(path)
+    unmasked, masks = unmasked_kernels(network), found_masks(ledger, parent)
+    if masks is None:
+        modules = [module_masks(found.frequencies, threshold) for threshold in thresholds]
+        figures = measure_all(found, thresholds, unmasked, device)
+    else:
+        modules = [masks] * len(steps)
+        figures = [{"threshold": None, **measure_masks(found, masks, unmasked, device)}] * len(steps)
+    shape, standard = image_shape(train), result_of(ledger, parent)["standard_flops"]
+
+    def saved(masks: Sequence[torch.Tensor]) -> float:
+        cut = (extract_module(network, masks, [label], head="slice") for label in range(train["num_classes"]))
+        flops = [count_flops(module, shape) for module in cut]
+        return 1 - sum(flops) / len(flops) / standard
+
+    return [{**each, "flops_reduction": saved(kept)} for each, kept in zip(figures, modules, strict=True)]
+
+
+def model_arrays(parents: Mapping[str, str], ledger: Ledger) -> Arrays:
+    """What all sub-tasks of one trained network share: its weights, frequencies, mean masks and everybody's logits.
+
+    Args:
+        parents: Those of a reuse step: `train`, `modularize` and, where the study trains one, `standard`.
+        ledger: Where their artifacts are.
+    """
+    with artifact_of(ledger, parents["modularize"], "relevance.safetensors") as path:
+        found = load_relevance(path)
+    masks = found_masks(ledger, parents["train"])
+    logits = {}
+    for role in (role for role in ("train", "standard") if role in parents):
+        with artifact_of(ledger, parents[role], "logits.safetensors") as path:
+            logits[role] = load_numpy(path)["test"]
+    return {
+        "params": params_of(ledger, parents["train"]),
+        "standard_flops": result_of(ledger, parents["train"])["standard_flops"],
+        "state": {name: each.numpy() for name, each in state_of(ledger, parents["train"]).items()},
+        "masks": None if masks is None else [each.numpy() for each in masks],
+        "frequencies": [each.numpy() for each in found.frequencies],
+        "mean_masks": [each.numpy() for each in found.mean_masks],
+        "logits": logits,
+    }
+
+
+def reuse(step: Step, dataset: Dataset, model: Arrays, device: torch.device) -> dict[str, Any]:
+    """Cuts out and fine-tunes the module of one sub-task, and compares it with the networks it could replace.
+
+    Returns:
+        The figures of `nemo.reuse.Reuse` with `threshold` and `classes`; `standard_accuracy` (None without a standard
+        network) and `modular_accuracy`: the whole networks' on the sub-task; `flops_reduction` against the whole
+        standard network.
+    """
+    return reused(step, dataset, model, device)[1]
+
+
+def reused(step: Step, dataset: Dataset, model: Arrays, device: torch.device) -> tuple[Reuse, dict[str, Any]]:
+    """The module of a sub-task with what `reuse` returns of it."""
+    params = step.params
+    built = reuse_module(
+        whole_network(model),
+        masks_at(model, params["threshold"]),
+        dataset,
+        params["classes"],
+        finetune=Finetune(**params["finetune"]),
+        seed=params["seed"],
+        mask_values=params["mask_values"],
+        head=params["head"],
+        surgery=params.get("surgery", "exact"),
+        recalibration=params.get("recalibration", 0),
+        mean_masks=[torch.from_numpy(each) for each in model["mean_masks"]],
+        device=device,
+    )
+    whole = {
+        role: subtask_accuracy(torch.from_numpy(logits), dataset.test.labels, params["classes"])
+        for role, logits in model["logits"].items()
+    }
+    return built, {
+        "threshold": params["threshold"],
+        "classes": params["classes"],
+        **built.figures,
+        "standard_accuracy": whole.get("standard"),
+        "modular_accuracy": whole["train"],
+        "flops_reduction": 1 - built.figures["flops"] / model["standard_flops"],
+    }
+
+
+def whole_network(model: Arrays) -> ModularNetwork:
+    """The network of `model_arrays`, in eval mode."""
+    state = {name: torch.from_numpy(each) for name, each in model["state"].items()}
+    return cast("ModularNetwork", network_of(model["params"], state))
+
+
+def masks_at(model: Arrays, threshold: float | None) -> list[torch.Tensor]:
+    """Per layer bool `[N, K_l]`: the module masks of `model_arrays` at a threshold, or those that a search found."""
+    if model["masks"] is None:
+        assert threshold is not None
+        return module_masks([torch.from_numpy(each) for each in model["frequencies"]], threshold)
+    return [torch.from_numpy(each) for each in model["masks"]]

@@ -1,0 +1,121 @@
+"""What steps leave for the steps that build on them: documents, networks and masks, read from the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from nemo.backbones.vit_config import ROLES, with_config
+from nemo.errors import UserError
+from nemo.methods import METHODS
+from nemo.modular import ModularNetwork
+from nemo.recipe import Recipe
+from nemo.training import build_network
+from orchestrator.ledger.ledger import Ledger
+
+
+def params_of(ledger: Ledger, key: str) -> Mapping[str, Any]:
+    """The parameters of a finished step."""
+    return cast("Mapping[str, Any]", document_of(ledger, key)["params"])
+
+
+def result_of(ledger: Ledger, key: str) -> Mapping[str, Any]:
+    """The result of a finished step."""
+    return cast("Mapping[str, Any]", document_of(ledger, key)["result"])
+
+
+def document_of(ledger: Ledger, key: str) -> Mapping[str, Any]:
+    """The document of a finished step.
+
+    Raises:
+        UserError: It is not there any more.
+    """
+    document = ledger.get(key)
+    if document is None:
+        raise UserError(_lost(key))
+    return document
+
+
+@contextmanager
+def artifact_of(ledger: Ledger, key: str, name: str) -> Iterator[Path]:
+    """Yields a local file with an artifact of a finished step, after it was read through: no damage is ever used.
+
+    Raises:
+        UserError: It is damaged or missing; the result that it belongs to is in quarantine.
+    """
+    with ledger.reading(key, name) as path:
+        if path is None:
+            raise UserError(_lost(key))
+        yield path
+
+
+def _lost(key: str) -> str:
+    return f"ledger: the result {key} that a step builds on is damaged or missing, run the study with --retry-failed."
+
+
+def modular_network(ledger: Ledger, key: str) -> ModularNetwork:
+    """The network of a finished training, or of a finished search, in eval mode."""
+    return cast("ModularNetwork", network_of(params_of(ledger, key), state_of(ledger, key)))
+
+
+def state_of(ledger: Ledger, key: str) -> dict[str, Tensor]:
+    """The weights of a training; those of a search are the ones that it started from, which it leaves alone."""
+    document = document_of(ledger, key)
+    starts_from = METHODS[document["params"]["method"]].starts_from
+    if starts_from is None:
+        with artifact_of(ledger, key, "network.safetensors") as path:
+            return load_file(path)
+    return searched_state(ledger, document["parents"][starts_from])
+
+
+def searched_state(ledger: Ledger, key: str) -> dict[str, Tensor]:
+    """The weights of a standard training by their names in a network that records activations."""
+    return {f"network.{name}": tensor for name, tensor in state_of(ledger, key).items()}
+
+
+def found_masks(ledger: Ledger, key: str) -> list[Tensor] | None:
+    """Per layer bool `[N, K_l]`: the modules that a search found; None of a training, whose thresholds tell them."""
+    if METHODS[params_of(ledger, key)["method"]].starts_from is None:
+        return None
+    with artifact_of(ledger, key, "modules.safetensors") as path:
+        layers = load_file(path)
+    return [layers[str(number)] for number in range(len(layers))]
+
+
+def network_of(train: Mapping[str, Any], state: Mapping[str, Tensor]) -> nn.Module:
+    """A network on the memory of `state`, in eval mode; nothing is initialised only to be overwritten."""
+    with torch.device("meta"):
+        network = build(train)
+    network.load_state_dict(state, assign=True)
+    return network.eval()
+
+
+def build(train: Mapping[str, Any], method: str | None = None) -> nn.Module:
+    """The network of a training at its beginning, or that of another method."""
+    return build_network(
+        with_config(train["config"]) if "config" in train else train["backbone"],
+        method or train["method"],
+        train["num_classes"],
+        width=train["width"],
+        image_size=train["image_size"],
+        seed=train["seed"],
+        roles=train.get("roles", ROLES),
+        gate=gate_of(train),
+    )
+
+
+def gate_of(train: Mapping[str, Any]) -> str:
+    """The gate of a training's mask generators, which its parameters leave out where it is the published one."""
+    return str(train["recipe"].get("gate", Recipe.gate))
+
+
+def save_tensors(ledger: Ledger, key: str, name: str, tensors: Mapping[str, Tensor]) -> None:
+    """Writes an artifact of a step."""
+    with ledger.writing(key, name) as path:
+        save_file({tensor: values.contiguous() for tensor, values in tensors.items()}, path)

@@ -1,0 +1,287 @@
+"""Running a study: the plan minus the ledger, through Ray, into the ledger and MLflow.
+
+This is the one place that knows the order of things. Trainings go through Ray Tune in the main thread; what builds on
+a result is handed to the fan-out as soon as that result is in the ledger.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nemo.errors import UserError
+from orchestrator.cluster.head import Cluster, end_orphan, head_lives, ray_head, this_machine
+from orchestrator.computing.compute import dataset_arrays
+from orchestrator.driver.changes import check_changes
+from orchestrator.driver.progress import Progress
+from orchestrator.driver.watch import Silence, Watch
+from orchestrator.driver.watchdog import Watchdog, patience, watching
+from orchestrator.execution.context import Context, Event, Slots, check_room
+from orchestrator.execution.fanout import FanOut, Shared
+from orchestrator.execution.scheduler import run_trainings
+from orchestrator.execution.training import data_key
+from orchestrator.ledger.ledger import Ledger
+from orchestrator.ledger.segments import AT_LEAST
+from orchestrator.plan.planner import Planner
+from orchestrator.plan.step import KINDS, Step
+from orchestrator.storage import Store, Where
+from orchestrator.storage.studies import storage_root
+from orchestrator.study.data import check_study, describe, location
+from orchestrator.study.file import load_study_file
+from orchestrator.study.study import Study
+from orchestrator.system.environment import environment
+from orchestrator.system.signals import interruptible, stoppable
+from orchestrator.tracking.connection import store_of
+from orchestrator.tracking.queue import TrackingQueue
+from orchestrator.tracking.tracking import Tracking
+
+if TYPE_CHECKING:
+    from nemo.datasets.description import Description
+
+
+def run_study(
+    path: Path,
+    overrides: list[str] | None = None,
+    storage: Where | None = None,
+    address: str | None = None,
+    retry_failed: bool = False,
+    replace: bool = False,
+) -> Store:
+    """Runs a study to its end, or carries on with it; a finished one is left as it is.
+
+    Args:
+        path: The study file.
+        overrides: `key=value` texts that win over the file.
+        storage: Where the studies lie; wins over the file's.
+        address: A running Ray head; None starts one for this study and ends it afterwards.
+        retry_failed: Whether steps that failed for good in an earlier run are tried again.
+        replace: Whether another study of the same name, with finished work that this one lacks, may be followed.
+
+    Returns:
+        Where the study lies.
+
+    Raises:
+        UserError: Something is wrong with the study, its data, its storage, its tracking or the cluster, or nothing was
+            heard of it for so long that there is no hope.
+        Interrupted: Ctrl-C or SIGTERM came; everything that was started has ended, and the same call carries on.
+    """
+    study = load_study_file(path, overrides or [])
+    descriptions = describe(study)
+    check_study(study, descriptions)
+    root = storage_root(storage or study.storage)
+    ledger = Ledger(root / study.name)
+    _make_local(ledger.store)
+    with ledger.lease(), interruptible(lambda: end_orphan(ledger.folder)):
+        ledger.fold()
+        if not replace:
+            check_changes(study, ledger, descriptions)
+        ledger.record_study(study.text)
+        end_orphan(ledger.folder)  # of a driver that was killed; its workers may still write checkpoints
+        if retry_failed:
+            ledger.forget_failures()
+        driver = sound_driver(study, ledger, descriptions)
+        if driver.unfinished and address is None:
+            with study.naming_lines():
+                check_room(this_machine(), study.resources)
+            _load_once(study, driver.pending)
+        with study.naming_lines():
+            tracking = TrackingQueue(Tracking(*store_of(study, root)))
+        tracking.study_run(study.name, ledger, environment())
+        status = "KILLED"
+        try:
+            if driver.unfinished:
+                with ray_head(ledger.folder, address=address) as cluster:
+                    driver.run(cluster, tracking)
+            status = "FAILED" if driver.failed else "FINISHED"
+            ledger.fold()  # after an interruption the next run does it
+        finally:
+            tracking.close(status)
+    return ledger.store
+
+
+def _make_local(store: Store) -> None:
+    """Makes what this machine keeps of a study that lies elsewhere."""
+    if store.remote:
+        try:
+            store.local.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(
+                f"{store.local}: cannot be made for what this machine keeps of the study ({error.strerror}); set "
+                "XDG_STATE_HOME to a folder that can be written."
+            ) from error
+
+
+def sound_driver(study: Study, ledger: Ledger, descriptions: Mapping[str, Description]) -> Driver:
+    """A driver, after what its pending steps build on was read through: what is damaged is quarantined, and pending."""
+    while True:
+        driver = Driver(study, ledger, Planner(study, ledger, descriptions))
+        if ledger.sound(driver.parents):
+            return driver
+
+
+def _load_once(study: Study, steps: Iterable[Step]) -> None:
+    """Reads every data set here before anything starts, so that damaged files are told of at once."""
+    needed, wrong = {data_key(step): step.where for step in steps}, []
+    for position, pair in enumerate(study.pairs):
+        here = location(study, pair).items()
+        for key in [key for key, where in needed.items() if here <= where.items()]:
+            try:
+                dataset_arrays(needed.pop(key))
+            except UserError as error:
+                wrong.append(f"{study.where('pairs', position, 'dataset')}: {error}")
+    if wrong:
+        raise UserError("\n".join(wrong))
+
+
+class Driver:
+    """Keeps the plan up to date with the ledger, and everything that may run running.
+
+    Args:
+        study: What is wanted.
+        ledger: What is finished.
+        planner: Of the study, against the ledger.
+    """
+
+    def __init__(self, study: Study, ledger: Ledger, planner: Planner) -> None:
+        self._study, self._ledger, self._planner = study, ledger, planner
+        self._lock = threading.RLock()  # events come from Tune's thread and from the fan-out's
+        self._steps: dict[str, Step] = {}
+        self._counts: Counter[str] = Counter()
+        self._children: dict[str, list[Step]] = {}
+        self._failed: set[str] = set(ledger.failures())
+        self._submitted: set[str] = set()
+        self._loose = 0
+        self._patience = patience()
+        planned = planner.plan
+        self._searches = planned.searches
+        self._adopt(planned.steps)
+        self._found = ledger.finished()
+        self._finished = self._found & self._steps.keys()
+
+    @property
+    def pending(self) -> list[Step]:
+        """The known steps that are still to run: without a result, and with no failure of their own or above them."""
+        lost = set(self._failed)
+        for key, step in self._steps.items():  # parents come first
+            if not lost.isdisjoint(step.parents.values()):
+                lost.add(key)
+        return [step for key, step in self._steps.items() if key not in self._finished and key not in lost]
+
+    @property
+    def parents(self) -> list[Step]:
+        """The steps whose results the pending ones read."""
+        keys = {parent for step in self.pending for parent in step.parents.values()}
+        return [step for key, step in self._steps.items() if key in keys]
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether a step is still to run, or an adaptive search may still suggest one."""
+        return bool(self.pending) or (bool(self._searches) and self._planner.up_to["train"] > 0)
+
+    @property
+    def failed(self) -> bool:
+        """Whether a step of the study failed for good; one that the study no longer has does not count."""
+        return not self._failed.isdisjoint(self._steps.keys() - self._finished)
+
+    def run(self, cluster: Cluster, tracking: TrackingQueue) -> None:
+        """Runs everything that can run; failures are recorded and the rest goes on."""
+        context = Context(self._ledger.store, self._study.resources)
+        with self._study.naming_lines():
+            check_room(cluster, context.resources)
+        shared, slots = Shared(context), Slots(cluster)
+        finished = Counter[str](self._steps[key].kind for key in self._finished)
+        with Progress(self._totals(), finished) as self._progress, stoppable() as stop:
+            self._tracking = tracking
+            self._fanout = FanOut(context, slots, shared, self._on_event, stop)
+            self._watch = Watch(cluster, lambda: self._fanout.flying, Watchdog(self._patience))
+            with watching(lambda: self._look(context, stop)), self._fanout:
+                self._submit(self.pending)
+                trainings = [step for step in self.pending if step.kind == "train"]
+                run_trainings(trainings, self._searches, context, cluster, slots, shared, self._on_event)
+
+    def _look(self, context: Context, stop: Callable[[BaseException], None]) -> bool:
+        """Looks whether the run is still alive; False when it was given up."""
+        try:
+            text = self._watch.look()
+        except Silence as silence:
+            stop(silence)
+            for step in self._watch.awaited():
+                self._on_event(Event("failed", step, reason=context.fail(step, UserError(silence.reason))))
+            return False
+        if text:
+            self._progress.silent(text)
+        if not head_lives(self._ledger.folder):
+            self._progress.silent("Ray's head died, and Ray ends this run within a minute; the same command carries on")
+            return False
+        return True
+
+    def _on_event(self, event: Event) -> None:
+        with self._lock:
+            step = event.step
+            self._watch.saw(event)
+            match event.kind:
+                case "started":
+                    self._progress.started(step)
+                case "epochs":
+                    self._tracking.log_epochs(step, event.rows)
+                    for row in event.rows:
+                        self._progress.epoch(step, row, step.params["recipe"]["epochs"])
+                case "finished":
+                    assert event.document is not None
+                    self._finished.add(step.key)
+                    self._tracking.log_result(event.document)
+                    self._progress.finished(step, event.document["result"])
+                    self._follow(step)
+                    self._fold()
+                case "failed":
+                    self._failed.add(step.key)
+                    self._tracking.log_failure(step, event.reason)
+                    self._progress.failed(step, event.reason)
+                    self._follow(step)
+                case "stopped":
+                    self._tracking.log_stopped(step, event.reason)
+                    self._progress.stopped(step, event.reason)
+                    self._follow(step)
+
+    def _follow(self, step: Step) -> None:
+        """Submits what the end of a step lets run: its children, and what the plan knows only now."""
+        new = self._planner.follow(step)
+        self._adopt(new)
+        self._finished.update(self._found.intersection(each.key for each in new))
+        self._progress.totals(self._totals())
+        self._submit([*self._children.get(step.key, ()), *new])
+
+    def _fold(self) -> None:
+        """Folds the ledger whenever it has grown by a tenth, so that the cost per result does not grow with it."""
+        self._loose += 1
+        if self._loose >= max(AT_LEAST, len(self._finished) // 10):
+            self._ledger.fold()
+            self._loose = 0
+
+    def _submit(self, steps: Iterable[Step]) -> None:
+        """Hands over the steps whose parents are all finished, each once; trainings wait for theirs in Tune's queue."""
+        ready = [
+            step
+            for step in steps
+            if step.kind != "train"
+            and step.key not in self._submitted
+            and step.key not in self._finished
+            and step.key not in self._failed
+            and all(parent in self._finished for parent in step.parents.values())
+        ]
+        self._submitted.update(step.key for step in ready)
+        self._fanout.submit(ready)
+
+    def _adopt(self, steps: Iterable[Step]) -> None:
+        for step in steps:
+            self._steps[step.key] = step
+            self._counts[step.kind] += 1
+            for parent in step.parents.values():
+                self._children.setdefault(parent, []).append(step)
+
+    def _totals(self) -> dict[str, int]:
+        up_to = self._planner.up_to
+        return {kind: self._counts[kind] + up_to[kind] for kind in KINDS}

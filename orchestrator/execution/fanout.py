@@ -1,0 +1,257 @@
+"""The fan-out: modularize, measure and reuse steps as plain Ray tasks, streamed back as they finish."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import ray
+import torch
+
+from nemo.datasets.dataset import Dataset
+from orchestrator.computing import compute as work
+from orchestrator.execution.context import MAX_RETRIES, Context, Event, OnEvent, Slots
+from orchestrator.execution.training import compute, data_key, own_device, ran_on
+from orchestrator.plan.step import Step
+from orchestrator.system.environment import environment
+
+OnError = Callable[[BaseException], object]
+
+_POLL = 0.2  # seconds until newly submitted steps, or a change of the trainings' share, are noticed
+
+
+class Shared:
+    """Data sets and models in Ray's object store, each put there once; thread-safe.
+
+    They are read by a task of their own and never pass through the driver: Ray reads them again if a node is lost. What
+    could not be read is read anew for the next step that asks.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._lock = threading.Lock()
+        self._datasets: dict[str, ray.ObjectRef[work.Arrays]] = {}
+        self._models: dict[str, ray.ObjectRef[work.Arrays]] = {}
+        self._users: Counter[str] = Counter()
+
+    def dataset(self, step: Step) -> ray.ObjectRef[work.Arrays]:
+        """The data set of a step."""
+        key = data_key(step)
+        with self._lock:
+            if key not in self._datasets:
+                self._datasets[key] = _read_dataset.options(retry_exceptions=[OSError]).remote(dict(step.where))
+            return self._datasets[key]
+
+    def datasets(self, steps: Iterable[Step]) -> dict[str, ray.ObjectRef[work.Arrays]]:
+        """The data sets of some steps, by `data_key`."""
+        return {data_key(step): self.dataset(step) for step in steps}
+
+    def expect(self, steps: Iterable[Step]) -> None:
+        """Announces reuse steps: their models stay until each of them was released."""
+        with self._lock:
+            self._users.update(_model_key(step) for step in steps if step.kind == "reuse")
+
+    def model(self, step: Step) -> ray.ObjectRef[work.Arrays]:
+        """The trained network that a reuse step cuts from."""
+        key = _model_key(step)
+        with self._lock:
+            if key not in self._models:
+                reading = _read_model.options(retry_exceptions=[OSError])
+                self._models[key] = reading.remote(dict(step.parents), self._context)
+            return self._models[key]
+
+    def forget(self, step: Step) -> None:
+        """Says that a step failed, perhaps for want of what it reads: the next step that wants it reads it anew."""
+        with self._lock:
+            self._datasets.pop(data_key(step), None)
+            self._models.pop(_model_key(step), None)
+
+    def release(self, step: Step) -> None:
+        """Says that a step is done; a model that no announced step needs any more leaves the object store."""
+        if step.kind == "reuse":
+            key = _model_key(step)
+            with self._lock:
+                self._users[key] -= 1
+                if self._users[key] <= 0:
+                    self._models.pop(key, None)
+
+
+class FanOut:
+    """Runs steps whose parents are finished, bounded in flight, in a thread of its own.
+
+        with FanOut(context, slots, shared, on_event) as fanout:
+            fanout.submit(steps)
+
+    Leaving the block waits for all of them, those included that `on_event` submits in answer to an event.
+
+    Args:
+        context: The study's.
+        slots: How many tasks may be in flight.
+        shared: Data sets and models in the object store.
+        on_event: Called in the fan-out's thread with each `finished` or `failed` step.
+        stop: Called there with what ended it too early, at once; it is raised when the block is left in any case.
+    """
+
+    def __init__(
+        self, context: Context, slots: Slots, shared: Shared, on_event: OnEvent, stop: OnError | None = None
+    ) -> None:
+        self._context, self._slots, self._shared, self._on_event = context, slots, shared, on_event
+        self._stop = stop
+        self._waiting: deque[Step] = deque()
+        self._flying: dict[ray.ObjectRef[list[dict[str, Any]]], list[Step]] = {}
+        self._closing = threading.Event()
+        self._aborting = threading.Event()
+        self._ended = threading.Event()
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="fan-out", daemon=True)
+
+    @property
+    def flying(self) -> list[Step]:
+        """The steps that Ray has been given and that have not ended."""
+        return [step for steps in list(self._flying.values()) for step in steps]
+
+    def submit(self, steps: Sequence[Step]) -> None:
+        """Queues steps, in their order; may be called from any thread, and from `on_event`.
+
+        Raises:
+            BaseException: What stopped the fan-out, if something did.
+        """
+        if self._error is not None:
+            raise self._error
+        self._shared.expect(steps)
+        self._waiting.extend(steps)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closing.set()
+        try:
+            if error is None:
+                self._ended.wait()  # unlike a thread's `join`, as good as new when Ctrl-C interrupts it
+        finally:
+            self._aborting.set()
+            self._ended.wait()
+        if self._error is not None and error is None:
+            raise self._error
+
+    def _run(self) -> None:
+        try:
+            self._run_all()
+        except BaseException as error:  # raised again in the driver's own thread
+            self._error = error
+            if self._stop is not None and not self._aborting.is_set():
+                self._stop(error)
+        finally:
+            self._ended.set()
+
+    def _run_all(self) -> None:
+        try:
+            while not self._aborting.is_set():
+                closing = self._closing.is_set()  # before looking: what is submitted first is seen
+                self._launch()
+                if self._flying:
+                    for reference in self._ended_ones():
+                        self._collect(reference)
+                elif closing and not self._waiting:
+                    return
+                else:
+                    time.sleep(_POLL / 4)
+        finally:
+            for reference in self._flying:
+                ray.cancel(reference, force=True)
+
+    def _ended_ones(self) -> list[ray.ObjectRef[list[dict[str, Any]]]]:
+        """All steps that have ended, after waiting for one: looking for the next costs as much as looking for all."""
+        done, flying = ray.wait(list(self._flying), num_returns=1, timeout=_POLL)
+        if done and flying:
+            more, _ = ray.wait(flying, num_returns=len(flying), timeout=0)
+            done += more
+        return done
+
+    def _launch(self) -> None:
+        wanted = self._context.resources.subtask
+        while self._waiting and len(self._flying) < self._slots.tasks(wanted.cpus, wanted.gpus):
+            steps = self._next()
+            # Not the label: of every name that it has seen Ray keeps 14 KB in the driver, and as much in its agent.
+            task = _run_steps.options(
+                retry_exceptions=[OSError], num_cpus=wanted.cpus, num_gpus=wanted.gpus, name=steps[0].kind
+            )
+            model: Any = self._shared.model(steps[0]) if steps[0].kind == "reuse" else None
+            self._flying[task.remote(steps, self._context, [self._shared.dataset(steps[0])], model)] = steps
+
+    def _next(self) -> list[Step]:
+        """The next step, or the next ones where they measure modules of one network: they share most of their work."""
+        steps = [self._waiting.popleft()]
+        while steps[0].kind == "measure" and self._waiting:
+            following = self._waiting[0]  # which only this thread takes away
+            if (following.kind, following.parents) != (steps[0].kind, steps[0].parents):
+                break
+            steps.append(self._waiting.popleft())
+        return steps
+
+    def _collect(self, reference: ray.ObjectRef[list[dict[str, Any]]]) -> None:
+        steps = self._flying.pop(reference)
+        try:
+            documents = ray.get(reference)
+            events = [Event("finished", step, document=each) for step, each in zip(steps, documents, strict=True)]
+        except (ray.exceptions.RayTaskError, ray.exceptions.RayError) as error:
+            events = [Event("failed", step, reason=self._context.fail(step, error)) for step in steps]
+            self._shared.forget(steps[0])
+        for event in events:
+            self._shared.release(event.step)
+            self._on_event(event)
+
+
+@ray.remote(max_retries=MAX_RETRIES)
+def _run_steps(
+    steps: list[Step], context: Context, dataset: list[ray.ObjectRef[work.Arrays]], model: work.Arrays | None
+) -> list[dict[str, Any]]:
+    """One reuse or modularize step, or measure steps of one network."""
+    _show(steps[0].label)
+    ledger = context.ledger
+    documents = [ledger.get(step.key, step.kind) for step in steps]  # a first worker may have died in the middle
+    missing = [step for step, document in zip(steps, documents, strict=True) if document is None]
+    torch.set_num_threads(max(1, int(context.resources.subtask.cpus)))
+    found: Iterator[dict[str, Any]] = iter(())
+    if missing and model is None:
+        found = iter(compute(missing, context, dataset[0]))
+    elif missing and model is not None:
+        found = iter([_reused(missing[0], context, work.as_dataset(ray.get(dataset[0])), model)])
+    return [next(found) if document is None else document for document in documents]
+
+
+def _show(label: str) -> None:
+    """Tells `ps` what this worker does, as Ray does with a task's name; Ray takes it away when the task ends."""
+    from ray._raylet import setproctitle  # type: ignore[attr-defined]
+
+    setproctitle(f"ray::{label}")
+
+
+def _reused(step: Step, context: Context, dataset: Dataset, model: work.Arrays) -> dict[str, Any]:
+    started, device = time.monotonic(), own_device()
+    result = work.reuse(step, dataset, model, device)
+    seconds = time.monotonic() - started
+    return context.ledger.put(step, result, seconds=seconds, environment=environment(), **ran_on(device))
+
+
+# These need no CPU of their own: they would wait for one that a training holds, which waits for them.
+@ray.remote(num_cpus=0, max_retries=MAX_RETRIES)
+def _read_dataset(where: dict[str, Any]) -> work.Arrays:
+    return work.dataset_arrays(where)
+
+
+@ray.remote(num_cpus=0, max_retries=MAX_RETRIES)
+def _read_model(parents: dict[str, str], context: Context) -> work.Arrays:
+    return work.model_arrays(parents, context.ledger)
+
+
+def _model_key(step: Step) -> str:
+    return " ".join(f"{role}={key}" for role, key in sorted(step.parents.items()))

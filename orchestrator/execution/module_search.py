@@ -1,0 +1,147 @@
+"""Splitting a trained network into modules: a search whose generations are its epochs and its candidates Ray tasks."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import ray
+import ray.tune
+import torch
+from torch import Tensor
+
+from nemo.baselines import Candidate, CnnSplitter, class_logit, composed_logits, fitness_images
+from nemo.datasets.dataset import Dataset, Split
+from nemo.flops import count_flops, count_parameters
+from nemo.methods import METHODS
+from nemo.metrics import subtask_accuracy
+from nemo.modular import ModularNetwork
+from nemo.surgery import extract_module
+from nemo.training import training_images
+from orchestrator.computing.compute import Arrays, as_dataset, image_shape, relevance_of, standard_flops
+from orchestrator.computing.networks import network_of, save_tensors, searched_state
+from orchestrator.execution.checkpoint import Checkpoint
+from orchestrator.execution.context import MAX_FAILURES, Context
+from orchestrator.execution.training import message, own_device, ran_on
+from orchestrator.ledger.ledger import Ledger
+from orchestrator.plan.step import Step
+from orchestrator.system.environment import environment
+
+Shared = tuple[ModularNetwork, Dataset]
+"""What every task of a search reads: the network, and the fitness images as a data set's training images."""
+
+CHUNKS = 4
+"""A generation is cut into so many tasks for each that runs at a time, so that a slow one holds up little."""
+
+
+def split(step: Step, context: Context, dataset: ray.ObjectRef[Arrays]) -> None:
+    """Runs a search to its end from its last finished generation, and puts its result.
+
+    The task that calls this needs a placement group with a bundle for each task that may run at a time. It computes
+    little itself: what it must know of the network, and the composed modules at the end.
+
+    Raises:
+        UserError: The settings or the network that it starts from can't be used.
+    """
+    begun, ledger, device = time.monotonic(), context.ledger, own_device()
+    torch.set_num_threads(max(1, int(context.resources.subtask.cpus)))
+    params, data = step.params, as_dataset(ray.get(dataset))
+    start = step.parents[str(METHODS[params["method"]].starts_from)]
+    network = network_of(params, searched_state(ledger, start))
+    assert isinstance(network, ModularNetwork)
+    trained_on, held_out = training_images(data, params["recipe"]["validation"], params["seed"])
+    images = fitness_images(trained_on, held_out, int(params["settings"]["images"]))
+    importances = relevance_of(params, network.to(device), data, device).mean_masks
+    search = CnnSplitter(importances, images.labels, params["settings"], params["seed"])
+    checkpoint, rows = Checkpoint(context, step), []
+    saved = checkpoint.load()
+    if saved is not None:
+        search.load_state_dict(saved["search"])
+        rows = saved["rows"]
+    ray.tune.report(message([], checkpoint.damage))
+    shared = ray.put((network.cpu(), dataclasses.replace(data, train=images, test=images)))  # all that a task reads
+    while not search.done:
+        since = time.monotonic()
+        found = search.tell(_logits(search.ask(), shared, context))
+        rows.append(_epoch(found, time.monotonic() - since, "train" if held_out is None else "validation"))
+        checkpoint.save({"search": search.state_dict(), "rows": rows})
+        ray.tune.report(message(rows[-1:]))
+    result = _finish(step, network.to(device), search.modules(), data, held_out, ledger, device)
+    seconds = max(time.monotonic() - begun, sum(row["seconds"] for row in rows))
+    ran = ran_on(device, len(_bundles()))
+    ledger.put(step, {**result, "history": rows}, seconds=seconds, environment=environment(), **ran)
+
+
+def _bundles() -> list[dict[str, float]]:
+    group = ray.util.get_current_placement_group()
+    return [] if group is None else list(group.bundle_specs)
+
+
+def _logits(candidates: Sequence[Candidate], shared: ray.ObjectRef[Shared], context: Context) -> Tensor:
+    """Every candidate's logit of its own class, `[candidates, n]`, computed by tasks."""
+    wanted = context.resources.subtask
+    size = -(-len(candidates) // (CHUNKS * max(1, len(_bundles()))))
+    task = _run_candidates.options(num_cpus=wanted.cpus, num_gpus=wanted.gpus, retry_exceptions=[OSError])
+    chunks = [candidates[place : place + size] for place in range(0, len(candidates), size)]
+    return torch.cat(ray.get([task.remote(chunk, shared, int(wanted.cpus)) for chunk in chunks]))
+
+
+@ray.remote(max_retries=MAX_FAILURES)
+def _run_candidates(candidates: Sequence[Candidate], shared: Shared, cpus: int) -> Tensor:
+    torch.set_num_threads(max(1, cpus))
+    device = own_device()
+    network, data = shared[0].to(device), shared[1]
+    return torch.stack([class_logit(network, each.label, each.masks, data.train, data, device) for each in candidates])
+
+
+def _epoch(found: dict[str, float], seconds: float, split: str) -> dict[str, float]:
+    """A generation as an entry of a training's history."""
+    return {
+        "epoch": found["generation"],
+        "time": int(time.time() * 1000),
+        "seconds": seconds,
+        f"{split}/accuracy": found["accuracy"],
+        **{f"search/{name}": found[name] for name in ("fitness", "krr", "coupling")},
+    }
+
+
+def _finish(
+    step: Step,
+    network: ModularNetwork,
+    masks: list[Tensor],
+    data: Dataset,
+    held_out: Split | None,
+    ledger: Ledger,
+    device: torch.device,
+) -> dict[str, Any]:
+    """Writes the artifacts of a search and returns its result: figures of the classifier that its modules compose.
+
+    Artifacts: `modules.safetensors`, per layer bool `[N, K_l]` by its number; `logits.safetensors` as of a training.
+    """
+    splits = {"test": data.test, "validation": held_out}
+    logits = {
+        name: composed_logits(network, masks, images, data, device)
+        for name, images in splits.items()
+        if images is not None
+    }
+    classes = range(step.params["num_classes"])
+    accuracy = {
+        name: subtask_accuracy(logits[name], images.labels, classes)
+        for name, images in splits.items()
+        if images is not None
+    }
+    save_tensors(ledger, step.key, "logits.safetensors", logits)
+    save_tensors(ledger, step.key, "modules.safetensors", {str(n): mask for n, mask in enumerate(masks)})
+    modules = [extract_module(network, masks, [label], head="slice") for label in classes]
+    shape = image_shape(step.params)
+    return {
+        "accuracy": accuracy["test"],
+        "validation_accuracy": accuracy.get("validation"),
+        "epochs": step.params["recipe"]["epochs"],
+        "flops": sum(count_flops(module, shape) for module in modules),
+        "flops_train_mode": sum(count_flops(module, shape, "train") for module in modules),
+        "standard_flops": standard_flops(step.params),
+        "parameters": sum(count_parameters(module) for module in modules),
+    }

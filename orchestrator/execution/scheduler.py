@@ -1,0 +1,339 @@
+"""Ray Tune as the scheduler of trainings: known ones first, then those that adaptive searches suggest."""
+
+from __future__ import annotations
+
+import logging
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+from ray import tune
+from ray.tune.error import TuneError
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
+
+from nemo.errors import UserError
+from orchestrator.cluster.head import Cluster
+from orchestrator.cluster.worker_groups import keep_coordinator
+from orchestrator.execution.context import (
+    DIED,
+    MAX_FAILURES,
+    Context,
+    Event,
+    OnEvent,
+    Slots,
+    concurrent_trainings,
+    takes,
+)
+from orchestrator.execution.fanout import Shared
+from orchestrator.execution.trial import UNWRITABLE, resources_of, run_trial
+from orchestrator.ledger.ledger import Ledger
+from orchestrator.plan.combination_plan import Search
+from orchestrator.plan.search import Adaptive
+from orchestrator.plan.step import Step, describe_step
+from orchestrator.storage.files import Unwritable
+
+_log = logging.getLogger(__name__)
+
+GRACE = 0.1
+"""Share of the epochs before which no trial is stopped early."""
+
+
+def run_trainings(
+    steps: Sequence[Step],
+    searches: Sequence[Search],
+    context: Context,
+    cluster: Cluster,
+    slots: Slots,
+    shared: Shared,
+    on_event: OnEvent,
+) -> None:
+    """Runs trainings, as many at a time as the cluster holds, and returns when none is left.
+
+    A failed training is told and recorded, and the others go on. A trial of a search also runs the modularize and
+    measure steps that its objectives need; they are not told of.
+
+    Args:
+        steps: Trainings to run; those that a search has suggested are left to it.
+        searches: Adaptive searches to carry on to their number of trials.
+        context: The study's.
+        cluster: Where it runs.
+        slots: Told how much the trainings take.
+        shared: Data sets in the object store.
+        on_event: Called in this thread with what happens.
+
+    Raises:
+        UserError: The cluster has no room for even one training.
+    """
+    concurrent = concurrent_trainings(cluster, context.resources)
+    ledger = context.ledger
+    adaptives = {search.key: Adaptive(search, ledger) for search in searches}
+    suggested = {
+        adaptive.steps(dict(trial.settings))[0].key
+        for adaptive in adaptives.values()
+        for trial in ledger.suggestions(adaptive.search.key)
+    }
+    known = [step for step in steps if step.key not in suggested]
+    queue = Queue(known, adaptives, ledger)
+    total = len(known) + sum(adaptive.remaining for adaptive in adaptives.values()) - queue.drop_lost()
+    if total == 0:
+        return
+    examples = [*known, *(search.family.train({}) for search in searches)]
+    datasets = shared.datasets(examples)
+    if context.resources.training.workers > 1:
+        keep_coordinator()
+    needs = [takes(step, cluster, context.resources) for step in examples]
+    each = max(cpus for cpus, _ in needs), max(gpus for _, gpus in needs)
+    watcher = Watcher(context, adaptives, queue, slots, each, min(concurrent, total), total, on_event)
+    folder = context.folder / "ray" / "tune"
+    shutil.rmtree(folder, ignore_errors=True)
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are told as events, with their reason
+    trainable = tune.with_parameters(run_trial, context=context, datasets=datasets)
+    try:
+        tune.Tuner(
+            tune.with_resources(trainable, lambda config: resources_of(config["steps"][0], context, cluster)),
+            tune_config=tune.TuneConfig(
+                search_alg=queue,
+                scheduler=PerSearch(searches),
+                num_samples=total,
+                max_concurrent_trials=concurrent,
+                # The next trial finds torch imported; a trial of many workers is safer anew.
+                reuse_actors=context.resources.training.workers == 1,
+                trial_name_creator=_name,
+                trial_dirname_creator=_name,
+            ),
+            run_config=tune.RunConfig(
+                name=folder.name,
+                storage_path=str(folder.parent),
+                callbacks=[watcher],
+                failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),
+                verbose=0,
+            ),
+        ).fit()
+    except TuneError as error:
+        raise _own(error) from None
+    finally:
+        slots.trainings(0, 0, 0.0, 0.0)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _own(error: BaseException) -> BaseException:
+    """What our own callbacks refused to go on with, such as a full folder, which Tune wraps; else the error itself."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, UserError):
+        cause = cause.__context__
+    return cause or error
+
+
+def _failure(trial: Trial) -> str:
+    """What Ray tells of a trial's last failure, from this machine's file: Tune's `get_error` may be one behind."""
+    told = Path(str(trial.error_file)).read_text()
+    return re.split(r"^Failure # \d+ \(.*\)\n", told, flags=re.MULTILINE)[-1].strip()
+
+
+def _name(trial: Trial) -> str:
+    return str(trial.config["steps"][0].key)
+
+
+class _Live:
+    """Something that stays in this process: Tune keeps copies of what it is given to restore it, and we never do."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
+
+class Queue(_Live, Searcher):
+    """What Tune asks for the next trial: one whose teacher, if it has one, is trained.
+
+    Two trials of the same key never run at the same time.
+    """
+
+    def __init__(self, steps: Sequence[Step], adaptives: Mapping[str, Adaptive], ledger: Ledger) -> None:
+        super().__init__()
+        self._steps = list(steps)
+        self._adaptives = list(adaptives.values())
+        self._ledger = ledger
+        self.active: set[str] = set()
+        self.missing: set[str] = set()  # teachers that were not trained when a trial last ended
+
+    def set_search_properties(self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any) -> bool:
+        return True
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | None:
+        step = next((step for step in self._steps if self._ready(step)), None)
+        if step is not None:
+            self._steps.remove(step)
+            self.active.add(step.key)
+            return {"steps": [step], "every_epoch": False, "search": None, "number": None}
+        for adaptive in list(self._adaptives):
+            self._adaptives.append(self._adaptives.pop(0))  # the searches take turns
+            if not self._ready(adaptive.search.family.train({})):
+                continue
+            suggestion = adaptive.next()
+            if suggestion is None:
+                self._adaptives.remove(adaptive)
+                continue
+            number, steps = suggestion
+            if steps[0].key in self.active:
+                adaptive.hold(number)
+                continue
+            self.active.add(steps[0].key)
+            search = adaptive.search
+            every = search.sweep.early_stopping is not None
+            return {"steps": steps, "every_epoch": every, "search": search.key, "number": number}
+        return None if self._steps or self._adaptives else Searcher.FINISHED  # type: ignore[return-value]
+
+    def drop_lost(self) -> int:
+        """Forgets the trials whose teacher failed, and says how many these are."""
+        failed = self._ledger.failures().keys()
+        steps = [step for step in self._steps if not failed.isdisjoint(step.parents.values())]
+        adaptives = [
+            adaptive
+            for adaptive in self._adaptives
+            if not failed.isdisjoint(adaptive.search.family.train({}).parents.values())
+        ]
+        self._steps = [step for step in self._steps if step not in steps]
+        self._adaptives = [adaptive for adaptive in self._adaptives if adaptive not in adaptives]
+        return len(steps) + sum(adaptive.remaining for adaptive in adaptives)
+
+    def _ready(self, step: Step) -> bool:
+        for parent in step.parents.values():
+            if parent not in self.missing and self._ledger.get(parent, "train") is None:
+                self.missing.add(parent)
+        return self.missing.isdisjoint(step.parents.values())
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """The `Watcher` does it: it knows the trial."""
+
+    def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
+        """Nothing to save: the ledger has it all."""
+
+
+class PerSearch(FIFOScheduler):
+    """Early stopping within each search that asks for it: trials of different searches can't be compared."""
+
+    def __init__(self, searches: Sequence[Search]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._by_search = {search.key: _asha(search) for search in searches if search.sweep.early_stopping == "asha"}
+
+    def _scheduler(self, trial: Trial) -> TrialScheduler:
+        return self._by_search.get(trial.config["search"], _FIFO)
+
+    def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
+        self._scheduler(trial).on_trial_add(tune_controller, trial)
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        decision: str = self._scheduler(trial).on_trial_result(tune_controller, trial, result)
+        return decision
+
+    def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
+        self._scheduler(trial).on_trial_complete(tune_controller, trial, result)
+
+    def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
+        self._scheduler(trial).on_trial_error(tune_controller, trial)
+
+    def on_trial_remove(self, tune_controller: Any, trial: Trial) -> None:
+        self._scheduler(trial).on_trial_remove(tune_controller, trial)
+
+
+_FIFO = FIFOScheduler()
+
+
+def _asha(search: Search) -> ASHAScheduler:
+    epochs = search.family.train({}).params["recipe"]["epochs"]
+    return ASHAScheduler(
+        time_attr="epoch",  # Tune's own counter starts again when a trial is resumed
+        metric="validation/accuracy",
+        mode="max",
+        max_t=epochs,
+        grace_period=max(1, round(GRACE * epochs)),
+        reduction_factor=3,
+        stop_last_trials=False,  # a trial that reaches the last epoch still has its result to write
+    )
+
+
+class Watcher(_Live, tune.Callback):
+    """Turns what Tune tells of trials into events, the ledger's failures and the searches' values."""
+
+    def __init__(
+        self,
+        context: Context,
+        adaptives: Mapping[str, Adaptive],
+        queue: Queue,
+        slots: Slots,
+        each: tuple[float, float],
+        concurrent: int,
+        total: int,
+        on_event: OnEvent,
+    ) -> None:
+        self._context, self._ledger = context, context.ledger
+        self._adaptives, self._queue = adaptives, queue
+        self._slots, self._each, self._concurrent, self._left = slots, each, concurrent, total
+        self._running: set[str] = set()
+        self._on_event = on_event
+        self._share()
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        if UNWRITABLE in result:
+            raise Unwritable(result[UNWRITABLE])
+        step = trial.config["steps"][0]
+        rows = result.get("rows")
+        if rows:
+            self._on_event(Event("epochs", step, rows=rows))
+        elif rows is not None:
+            if result.get("damage"):
+                _log.warning("%s", result["damage"])
+            self._running.add(step.key)
+            self._share()
+            self._on_event(Event("started", step))
+
+    def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        self._running.discard(trial.config["steps"][0].key)
+        self._share()
+
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        config, step = trial.config, trial.config["steps"][0]
+        document, failure = self._ledger.get(step.key, "train"), self._ledger.failure(step.key)
+        if document is not None:
+            event = Event("finished", step, document=document)
+        elif failure is not None:
+            event = Event("failed", step, reason=failure["reason"])
+        else:
+            epoch = trial.last_result["epoch"]
+            event = Event("stopped", step, reason=f"stopped early, after epoch {epoch}, by ASHA")
+            stopped = datetime.now(UTC).isoformat(timespec="milliseconds")
+            outcome = {**describe_step(step), "epoch": epoch, "reason": event.reason, "stopped": stopped}
+            self._ledger.conclude(config["search"], config["number"], outcome)
+            self._context.forget(step)
+        self._end(trial)
+        self._on_event(event)
+
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        step = trial.config["steps"][0]
+        told = _failure(trial)
+        reason = DIED if told.startswith("The actor died") else told.splitlines()[-1]
+        self._context.fail(step, RuntimeError(told), reason)
+        self._end(trial)
+        self._on_event(Event("failed", step, reason=reason))
+
+    def _end(self, trial: Trial) -> None:
+        key = trial.config["steps"][0].key
+        self._queue.active.discard(key)
+        self._queue.missing.clear()
+        self._running.discard(key)
+        self._left -= 1 + self._queue.drop_lost()
+        self._share()
+        if trial.config["search"] is not None:
+            self._adaptives[trial.config["search"]].tell(trial.config["number"])
+
+    def _share(self) -> None:
+        self._slots.trainings(min(self._concurrent, self._left), len(self._running), *self._each)

@@ -1,0 +1,266 @@
+"""One training as a Ray Train run inside a Ray Tune trial: checkpoints, resume, reports, and the result at its end.
+
+A training of one worker runs in Train's local mode, in the trial's own process: a worker group costs more than ten
+seconds before the first batch. Inside of a trial Ray refuses `ray.train.report` in that mode, so there `_Alone` tells
+Tune itself. Checkpoints are our own files in both: Ray's list of its checkpoints is not replaced as a whole, and a
+training that was killed while it was written could never start again.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import ray
+import ray.train
+import ray.train.torch
+import ray.tune
+import torch
+from ray.train.torch import TorchConfig, TorchTrainer
+from ray.tune.integration.ray_train import TuneReportCallback
+
+from nemo.distributed import Workers
+from nemo.errors import UserError
+from nemo.training import Trainer, TrainingDiverged
+from orchestrator.computing import compute as steps
+from orchestrator.execution.checkpoint import NOT_ITS_FAULT, Checkpoint
+from orchestrator.execution.context import CHECKPOINTS, MAX_FAILURES, Context, reason_of
+from orchestrator.plan.step import Step
+from orchestrator.storage.files import Unwritable
+from orchestrator.system.environment import environment
+
+CHECKPOINT_SHARE = 0.05
+"""At most this share of a training's time goes into its checkpoints: where epochs are short, some go without."""
+
+LOST_AT_MOST = 30.0
+"""But no more than this many seconds are ever lost, or an epoch where epochs are longer, whatever it costs."""
+
+MEETS_WITHIN = 30
+"""Seconds in which an elastic group starts or is counted anew: Ray may take 20 to see that a node is gone."""
+
+MEETS_TRIES = 20
+"""How often it is: as long in all as a group of a fixed size waits for room."""
+
+
+class Session(Protocol):
+    """What a worker belongs to."""
+
+    workers: Workers
+    device: torch.device
+
+    def tell(self, message: dict[str, Any]) -> None:
+        """Tells Tune; called by every worker, and what the first one says counts."""
+
+    def agree(self, value: bool) -> bool:
+        """What the first worker says."""
+
+
+def data_key(step: Step) -> str:
+    """Steps with the same one use the same data set."""
+    from orchestrator.storage.keys import canonical
+
+    return canonical({name: value for name, value in step.where.items() if name != "resources"})
+
+
+def compute(wanted: Sequence[Step], context: Context, dataset: ray.ObjectRef[steps.Arrays]) -> list[dict[str, Any]]:
+    """Runs one modularize step, or measure steps of one training, in this process and puts their results."""
+    started, ledger, device = time.monotonic(), context.ledger, own_device()
+    if wanted[0].kind == "modularize":
+        results = [steps.modularize(wanted[0], steps.as_dataset(ray.get(dataset)), ledger, device)]
+    else:
+        results = steps.measure_modules(wanted, ledger, device)
+    seconds = (time.monotonic() - started) / len(wanted)  # what they share is none's alone
+    return [
+        ledger.put(step, result, seconds=seconds, environment=environment(), **ran_on(device))
+        for step, result in zip(wanted, results, strict=True)
+    ]
+
+
+def own_device() -> torch.device:
+    """The GPU that Ray gave to this process, or the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() and ray.get_gpu_ids() else "cpu")
+
+
+def ran_on(device: torch.device, workers: int = 1) -> dict[str, Any]:
+    """What a result records about where it was computed.
+
+    Within these it is bit-identical on a CPU; a GPU's libraries may add in another order from run to run.
+    """
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+    return {"device": name, "threads": torch.get_num_threads(), "workers": workers}
+
+
+def fit(arguments: dict[str, Any]) -> str:
+    """Runs one Ray Train run named by the step's key; returns why it failed for good, or nothing.
+
+    Args:
+        arguments: `step`, `context`, `every_epoch` (report each epoch), and `dataset` in the object store.
+
+    Raises:
+        Unwritable: The study's folder is full.
+    """
+    context, step = arguments["context"], arguments["step"]
+    wanted = context.resources.training
+    alone = wanted.workers == 1
+    if wanted.elastic:
+        os.environ["RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"] = str(MEETS_WITHIN)  # Ray hands it to its controller
+    trainer = TorchTrainer(
+        _run_worker,
+        train_loop_config=arguments,
+        torch_config=TorchConfig(backend="nccl" if wanted.gpus else "gloo", timeout_s=600 if wanted.gpus else 60),
+        scaling_config=ray.train.ScalingConfig(
+            num_workers=0 if alone else (wanted.fewest, wanted.workers) if wanted.elastic else wanted.workers,
+            use_gpu=wanted.gpus > 0,
+            resources_per_worker={"CPU": wanted.cpus} | ({"GPU": wanted.gpus} if wanted.gpus else {}),
+            placement_strategy=wanted.placement.upper(),
+        ),
+        run_config=ray.train.RunConfig(
+            name=step.key,
+            storage_path=str(context.folder / CHECKPOINTS),  # on this machine: Ray keeps no checkpoints of ours
+            callbacks=[] if alone else [TuneReportCallback()],
+            failure_config=ray.train.FailureConfig(
+                max_failures=MAX_FAILURES, controller_failure_limit=MEETS_TRIES if wanted.elastic else 5
+            ),
+        ),
+    )
+    try:
+        return str(trainer.fit().return_value or "")
+    except ray.train.TrainingFailedError as error:  # after its own retries
+        first = _first_failure(error)
+        if isinstance(first, Unwritable):
+            raise first from None
+        return reason_of(first)
+
+
+def _run_worker(arguments: dict[str, Any]) -> str:
+    """What every worker runs; a failure that a retry can't mend is returned, every other one raised."""
+    context, step = arguments["context"], arguments["step"]
+    wanted = context.resources.training
+    torch.set_num_threads(max(1, int(wanted.cpus)))
+    session: Session = _Alone() if wanted.workers == 1 else _Group()
+    checkpoint, started = Checkpoint(context, step), time.monotonic()
+    try:
+        dataset = steps.as_dataset(ray.get(arguments["dataset"]))
+        trainer = resumed(
+            lambda: steps.make_trainer(step, dataset, context.ledger, session.device, session.workers),
+            checkpoint,
+            session,
+        )
+        run_epochs(trainer, checkpoint, session, every_epoch=arguments["every_epoch"])
+    except Unwritable:
+        raise
+    except (TrainingDiverged, UserError) as error:
+        return reason_of(error)
+    if session.workers.rank == 0:
+        ledger = context.ledger
+        result = steps.finish_training(step, trainer, ledger)
+        seconds = max(time.monotonic() - started, sum(row["seconds"] for row in trainer.history))
+        ran = ran_on(session.device, session.workers.world) | ({"compiled": True} if trainer.compiled else {})
+        ledger.put(step, result, seconds=seconds, environment=environment(), **ran)
+    return ""
+
+
+def resumed(make: Callable[[], Trainer], checkpoint: Checkpoint, session: Session) -> Trainer:
+    """A trainer that goes on from its last checkpoint, or from the beginning where that cannot be used.
+
+    The first worker says which: it alone puts a damaged file away, and all start from the same epoch.
+    """
+    trainer, first = make(), session.workers.rank == 0
+    found = first and _load(trainer, checkpoint)
+    if session.agree(found):
+        if not first:
+            state = checkpoint.load()
+            if state is None:
+                raise OSError(f"{checkpoint.name}: the first worker has read it, and this one cannot")
+            trainer.load_state_dict(state)
+    elif session.agree(bool(checkpoint.damage)):
+        return make()  # half of it may have been loaded
+    return trainer
+
+
+def _load(trainer: Trainer, checkpoint: Checkpoint) -> bool:
+    """Whether there was a checkpoint that fits the trainer."""
+    state = checkpoint.load()
+    if state is None:
+        return False
+    try:
+        trainer.load_state_dict(state)
+    except NOT_ITS_FAULT:
+        raise
+    except Exception as error:  # of other code, under the same method version
+        checkpoint.discard(error)
+        return False
+    return True
+
+
+def run_epochs(trainer: Trainer, checkpoint: Checkpoint, session: Session, *, every_epoch: bool) -> None:
+    """Trains to the end from where the trainer is.
+
+    Rows are reported together with the checkpoint that holds them: an epoch that has to be run again after an
+    interruption was never told to anyone, so no history ever has two entries for one epoch.
+    """
+    session.tell(message([], checkpoint.damage))
+    reported, cost, since = trainer.epoch, 0.0, time.monotonic()
+    while not trainer.done:
+        begun = time.monotonic()
+        trainer.run_epoch()
+        now = time.monotonic()
+        at_risk = now - since + now - begun > LOST_AT_MOST  # with another epoch like this one
+        due = every_epoch or trainer.done or at_risk or now - since >= cost / CHECKPOINT_SHARE
+        if session.agree(due):
+            before = time.monotonic()
+            if session.workers.rank == 0:
+                checkpoint.save(trainer.state_dict())
+            session.tell(message(trainer.history[reported:]))
+            reported, since = trainer.epoch, time.monotonic()
+            cost = since - before
+
+
+class _Alone:
+    """One worker in the trial's process."""
+
+    def __init__(self) -> None:
+        self.workers = Workers()
+        self.device = own_device()
+
+    def tell(self, message: dict[str, Any]) -> None:
+        ray.tune.report(message)
+
+    def agree(self, value: bool) -> bool:
+        return value
+
+
+class _Group:
+    """One worker of a Ray Train worker group."""
+
+    def __init__(self) -> None:
+        context = ray.train.get_context()
+        self.workers = Workers(context.get_world_rank(), context.get_world_size())
+        self.device = ray.train.torch.get_device()
+
+    def tell(self, message: dict[str, Any]) -> None:
+        ray.train.report(message)
+
+    def agree(self, value: bool) -> bool:
+        flag = torch.tensor(int(value), device=self.device)
+        torch.distributed.broadcast(flag, 0)
+        return bool(flag.item())
+
+
+def message(rows: list[dict[str, float]], damage: str = "") -> dict[str, Any]:
+    """What Tune sees: all new rows, and the last one's metrics by name for a scheduler, which counts epochs from 1.
+
+    Args:
+        rows: The new entries of the history; none when the training has started.
+        damage: What was wrong with the checkpoint that it found.
+    """
+    last = {**rows[-1], "epoch": int(rows[-1]["epoch"]) + 1} if rows else {}
+    return {"rows": rows, "damage": damage, **last}
+
+
+def _first_failure(error: ray.train.TrainingFailedError) -> BaseException:
+    """The failure of the worker that failed first; the others' only say that it was gone."""
+    failures: dict[int, BaseException] = getattr(error, "worker_failures", {})
+    return failures[min(failures)] if failures else error

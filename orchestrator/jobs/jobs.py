@@ -1,0 +1,218 @@
+"""The studies that were submitted to a cluster, as Ray's Jobs API knows them; nothing of it is kept here."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import aiohttp
+from ray.job_submission import JobDetails
+
+from nemo.errors import UserError
+from orchestrator.jobs.dashboard import Dashboard, TryAgain, Unreachable
+
+STUDY, NONCE = "nemo.study", "nemo.nonce"
+"""Metadata of a job of ours: its study; and what tells a submission whose answer was lost from somebody else's."""
+
+ENDS_WITHIN = 120
+"""Seconds that a stopped job gets to end in order; Ray's own default of 3 ends none."""
+
+RECONNECTS = 30
+"""How often a log that is followed looks whether a cluster that is away is back, every two seconds."""
+
+RETRIES = (1, 2, 4, 8, 15, 15)
+"""Seconds between the attempts to submit to a head that has just started."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of a study on a cluster.
+
+    Attributes:
+        id: `<study>-r<number>`.
+        state: `pending`, `running`, `stopped`, `succeeded` or `failed`.
+        started: When it was submitted.
+        ended: None while it has not.
+        exit_code: Of `nemo run` there; None where it did not come to that.
+        message: Ray's own words about the state.
+    """
+
+    id: str
+    study: str
+    number: int
+    state: str
+    started: datetime | None
+    ended: datetime | None
+    exit_code: int | None
+    message: str
+
+    @property
+    def over(self) -> bool:
+        """Whether its state can't change any more."""
+        return self.state not in ("pending", "running")
+
+    @property
+    def text(self) -> str:
+        """How it stands, in a line."""
+        shown = {"started": self.started, "ended": self.ended}
+        times = ", ".join(f"{name} {time:%Y-%m-%d %H:%M:%S} UTC" for name, time in shown.items() if time)
+        code = f" (exit code {self.exit_code})" if self.exit_code else ""
+        return f"{self.id}: {self.state}{code}, {times}"
+
+
+class Jobs:
+    """The jobs of one cluster; whatever it is asked, a UserError says why it does not answer.
+
+    Args:
+        dashboard: The cluster's.
+    """
+
+    def __init__(self, dashboard: Dashboard) -> None:
+        self._dashboard, self._client = dashboard, dashboard.client
+
+    def runs(self, study: str | None = None) -> list[Job]:
+        """The jobs that ran studies, or this one, in the order of their numbers."""
+        with self._dashboard.asking():
+            found = [job for details in self._client.list_jobs() if (job := _job(details)) is not None]
+        return sorted((job for job in found if study in (None, job.study)), key=lambda job: (job.study, job.number))
+
+    def find(self, name: str) -> Job:
+        """The last job of the study of this name, or the job of this id.
+
+        Raises:
+            UserError: There is neither; the sentence lists the studies there are.
+        """
+        runs = self.runs()
+        found = [job for job in runs if job.study == name] or [job for job in runs if job.id == name]
+        if found:
+            return found[-1]
+        known = ", ".join(dict.fromkeys(job.study for job in runs))
+        there = f"those there are: {known}" if known else "none was submitted since its head started"
+        raise UserError(f"no study or job {name!r} on {self._dashboard.name}, {there}; give another name or --address.")
+
+    def _again(self, name: str) -> Job:
+        """The job of this id as it is now; a study may have the name of another one's job."""
+        for job in self.runs():
+            if job.id == name:
+                return job
+        raise UserError(
+            f"{name}: is no longer known on {self._dashboard.name}, its head was started anew; submit again."
+        )
+
+    def submit(self, study: str, entrypoint: str, runtime_env: Mapping[str, Any]) -> Job:
+        """Starts the next job of a study.
+
+        Raises:
+            UserError: One of it has not ended, or the cluster takes none.
+        """
+        nonce, tried = secrets.token_hex(8), False
+        for seconds in (*RETRIES, None):
+            before = self.runs(study)
+            if tried and before and self._nonce(before[-1]) == nonce:
+                return before[-1]  # it was taken, though the answer was that it was not
+            for job in before:
+                if not job.over:
+                    raise UserError(
+                        f"{job.id} is {job.state} on {self._dashboard.name}; let it go on, or end it with nemo stop "
+                        f"{job.id} first."
+                    )
+            number = max((job.number for job in before), default=0) + 1
+            try:
+                with self._dashboard.asking():
+                    self._client.submit_job(
+                        submission_id=f"{study}-r{number}",
+                        entrypoint=entrypoint,
+                        runtime_env=dict(runtime_env),
+                        metadata={STUDY: study, NONCE: nonce},
+                    )
+                return self._again(f"{study}-r{number}")
+            except TryAgain:
+                if seconds is None:
+                    raise
+                tried = True
+                time.sleep(seconds)
+        raise AssertionError("the last attempt returns or raises")
+
+    def log(self, job: Job) -> str:
+        """What a job has written so far."""
+        with self._dashboard.asking():
+            return self._client.get_job_logs(job.id)
+
+    def follow(self, job: Job, write: Callable[[str], object]) -> Job:
+        """Hands on what a job has written and writes until it ends; a connection that breaks is made again.
+
+        Returns:
+            The job as it ended.
+        """
+        written = 0
+        while True:
+            position = 0
+
+            def hand_on(text: str) -> None:
+                nonlocal written, position
+                position += len(text)
+                if position > written:  # the server starts again at the beginning
+                    write(text[written - position :])
+                    written = position
+
+            with suppress(aiohttp.ClientError, OSError, RuntimeError):
+                asyncio.run(self._tail(job, hand_on))
+            job = self._patiently(job)
+            if job.over:
+                if rest := self.log(job)[written:]:  # written while nobody listened
+                    write(rest)
+                return job
+
+    def _patiently(self, job: Job) -> Job:
+        """How a job stands now; waits for a while for a cluster that does not answer."""
+        for _ in range(RECONNECTS):
+            with suppress(Unreachable):
+                time.sleep(2)
+                return self._again(job.id)
+        return self._again(job.id)
+
+    def stop(self, job: Job) -> Job:
+        """Ends a job in order, and waits until it has; one that is over is left as it is.
+
+        Raises:
+            UserError: It does not end.
+        """
+        with self._dashboard.asking():
+            if not job.over:
+                self._client.stop_job(job.id)
+        deadline = time.monotonic() + ENDS_WITHIN + 60
+        while not job.over:
+            if time.monotonic() > deadline:
+                raise UserError(f"{job.id}: has not ended in {ENDS_WITHIN + 60} s; see nemo logs {job.id}, try again.")
+            time.sleep(1)
+            job = self._again(job.id)
+        return job
+
+    def _nonce(self, job: Job) -> str:
+        with self._dashboard.asking():
+            return str((self._client.get_job_info(job.id).metadata or {}).get(NONCE))
+
+    async def _tail(self, job: Job, write: Callable[[str], object]) -> None:
+        async for text in self._client.tail_job_logs(job.id):
+            write(text)
+
+
+def _job(details: JobDetails) -> Job | None:
+    """A job of ours; None for another one."""
+    study, name = (details.metadata or {}).get(STUDY), details.submission_id or ""
+    number = name.removeprefix(f"{study}-r")
+    if study is None or not number.isdecimal():
+        return None
+    state = details.status.value.lower()
+    times = [_time(details.start_time), _time(details.end_time)]
+    return Job(name, study, int(number), state, times[0], times[1], details.driver_exit_code, details.message or "")
+
+
+def _time(milliseconds: int | None) -> datetime | None:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC) if milliseconds else None

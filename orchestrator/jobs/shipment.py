@@ -1,0 +1,98 @@
+"""What a job on a cluster gets from here: the study file, the sources that would run it here, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from nemo.backbones.vit_config import PREFIX
+from nemo.documents import read_document
+from nemo.errors import UserError
+from orchestrator.study.study import Study
+from orchestrator.system.environment import SHIPPED, checkout
+
+PACKAGES = ("nemo", "orchestrator")
+PATTERNS = ("*.py", "*.csv", "*.html", "py.typed")
+"""What belongs to a package: its modules, and the data that they read."""
+
+
+@dataclass(frozen=True)
+class Shipment:
+    """The files of a job's folder on the cluster.
+
+    Attributes:
+        study: The study file's path in that folder.
+        files: Path in that folder -> content.
+    """
+
+    study: str
+    files: Mapping[str, bytes]
+
+    @property
+    def listing(self) -> str:
+        """Every file with its size, and the sum."""
+        sizes = {path: len(content) for path, content in self.files.items()}
+        lines = [f"{size:>11,} {path}" for path, size in sizes.items()]
+        return "\n".join([*lines, f"{sum(sizes.values()):>11,} bytes in {len(sizes)} files"])
+
+    def write(self, folder: Path) -> None:
+        """Writes the files below a folder."""
+        for name, content in self.files.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+
+
+def pack(path: Path, study: Study) -> Shipment:
+    """What a job needs for a study.
+
+    Args:
+        path: The study file; it goes as it is, overrides are applied there.
+        study: What it says, with the overrides.
+
+    Raises:
+        UserError: It needs a file that lies elsewhere than in or below the working folder.
+    """
+    name = f"study/{path.name}"
+    files = dict(_sources())
+    files[f"orchestrator/{SHIPPED}"] = json.dumps(checkout(), sort_keys=True).encode()
+    files[name] = _content(path)
+    for where, config in _configurations(study):
+        if config.is_absolute() or ".." in config.parts or config.parts[:1] == ("~",):
+            raise UserError(
+                f"{where}: {str(config)!r} is shipped by its path from the working folder; put it below that."
+            )
+        file = config / "config.json" if config.is_dir() else config
+        files[file.as_posix()] = _content(file)
+    return Shipment(name, files)
+
+
+def _sources() -> Iterator[tuple[str, bytes]]:
+    for package in PACKAGES:
+        found = find_spec(package)
+        for place in (found.submodule_search_locations or ()) if found else ():
+            root = Path(place)
+            for path in sorted(path for pattern in PATTERNS for path in root.rglob(pattern)):
+                yield f"{package}/{path.relative_to(root).as_posix()}", path.read_bytes()
+
+
+def _configurations(study: Study) -> Iterator[tuple[str, Path]]:
+    """The Transformers' configurations that lie in files, with the lines that name them."""
+    for position, pair in enumerate(study.pairs):
+        named: dict[tuple[str, ...], str] = {("backbone",): pair.backbone}
+        if pair.teacher is not None and pair.teacher.backbone is not None:
+            named["teacher", "backbone"] = pair.teacher.backbone
+        for place, backbone in named.items():
+            given = backbone.removeprefix(PREFIX)
+            if backbone.startswith(PREFIX) and not given.startswith("{"):
+                yield study.where("pairs", position, *place), Path(given)
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return read_document(path).encode()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions.") from error

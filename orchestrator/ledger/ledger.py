@@ -1,0 +1,439 @@
+"""The ledger: what is finished, one immutable result per step; nothing else decides what is done."""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache, partial
+from operator import itemgetter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.ledger.document import sealed, unsealed
+from orchestrator.ledger.lease import hold
+from orchestrator.ledger.segments import AT_LEAST, AT_LEAST_REMOTE, Segment, Segments
+from orchestrator.ledger.snapshot import Snapshot
+from orchestrator.plan.step import KINDS, Kind, Step, describe_step
+from orchestrator.storage import Stamp, Store, Where, store_at
+from orchestrator.storage.files import file_sha256
+from orchestrator.storage.studies import SUBMITTED
+
+if TYPE_CHECKING:
+    from orchestrator.plan.combination_plan import Results
+
+_log = logging.getLogger(__name__)
+
+FAILURES, SEARCHES, QUARANTINE = "ledger/failures", "ledger/searches", "quarantine"
+
+_AT_ONCE = 256
+"""So many loose results are read at once."""
+
+Artifacts = Callable[[], Mapping[str, Mapping[str, Stamp]]]
+"""Lists what artifacts there are, once: key -> name -> stamp."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One suggestion of an adaptive search: written before it starts, concluded when it ended without a result.
+
+    Attributes:
+        settings: The suggested values, name -> value.
+        outcome: None while it runs or when it finished; else why and when it was stopped.
+    """
+
+    number: int
+    settings: Mapping[str, float]
+    outcome: Mapping[str, Any] | None = None
+
+
+class Ledger:
+    """The finished steps of one study, in a folder or a bucket.
+
+    The contract: a step is finished when, and only when, its result is here whole; a result never changes; a result
+    written twice is harmless. One driver writes at a time (see `lease`); anyone may read at any time. Damaged results
+    are moved to `quarantine/`, told once and missing from then on. Only JSON is read here, nothing is unpickled.
+
+    Layout: `ledger/<kind>/<key>.json`, and what these say once more, to be read at once, in
+    `ledger/segments/<kind>/<hash>.parquet`; `ledger/failures/<key>.json`, `ledger/searches/<search>/<number>.json`,
+    `artifacts/<key>/`, `quarantine/`, `study.yaml` (as last submitted), `studies/` (as ever submitted), `lock`.
+
+    Args:
+        where: Where the study lies; a folder is made when something is first written.
+        readonly: Leave damaged results where they are: for those who only look on.
+    """
+
+    def __init__(self, where: Where, *, readonly: bool = False) -> None:
+        self.store: Store = store_at(where)
+        self.readonly = readonly
+        self._known: dict[str, dict[str, Any]] = {}
+        self._small: dict[str, tuple[Stamp, dict[str, Any]]] = {}  # failures and suggestions, as they were read
+        self._written: dict[str, tuple[Stamp, str]] = {}  # the checksums of artifacts that were written here
+        self._ignored: set[str] = set()
+        quarantine = None if readonly else QUARANTINE
+        self._segments = {kind: Segments(self.store, f"ledger/segments/{kind}", quarantine) for kind in KINDS}
+
+    @property
+    def folder(self) -> Path:
+        """The folder of what belongs to this machine; of a study in a folder, that folder."""
+        return self.store.local
+
+    # results
+
+    def get(self, key: str, kind: Kind | None = None) -> dict[str, Any] | None:
+        """The whole result document of a step, or None if it is not finished.
+
+        `key, kind, label, params, parents, result, artifacts (name -> {sha256, bytes}), environment, seconds,
+        finished` and whatever `put` was told about the run.
+
+        Args:
+            key: The step's.
+            kind: Its kind, which saves looking for it among the others.
+        """
+        kinds = reversed(KINDS) if kind is None else (kind,)  # most results are of the last kind
+        for each in () if key in self._known else kinds:
+            document = self._result(each, key)
+            if document is not None:
+                self._known[key] = document
+                break
+        return self._known.get(key)
+
+    def finished(self, kind: Kind | None = None) -> set[str]:
+        """The keys of the finished steps."""
+        return {key for key, _ in self.results(kind)}
+
+    def results(self, kind: Kind | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
+        """The key and the document of every finished step, by kind and key; they are not kept in memory."""
+        for each in KINDS if kind is None else (kind,):
+            files = self._stamps(each)
+            artifacts = cache(self._artifacts)
+            streams, loose = [], set(files)
+            for segment in self._segments[each].read(files):
+                streams.append(self._folded(segment, segment.keys & loose, artifacts))
+                loose -= segment.keys
+            yield from heapq.merge(*streams, self._loose(each, loose, artifacts), key=itemgetter(0))
+
+    def snapshot(self) -> Results:
+        """What the ledger says now, for those who ask for one result after the other."""
+        return Snapshot(self) if self.store.remote else self
+
+    def remember(self, document: Mapping[str, Any]) -> None:
+        """Spares `get` to read a document that was read here in another way."""
+        self._known[document["key"]] = dict(document)
+
+    def fold(self, at_least: int | None = None) -> None:
+        """Folds the results of a kind into a segment where at least so many are in none; the driver does it.
+
+        Args:
+            at_least: How many; None takes as many as are worth it where the study lies.
+        """
+        at_least = at_least or (AT_LEAST_REMOTE if self.store.remote else AT_LEAST)
+        for kind in KINDS:
+            self._segments[kind].fold(self._stamps(kind), partial(self._files, kind), at_least)
+
+    def put(
+        self,
+        step: Step,
+        result: Mapping[str, Any],
+        *,
+        seconds: float = 0.0,
+        environment: Mapping[str, Any] | None = None,
+        **ran: Any,
+    ) -> dict[str, Any]:
+        """Records the result of a step, and the checksums of its artifacts, which must be written before.
+
+        Args:
+            step: What was done.
+            result: Numbers, texts, lists and mappings; NaN and infinities become None, which JSON has no text for.
+            seconds: How long the step took.
+            environment: Versions, commit and hardware.
+            ran: How it ran: `device`, `threads`, `workers`, and `compiled` if it was.
+
+        Returns:
+            The document; the one that was there before, if the step was finished already.
+
+        Raises:
+            Unwritable: The store cannot be written, or is full.
+        """
+        present = self.get(step.key, step.kind)
+        if present is not None and self.verify(step.key):
+            return present
+        document = {
+            **describe_step(step),
+            "result": result,
+            "artifacts": self._checksums(step.key),
+            "environment": environment or {},
+            "seconds": seconds,
+            "finished": _now(),
+            **ran,
+        }
+        name, (plain, data) = _result_name(step.kind, step.key), sealed(document)
+        while not self.store.create(name, data):  # somebody was faster
+            there = self._result(step.kind, step.key)
+            if there is not None:
+                plain = there
+                break
+        self._known[step.key] = plain
+        self.store.delete(_failure_name(step.key))
+        return plain
+
+    def fail(self, step: Step, reason: str) -> None:
+        """Records why a step failed; kept beside the results, gone when a result is put."""
+        self._write(_failure_name(step.key), {**describe_step(step), "reason": reason, "failed": _now()})
+
+    def failure(self, key: str) -> dict[str, Any] | None:
+        """Why a step failed (`key, kind, label, params, parents, reason, failed`); None where it did not.
+
+        A result outweighs a failure: a driver may have died between writing the one and deleting the other.
+        """
+        failure = self._read(_failure_name(key))
+        return None if failure is None or self.get(key, failure["kind"]) is not None else failure
+
+    def failures(self) -> dict[str, dict[str, Any]]:
+        """Key -> failure of every failed step."""
+        found = {_key(name): failure for name, failure in self._documents(FAILURES).items() if "/" not in name}
+        finished = {kind: self._stamps(kind) for kind in sorted({failure["kind"] for failure in found.values()})}
+        return {
+            key: failure
+            for key, failure in found.items()
+            if key not in finished[failure["kind"]] or self.get(key, failure["kind"]) is None
+        }
+
+    def forget_failures(self) -> None:
+        """Lets every failed step be tried again."""
+        for key in self.failures():
+            self.store.delete(_failure_name(key))
+
+    # artifacts
+
+    @contextmanager
+    def writing(self, key: str, name: str) -> Iterator[Path]:
+        """Yields the path of a local file; when the block ends well, it is an artifact of a step, to be `put` later.
+
+        Raises:
+            Unwritable: The store cannot be written, or is full.
+        """
+        artifact = f"artifacts/{key}/{name}"
+        with self.store.writing(artifact) as path:
+            yield path
+            checksum = file_sha256(path)
+        stamp = self.store.list(f"artifacts/{key}").get(name)
+        if stamp is not None:
+            self._written[artifact] = stamp, checksum
+
+    @contextmanager
+    def reading(self, key: str, name: str) -> Iterator[Path | None]:
+        """Yields the path of a local file with an artifact of a finished step, after that was read through.
+
+        It is None where the step is not finished, or its artifact is damaged or missing, which puts the result away.
+        """
+        document = self.get(key)
+        recorded = None if document is None else document["artifacts"].get(name)
+        if document is None or recorded is None:
+            yield None
+            return
+        with self.store.fetching(f"artifacts/{key}/{name}") as path:
+            if path is not None and file_sha256(path) != recorded["sha256"]:
+                path = None
+            if path is None:
+                self._put_away(document, name)
+            yield path
+
+    def verify(self, key: str) -> bool:
+        """Whether a step is finished and its artifacts have the recorded checksums; damage is quarantined."""
+        document = self.get(key)
+        return document is not None and self._intact(document, lambda: {key: self.store.list(f"artifacts/{key}")})
+
+    def sound(self, steps: Iterable[Step]) -> bool:
+        """Whether all artifacts of those of these steps that are finished have their checksums; see `verify`."""
+        snapshot, artifacts = self.snapshot(), cache(self._artifacts)
+        documents = [snapshot.get(step.key, step.kind) for step in steps]
+        intact = [self._intact(document, artifacts) for document in documents if document is not None]
+        return all(intact)
+
+    # adaptive searches
+
+    def suggest(self, search: str, number: int, settings: Mapping[str, float]) -> None:
+        """Records a suggestion before its training starts, so that a resumed search replays from it."""
+        self._write(_trial_name(search, number), {"number": number, "settings": settings})
+
+    def conclude(self, search: str, number: int, outcome: Mapping[str, Any]) -> None:
+        """Records that a trial ended without the result of its key: stopped early, with its epoch and reason."""
+        trial = self._read(_trial_name(search, number)) or {}
+        self._write(_trial_name(search, number), {**trial, "number": number, "outcome": outcome})
+
+    def suggestions(self, search: str) -> list[Trial]:
+        """The trials of a search by number; one whose suggestion was damaged while it ran is suggested anew."""
+        found = self._documents(f"{SEARCHES}/{search}").values()
+        return [
+            Trial(trial["number"], trial["settings"], trial.get("outcome")) for trial in found if "settings" in trial
+        ]
+
+    def stops(self) -> list[dict[str, Any]]:
+        """What every trial that was stopped early was concluded with."""
+        return [dict(trial["outcome"]) for trial in self._documents(SEARCHES).values() if trial.get("outcome")]
+
+    # the study
+
+    def record_study(self, text: str) -> None:
+        """Keeps a study's text as `study.yaml`, and in `studies/` under the hash of its content."""
+        data = text.encode()
+        self.store.create(f"studies/{hashlib.sha256(data).hexdigest()[:12]}.yaml", data)
+        if self.store.read(SUBMITTED) != data:
+            self.store.write(SUBMITTED, data)
+
+    def lease(self) -> AbstractContextManager[None]:
+        """Makes this process the study's only driver while the block runs.
+
+        Raises:
+            UserError: Another driver is alive; the sentence names its host, its pid and since when.
+        """
+        return hold(self.store)
+
+    # inside
+
+    def _stamps(self, kind: Kind) -> dict[str, Stamp]:
+        """Key -> stamp of every result of a kind, from one listing."""
+        files = self.store.list(f"ledger/{kind}").items()
+        return {_key(name): stamp for name, stamp in files if name.endswith(".json") and "/" not in name}
+
+    def _artifacts(self) -> Mapping[str, Mapping[str, Stamp]]:
+        """Key -> artifact -> stamp, from one listing, which has to follow that of the results."""
+        found: defaultdict[str, dict[str, Stamp]] = defaultdict(dict)
+        for path, stamp in self.store.list("artifacts").items():
+            key, _, name = path.partition("/")
+            found[key][name] = stamp
+        return found
+
+    def _result(self, kind: Kind, key: str) -> dict[str, Any] | None:
+        """A result from its own file, if it is there whole."""
+        document = self._read(_result_name(kind, key))
+        return document if document is not None and self._whole(document) else None
+
+    def _loose(self, kind: Kind, keys: Set[str], artifacts: Artifacts) -> Iterator[tuple[str, dict[str, Any]]]:
+        known = [(key, self._known[key]) for key in sorted(keys & self._known.keys())]
+        unknown = keys - {key for key, _ in known}
+        return heapq.merge(known, self._files(kind, unknown, artifacts), key=itemgetter(0))
+
+    def _files(
+        self, kind: Kind, keys: Iterable[str], artifacts: Artifacts | None = None
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Key and document of those results whose own files are whole, by key."""
+        ordered = sorted(keys)
+        for begin in range(0, len(ordered), _AT_ONCE):
+            names = {key: _result_name(kind, key) for key in ordered[begin : begin + _AT_ONCE]}
+            contents = self.store.read_all(names.values())
+            for key, name in names.items():
+                document = self._parse(name, contents[name]) if name in contents else None
+                if document is not None and self._whole(document, artifacts):
+                    yield key, document
+
+    def _folded(self, segment: Segment, keys: Set[str], artifacts: Artifacts) -> Iterator[tuple[str, dict[str, Any]]]:
+        for key, document in segment.documents(keys):
+            if self._whole(document, artifacts):
+                yield key, document
+
+    def _documents(self, folder: str) -> dict[str, dict[str, Any]]:
+        """The whole documents in a folder of few and small ones, by name; each is read once for every version of it."""
+        stamps = {f"{folder}/{name}": stamp for name, stamp in sorted(self.store.list(folder).items())}
+        names = [name for name in stamps if name.endswith(".json")]
+        new = [name for name in names if name not in self._small or self._small[name][0] != stamps[name]]
+        for name, data in self.store.read_all(new).items():
+            self._small.pop(name, None)
+            document = self._parse(name, data)
+            if document is not None:
+                self._small[name] = stamps[name], document
+        return {name.removeprefix(f"{folder}/"): self._small[name][1] for name in names if name in self._small}
+
+    def _checksums(self, key: str) -> dict[str, dict[str, Any]]:
+        found = {}
+        for name, stamp in sorted(self.store.list(f"artifacts/{key}").items()):
+            written = self._written.pop(f"artifacts/{key}/{name}", None)
+            checksum = written[1] if written is not None and written[0] == stamp else self._sha256(key, name)
+            version = {"version": stamp.version} if self.store.remote else {}
+            found[name] = {"sha256": checksum, "bytes": stamp.size, **version}
+        return found
+
+    def _sha256(self, key: str, name: str) -> str | None:
+        """The checksum of an artifact as it is now; None where there is none."""
+        with self.store.fetching(f"artifacts/{key}/{name}") as path:
+            return None if path is None else file_sha256(path)
+
+    def _write(self, name: str, document: Mapping[str, Any]) -> None:
+        self.store.write(name, sealed(document)[1])
+
+    def _read(self, name: str) -> dict[str, Any] | None:
+        """A document whose checksum is right; otherwise it is quarantined."""
+        data = self.store.read(name)
+        return None if data is None else self._parse(name, data)
+
+    def _parse(self, name: str, data: bytes) -> dict[str, Any] | None:
+        document = unsealed(data)
+        if document is None:
+            self._quarantine(name, "its checksum is wrong")
+        return document
+
+    def _whole(self, document: Mapping[str, Any], artifacts: Artifacts | None = None) -> bool:
+        """Whether the artifacts are there with their sizes; `verify` reads them through."""
+        key, sizes = document["key"], {name: each["bytes"] for name, each in document["artifacts"].items()}
+        if not sizes or (artifacts is not None and not _missing(sizes, artifacts()[key])):
+            return True
+        missing = _missing(sizes, self.store.list(f"artifacts/{key}"))  # it may be newer than the listing of all
+        if missing:
+            self._put_away(document, missing[0])
+        return not missing
+
+    def _intact(self, document: Mapping[str, Any], artifacts: Artifacts) -> bool:
+        """Whether the artifacts have their checksums; an object store answers for a version that it still has."""
+        key = document["key"]
+        for name, recorded in document["artifacts"].items():
+            there = artifacts()[key].get(name) if self.store.remote else None
+            known = there is not None and there.version == recorded.get("version")
+            if not known and self._sha256(key, name) != recorded["sha256"]:
+                self._put_away(document, name)
+                return False
+        return True
+
+    def _put_away(self, document: Mapping[str, Any], artifact: str) -> None:
+        name = _result_name(document["kind"], document["key"])
+        self._quarantine(name, f"its artifact {artifact} is damaged or missing")
+
+    def _quarantine(self, name: str, reason: str) -> None:
+        self._known.pop(_key(name), None)
+        if self.readonly:
+            if name not in self._ignored:
+                _log.warning("%s: ignored, %s.", self.store.where(name), reason)
+            self._ignored.add(name)
+            return
+        target = self.store.set_aside(name, QUARANTINE)
+        _log.warning("%s: moved to %s and computed again, %s.", self.store.where(name), target, reason)
+
+
+def _result_name(kind: str, key: str) -> str:
+    return f"ledger/{kind}/{key}.json"
+
+
+def _failure_name(key: str) -> str:
+    return f"{FAILURES}/{key}.json"
+
+
+def _trial_name(search: str, number: int) -> str:
+    return f"{SEARCHES}/{search}/{number:05d}.json"
+
+
+def _key(name: str) -> str:
+    return name.rpartition("/")[2].removesuffix(".json")
+
+
+def _missing(sizes: Mapping[str, int], there: Mapping[str, Stamp]) -> list[str]:
+    """The artifacts that are not there with their sizes."""
+    return [name for name, size in sizes.items() if name not in there or there[name].size != size]
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,152 @@
+"""The model card of a saved module: what it is, what it was made from, and every figure with what it means."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from orchestrator.modules.record import ModuleRecord, Origin
+from orchestrator.report.rendering import markdown_table
+
+Rows = list[tuple[str, ...]]
+
+
+def model_card(record: ModuleRecord) -> str:
+    """The text of `README.md`."""
+    title = ", ".join(record.classes) if len(record.classes) <= 6 else f"{len(record.classes)} classes"
+    kind = "Several modules composed into one classifier" if record.composed else "A module"
+    parts = [
+        f"# {title}",
+        f"{kind}, made by `nemo` ({_made_with(record)}): it tells {len(record.classes)} classes apart. Its logits:",
+        markdown_table(
+            ("Logit", "Class"), [(str(number), name) for number, name in enumerate(record.classes)], words=2
+        ),
+        "## Use",
+        _use(record),
+        "## Figures",
+        markdown_table(("", *figure_columns(record)), figure_rows(record), words=1),
+        _notes(record),
+        "## Where it comes from",
+        *(_origin(origin) for origin in record.origins),
+        _data(record),
+        f"Fine-tuned ({'the head alone' if record.composed else 'all weights'}, seed {record.seed}) with "
+        f"{_settings(record.finetune)}.",
+        f"Made by\n\n```\n{record.command}\n```",
+        "The same command on the same kind of device and with as many threads gives the same weights.",
+        "## Licence",
+        "The weights derive from the training images: what the licence of these data sets says of works derived from "
+        "them holds for this module, and has to be looked up there. Whoever made it adds no terms here.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def figure_columns(record: ModuleRecord) -> list[str]:
+    """The networks whose figures stand beside each other."""
+    return ["Composed"] if record.composed else ["Module", "Whole modular", "Whole standard"]
+
+
+def figure_rows(record: ModuleRecord) -> Rows:
+    """The figures of a module beside the whole networks', as text; a dash where there is none."""
+    own: dict[str, Any] = {**record.figures, "latency": record.latency.milliseconds.get("module")}
+    columns = [own]
+    if not record.composed:
+        for role in ("modular", "standard"):
+            columns.append({**record.whole.get(role, {}), "latency": record.latency.milliseconds.get(role)})
+    rows = [
+        ("Accuracy before fine-tuning %", "accuracy_before_finetuning", 100, ".2f"),
+        ("Accuracy %", "accuracy", 100, ".2f"),
+        ("KRR %", "krr", 100, ".2f"),
+        ("Weights kept %", "weight_retention", 100, ".2f"),
+        ("FLOPs M", "flops", 1e-6, ".3f"),
+        ("Parameters", "parameters", 1, ",.0f"),
+        (f"Latency ms, {_threads(record)}", "latency", 1, ".3f"),
+    ]
+    shown = []
+    for title, name, factor, form in rows:
+        values = [column.get(name) for column in columns]
+        if any(value is not None for value in values):
+            shown.append((title, *("–" if value is None else format(factor * value, form) for value in values)))
+    return shown
+
+
+def _use(record: ModuleRecord) -> str:
+    size = record.image_size
+    return (
+        f"Images are float32 `[B, 3, {size}, {size}]`, red, green and blue in 0..1; the module normalises them itself. "
+        f"The answer is logits `[B, {len(record.classes)}]`.\n\n"
+        "| file | needs |\n|---|---|\n"
+        "| `module.pt2`, as in `example.py` | torch |\n"
+        "| `module.onnx`, as in `example_onnx.py` | numpy, onnxruntime |\n"
+        "| `module.safetensors` | `nemo.load_module`, to go on with it |\n"
+        "| `module.json` | nothing: these figures, for programs |\n\n"
+        "A `.pt2` file is made for the version of torch that wrote it, or a later one; open it, like any program, only "
+        "from whom you trust. Largest difference of their logits from the module's own, over the largest logit: "
+        + ", ".join(f"{name} {value:.1e}" for name, value in record.agreement.items())
+        + "."
+    )
+
+
+def _notes(record: ModuleRecord) -> str:
+    if record.composed:
+        return (
+            "On the test images of all its classes; before fine-tuning: without a common head, each image goes to "
+            "the class of which one of the modules is surest. FLOPs count a multiply-add as one. Nothing was chosen on "
+            f"test images. {_timed(record)}"
+        )
+    return (
+        "Accuracies are on the test images of these classes, the whole networks' told apart among these classes; "
+        "before fine-tuning: the cut with the trained classifier. KRR is the share of the maskable kernels that are "
+        "kept. FLOPs count a multiply-add as one. Nothing was chosen on test images. "
+        f"{_timed(record)}"
+    )
+
+
+def _timed(record: ModuleRecord) -> str:
+    return (
+        f"Latency: medians of {record.latency.runs} runs in turns, PyTorch without compiling, {record.latency.machine}."
+    )
+
+
+def _origin(origin: Origin) -> str:
+    return markdown_table(
+        ("", ""),
+        [
+            ("Classes", ", ".join(origin.classes)),
+            ("Study", origin.study),
+            ("Trained network", f"{origin.label} (run `{origin.run}`)"),
+            ("Sub-task", f"`{origin.step}`"),
+            ("Backbone", f"{origin.backbone} x{origin.width:g}"),
+            ("Method", f"{origin.method} {_settings(origin.settings)}".strip()),
+            ("Threshold", "none" if origin.threshold is None else f"{origin.threshold:g}"),
+            ("Cut", f"mask_values {origin.mask_values}, head {origin.head}, surgery {origin.surgery}"),
+            ("KRR", f"{100 * origin.krr:.2f} %"),
+            ("Seed", str(origin.seed)),
+        ],
+        words=2,
+    )
+
+
+def _data(record: ModuleRecord) -> str:
+    lines = []
+    for data in record.data:
+        options = f" ({_settings(data.options)})" if data.options else ""
+        mean, std = (", ".join(f"{value:.4f}" for value in part) for part in (data.mean, data.std))
+        lines.append(f"Data set: {data.name}{options}, normalised by mean ({mean}) and deviation ({std}).")
+    return "\n\n".join(lines)
+
+
+def _threads(record: ModuleRecord) -> str:
+    threads, batch = record.latency.threads, record.latency.batch
+    return f"{threads} thread{'s' * (threads > 1)}, batch of {batch}"
+
+
+def _made_with(record: ModuleRecord) -> str:
+    packages = record.made_with.get("packages", {})
+    return ", ".join(f"{name} {packages[name]}" for name in ("nemo-orchestrator", "torch") if name in packages)
+
+
+def _settings(settings: Any) -> str:
+    return " ".join(f"{name}={value:g}" if _number(value) else f"{name}={value}" for name, value in settings.items())
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

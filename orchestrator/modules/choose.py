@@ -1,0 +1,216 @@
+"""Which of a study's trained networks a module is cut from; chosen on validation images, or named by its key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nemo.errors import UserError
+from nemo.methods import METHODS
+from orchestrator.plan.best import Candidate, best_point
+from orchestrator.plan.combination import Family
+from orchestrator.plan.combination_plan import Results, plan_family
+from orchestrator.plan.planner import families
+from orchestrator.plan.step import Step
+from orchestrator.study.data import class_number
+from orchestrator.study.study import Study
+
+if TYPE_CHECKING:
+    from nemo.datasets.description import Description
+
+_SHOWN = 8
+
+
+@dataclass(frozen=True)
+class Cuttable:
+    """A modular network that is trained and modularized.
+
+    Attributes:
+        train: Its training.
+        modularize: Its relevance pass.
+        standard: The standard training of the same pair and seed, if that is finished.
+        accuracy: On the validation images; None without any.
+        standard_accuracy: The standard network's there.
+        krr: Of its modules at the study's highest threshold; None where that is not measured yet.
+    """
+
+    family: Family
+    train: Step
+    modularize: Step
+    standard: Step | None
+    accuracy: float | None
+    standard_accuracy: float | None
+    krr: float | None
+
+    def reuse(self, classes: Sequence[int], threshold: float | None) -> Step:
+        """The step that cuts and fine-tunes one of its modules."""
+        return self.family.reuse(self.train, self.modularize, self.standard, classes, threshold)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The network to cut from, the classes to cut out, and why this network."""
+
+    network: Cuttable
+    classes: list[int]
+    why: str
+
+
+def choose(
+    study: Study, results: Results, descriptions: Mapping[str, Description], classes: Sequence[str], run: str | None
+) -> Choice:
+    """Chooses the network to cut classes from.
+
+    The best of each pair and seed is chosen as the sub-tasks' `from: best` is (`orchestrator.plan.best`), among all
+    modular methods; of these the most accurate on validation images, then the one with the lowest KRR.
+
+    Args:
+        study: As last submitted.
+        results: Its ledger; a study that still runs is chosen from as far as it is.
+        descriptions: See `plan`.
+        classes: Names, or numbers.
+        run: A training's key, or how it begins; None chooses.
+
+    Raises:
+        UserError: A class does not exist, no network is ready, none has that key, or nothing tells which is the best.
+    """
+    found = _cuttable(study, results.snapshot(), descriptions)
+    wrong = ""
+    fitting: list[tuple[Cuttable, list[int]]] = []
+    named = found if run is None else [_named(run, found)]
+    for network in named:
+        try:
+            fitting.append((network, class_numbers(classes, network.family.description)))
+        except UserError as error:
+            wrong = wrong or str(error)
+    if not named:
+        _check_classes_of_study(classes, descriptions)
+        raise UserError(
+            f"study {study.name!r}: no modular network is trained and modularized yet, let nemo run finish one."
+        )
+    if not fitting:
+        raise UserError(wrong)
+    numbers = {network.train.key: each for network, each in fitting}
+    if run is not None:
+        return Choice(fitting[0][0], fitting[0][1], "as asked for")
+    best, why = _best([network for network, _ in fitting], study.select.tolerance)
+    return Choice(best, numbers[best.train.key], why)
+
+
+def class_numbers(names: Sequence[str], description: Description) -> list[int]:
+    """The numbers of classes given by name, or by number where no class has that name.
+
+    Raises:
+        UserError: One does not exist or is given twice, or there are fewer than two.
+    """
+    numbers = []
+    for name in names:
+        number = class_number(name, description)
+        if number is None and name.isdecimal():
+            number = class_number(int(name), description)
+        if number is None:
+            known, more = description.classes[:30], len(description.classes) - 30
+            listed = ", ".join(known) + (f" and {more} more" if more > 0 else "")
+            raise UserError(f"--classes: {name!r} is unknown, {description.name} has the classes {listed}; name these.")
+        numbers.append(number)
+    if len(set(numbers)) != len(numbers) or len(numbers) < 2:
+        raise UserError(f"--classes: {','.join(names)!r} should be two classes or more, each once, as in cat,dog.")
+    return numbers
+
+
+def _check_classes_of_study(classes: Sequence[str], descriptions: Mapping[str, Description]) -> None:
+    """Tells of a wrong class although no network is ready to say what there is."""
+    if len(descriptions) == 1:
+        class_numbers(classes, next(iter(descriptions.values())))
+
+
+def _cuttable(study: Study, results: Results, descriptions: Mapping[str, Description]) -> list[Cuttable]:
+    found: dict[str, Cuttable] = {}
+    for family, standard in families(study, descriptions):
+        if not family.modular:
+            continue
+        reference = None if standard is None else results.get(standard.key, "train")
+        for train in plan_family(family, standard, results).steps:
+            if train.kind != "train" or train.params["method"] != family.method:
+                continue
+            modularize = family.modularize(train)
+            trained = results.get(train.key, "train")
+            if trained is None or results.get(modularize.key, "modularize") is None:
+                continue
+            measured = results.get(family.measure(train, modularize, max(study.thresholds)).key, "measure")
+            found[train.key] = Cuttable(
+                family,
+                train,
+                modularize,
+                None if reference is None else standard,
+                trained["result"]["validation_accuracy"],
+                None if reference is None else reference["result"]["validation_accuracy"],
+                None if measured is None else measured["result"]["krr"],
+            )
+    return list(found.values())
+
+
+def _named(run: str, found: Sequence[Cuttable]) -> Cuttable:
+    fitting = [network for network in found if run and network.train.key.startswith(run)]
+    if len(fitting) == 1:
+        return fitting[0]
+    if not found:
+        raise UserError(f"--run {run}: no modular network is trained and modularized yet, let nemo run finish one.")
+    what = f"begins the keys of {len(fitting)}" if fitting else "is the key of no"
+    raise UserError(
+        f"--run {run}: {what} finished modular networks of the study, choose one of {_listed(fitting or found)}."
+    )
+
+
+def _best(fitting: Sequence[Cuttable], tolerance: float) -> tuple[Cuttable, str]:
+    if len(fitting) == 1:
+        return fitting[0], "the only modular network that is finished"
+    judged = [network for network in fitting if network.accuracy is not None and network.krr is not None]
+    if not judged:
+        raise UserError(
+            "--run: is needed, for the study has several modular networks and no measured validation images that tell "
+            f"which is the best; choose one of {_listed(fitting)}."
+        )
+    groups: dict[tuple[str, int], list[Cuttable]] = {}
+    for network in judged:
+        groups.setdefault((network.family.name, network.family.seed), []).append(network)
+    winners = [_best_of(group, tolerance) for group in groups.values()]
+    best = min(winners, key=lambda each: (-_number(each.accuracy), _number(each.krr), each.train.key))
+    return best, f"the best of {len(judged)} modular networks on validation images"
+
+
+def _best_of(group: Sequence[Cuttable], tolerance: float) -> Cuttable:
+    """The best point of one pair and seed."""
+    candidates = [Candidate(each.train.key, _number(each.accuracy), _number(each.krr)) for each in group]
+    best = best_point(candidates, group[0].standard_accuracy, tolerance)
+    return next(each for each in group if best is not None and each.train.key == best.key)
+
+
+def _number(value: float | None) -> float:
+    assert value is not None
+    return value
+
+
+def _listed(networks: Sequence[Cuttable]) -> str:
+    shown = [f"{each.train.key} ({each.train.label})" for each in networks[:_SHOWN]]
+    return ", ".join(shown) + (" or another" if len(networks) > _SHOWN else "")
+
+
+def threshold_of(network: Cuttable, study: Study, wanted: float | None) -> float | None:
+    """Where a module is cut: as asked for, else at the study's highest threshold; None of a search, which knows none.
+
+    Raises:
+        UserError: The study has no such threshold.
+    """
+    if network.family.splits:
+        if wanted is not None:
+            method = METHODS[network.family.method].name
+            raise UserError(f"--threshold: {method} finds its modules without one, leave it out.")
+        return None
+    if wanted is None:
+        return max(study.thresholds)
+    if wanted not in study.thresholds:
+        known = ", ".join(f"{each:g}" for each in study.thresholds)
+        raise UserError(f"--threshold: {wanted:g} is none of the study's, choose one of {known}.")
+    return wanted

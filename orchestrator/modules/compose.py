@@ -1,0 +1,225 @@
+"""`nemo compose`: saved modules, of one study or several, as one classifier over the union of their classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from nemo.composing import compose
+from nemo.datasets.dataset import Dataset, Split, select_classes
+from nemo.deployed import Deployed
+from nemo.errors import UserError
+from nemo.module_file import SavedModule, load_module
+from nemo.recipe import Finetune
+from nemo.training import TrainingDiverged
+from orchestrator.computing import compute as work
+from orchestrator.modules.folder import new_folder
+from orchestrator.modules.record import Data, ModuleRecord, read_record
+from orchestrator.modules.save import (
+    command_line,
+    here,
+    made_with,
+    measure_latency,
+    print_figures,
+    print_place,
+    print_table,
+    save_module,
+)
+from orchestrator.storage.keys import canonical
+
+
+@dataclass(frozen=True)
+class Part:
+    """A saved module: its folder, its network, and what is said of it."""
+
+    folder: Path
+    saved: SavedModule
+    record: ModuleRecord
+
+    @property
+    def network(self) -> Deployed:
+        """Its network, which was cut and not composed."""
+        assert isinstance(self.saved.network, Deployed)
+        return self.saved.network
+
+
+def compose_and_save(folders: Sequence[Path], out: Path, force: bool, console: Console) -> ModuleRecord:
+    """Composes saved modules, trains their common head and saves what comes of it.
+
+    Args:
+        folders: What `nemo reuse` wrote, two or more.
+        out: The folder to save in.
+        force: Whether a module that lies there may be replaced.
+        console: What is shown goes here.
+
+    Raises:
+        UserError: A folder holds no module, or one that can't be composed with the others; `out` may not be replaced or
+            cannot be written; their data is not here; or training the head diverged.
+    """
+    with new_folder(out, force) as folder:
+        parts = [read_part(path) for path in folders]
+        check_parts(parts)
+        names = list(dict.fromkeys(name for part in parts for name in part.record.classes))
+        union = union_of(parts, names)
+        first, finetune = parts[0].record, _finetune(parts)
+        torch.set_num_threads(1)
+        try:
+            composition = compose(
+                [part.network for part in parts],
+                [[names.index(name) for name in part.record.classes] for part in parts],
+                union,
+                finetune=Finetune(**finetune),
+                seed=first.seed,
+                device=here(),
+            )
+        except TrainingDiverged as error:
+            raise UserError(f"{folders[0]}: the head learns as this module was fine-tuned, and {error}") from error
+        network = composition.network.cpu().eval()
+        saved = SavedModule(
+            network,
+            names,
+            union.image_size,
+            [cut for part in parts for cut in part.saved.cuts],
+            [kept for part in parts for kept in part.saved.kept],
+        )
+        timed = {"module": network, **{str(number): part.network for number, part in enumerate(parts)}}
+        record = ModuleRecord(
+            classes=names,
+            image_size=union.image_size,
+            seed=first.seed,
+            origins=[origin for part in parts for origin in part.record.origins],
+            data=list(_data_sets(parts).values()),
+            finetune=finetune,
+            figures={name: value for name, value in composition.figures.items() if name != "history"},
+            whole={},
+            latency=measure_latency(timed, union.image_size),
+            command=command_line(),
+            made_with=made_with(),
+        )
+        record = save_module(folder, saved, record)
+    _print_parts(parts, record, console)
+    print_figures(record, console)
+    print_place(out, console)
+    return record
+
+
+def _finetune(parts: Sequence[Part]) -> Mapping[str, Any]:
+    """How the head learns: as the first module was fine-tuned, if it was not left as it was cut."""
+    first = parts[0].record.finetune
+    epochs = first["epochs"] or max(part.record.finetune["epochs"] for part in parts)
+    return {**first, "epochs": epochs or Finetune.epochs}
+
+
+def read_part(folder: Path) -> Part:
+    """Reads a saved module that is not composed itself.
+
+    Raises:
+        UserError: There is none.
+    """
+    record, saved = read_record(folder), load_module(folder)
+    if record.composed or list(saved.classes) != list(record.classes):
+        why = (
+            "is composed itself, give the modules that it is made of"
+            if record.composed
+            else "is not whole, make it again"
+        )
+        raise UserError(f"{folder}: {why}.")
+    return Part(folder, saved, record)
+
+
+def check_parts(parts: Sequence[Part]) -> None:
+    """Refuses modules that see images of different sizes, or of which there are not two.
+
+    Raises:
+        UserError: One sentence.
+    """
+    if len(parts) < 2:
+        raise UserError("compose: needs two modules or more, give the folders that nemo reuse wrote.")
+    first = parts[0]
+    for part in parts[1:]:
+        if part.record.image_size != first.record.image_size:
+            ours, theirs = (f"{size}x{size}" for size in (first.record.image_size, part.record.image_size))
+            raise UserError(
+                f"{part.folder}: takes images of {theirs} and {first.folder} of {ours}, compose modules of one size "
+                "(image_size of their studies' pairs)."
+            )
+
+
+def union_of(parts: Sequence[Part], names: Sequence[str]) -> Dataset:
+    """The images of all classes of some modules, labelled by place in `names`.
+
+    A class is its name: one that several modules know, or several data sets have, is one class.
+
+    Raises:
+        UserError: A data set is not here, or is another one than when the module was made.
+    """
+    pieces = []
+    for key, data in _data_sets(parts).items():
+        dataset = work.as_dataset(work.dataset_arrays(data.where))
+        known = [name for part in parts if key == _key(part) for name in part.record.classes]
+        labels = sorted({names.index(name) for name in known})
+        numbers = [dataset.classes.index(names[label]) for label in labels]
+        pieces.append(
+            replace(
+                dataset,
+                classes=tuple(names),
+                train=_relabelled(dataset.train, numbers, labels),
+                test=_relabelled(dataset.test, numbers, labels),
+            )
+        )
+    if len(pieces) == 1:
+        return pieces[0]
+    return replace(
+        pieces[0],
+        name="+".join(piece.name for piece in pieces),
+        train=_joined([piece.train for piece in pieces]),
+        test=_joined([piece.test for piece in pieces]),
+        padding=min(piece.padding for piece in pieces),
+        flip=all(piece.flip for piece in pieces),
+        fingerprint="+".join(piece.fingerprint for piece in pieces),
+    )
+
+
+def _data_sets(parts: Sequence[Part]) -> dict[str, Data]:
+    return {_key(part): part.record.data[0] for part in parts}
+
+
+def _key(part: Part) -> str:
+    where: Mapping[str, Any] = part.record.data[0].where
+    return canonical({name: where[name] for name in ("dataset", "dataset_options", "image_size", "fingerprint")})
+
+
+def _relabelled(split: Split, numbers: Sequence[int], labels: Sequence[int]) -> Split:
+    chosen = select_classes(split, numbers)
+    return Split(chosen.images, torch.tensor(labels)[chosen.labels])
+
+
+def _joined(splits: Sequence[Split]) -> Split:
+    return Split(torch.cat([each.images for each in splits]), torch.cat([each.labels for each in splits]))
+
+
+def _print_parts(parts: Sequence[Part], record: ModuleRecord, console: Console) -> None:
+    table = Table(title="Parts", title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for column in ("Module", "Classes", "Of", "Accuracy %", "KRR %", "FLOPs M", "Parameters", "Latency ms"):
+        table.add_column(column, justify="left" if column in ("Module", "Classes", "Of") else "right")
+    for number, part in enumerate(parts):
+        origin, figures = part.record.origins[0], part.record.figures
+        table.add_row(
+            escape(part.folder.name),
+            escape(", ".join(origin.classes)),
+            f"{origin.study}, {origin.method} {origin.backbone}",
+            f"{100 * origin.accuracy:.2f}",
+            f"{100 * origin.krr:.2f}",
+            f"{figures['flops'] / 1e6:.3f}",
+            f"{figures['parameters']:,}",
+            f"{record.latency.milliseconds[str(number)]:.3f}",
+        )
+    print_table(table, console)

@@ -1,0 +1,145 @@
+"""What is said of a saved module: `module.json`, which the card and the tables are made of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from nemo.errors import UserError
+from orchestrator.modules.folder import MARK
+
+FORMAT = "nemo.module 1"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a module, or a part of a composed one, was cut out.
+
+    Attributes:
+        study: Name of the study.
+        run: Key of the training, the tag `nemo.key` of its run in MLflow.
+        label: The training in words.
+        step: Key of the sub-task: the same key is the same module.
+        threshold: None of modules that a search found.
+        classes: Names, in the order of the module's logits.
+        numbers: Their numbers in the data set.
+        krr: Share of the maskable kernels that it kept.
+        accuracy: On the test images of its classes, after fine-tuning.
+        finetune: See `nemo.recipe.Finetune`.
+    """
+
+    study: str
+    run: str
+    label: str
+    step: str
+    backbone: str
+    width: float
+    method: str
+    settings: Mapping[str, float]
+    seed: int
+    threshold: float | None
+    mask_values: str
+    head: str
+    surgery: str
+    classes: Sequence[str]
+    numbers: Sequence[int]
+    krr: float
+    accuracy: float
+    finetune: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Data:
+    """A data set that a module has learned from; `where` is how `computing.compute.dataset_arrays` finds it."""
+
+    name: str
+    options: Mapping[str, Any]
+    mean: Sequence[float]
+    std: Sequence[float]
+    where: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Median milliseconds for one image, of networks that took turns on one machine.
+
+    Attributes:
+        machine: Its CPU.
+        milliseconds: `module`, `modular` and `standard`, or the parts' numbers; in PyTorch without compiling.
+    """
+
+    machine: str
+    threads: int
+    batch: int
+    runs: int
+    milliseconds: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class ModuleRecord:
+    """Everything that is known of a saved module.
+
+    Attributes:
+        classes: Names, in the order of the logits.
+        image_size: H and W in pixels.
+        origins: One, or one for each part of a composed module.
+        data: The data sets of their classes.
+        figures: See `nemo.reuse.Reuse` and `nemo.composing.Composition`, without the history.
+        whole: What the whole networks have of the same figures: `modular` and `standard`.
+        agreement: Form -> the largest difference of its logits from the network's here, over the largest logit.
+        files: Name -> SHA-256.
+        command: What made it.
+        made_with: Commit and packages.
+    """
+
+    classes: Sequence[str]
+    image_size: int
+    seed: int
+    origins: Sequence[Origin]
+    data: Sequence[Data]
+    finetune: Mapping[str, Any]
+    figures: Mapping[str, Any]
+    whole: Mapping[str, Mapping[str, Any]]
+    latency: Latency
+    command: str
+    made_with: Mapping[str, Any]
+    agreement: Mapping[str, float] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    format: str = FORMAT
+
+    @property
+    def composed(self) -> bool:
+        """Whether it is several modules in one."""
+        return len(self.origins) > 1
+
+    def to_json(self) -> str:
+        """The text of `module.json`."""
+        return json.dumps(asdict(self), indent=1, allow_nan=False) + "\n"
+
+
+def read_record(folder: Path) -> ModuleRecord:
+    """What a folder that `nemo reuse` or `nemo compose` wrote says of its module.
+
+    Raises:
+        UserError: There is no such folder, or it says nothing that this version understands.
+    """
+    try:
+        document = json.loads((folder / MARK).read_bytes())
+        if document["format"] != FORMAT:
+            raise KeyError("format")
+        known = {name.name for name in fields(ModuleRecord)}
+        parts = {
+            "origins": [Origin(**each) for each in document["origins"]],
+            "data": [Data(**each) for each in document["data"]],
+            "latency": Latency(**document["latency"]),
+        }
+        return ModuleRecord(**{name: value for name, value in {**document, **parts}.items() if name in known})
+    except OSError as error:
+        raise UserError(
+            f"{folder}: holds no module ({error.strerror}: {MARK}), give a folder that nemo reuse wrote."
+        ) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{folder / MARK}: is damaged or of another version, make it again with nemo reuse.") from error

@@ -1,0 +1,142 @@
+"""A saved module in MLflow's registry: its ONNX form with signature and input example, and nothing pickled."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+
+import mlflow.onnx
+import numpy as np
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+from mlflow.models import ModelSignature
+from mlflow.tracking import MlflowClient
+from mlflow.types import Schema, TensorSpec
+
+from nemo.errors import UserError
+from nemo.export import INPUT, OUTPUT, example_images
+from orchestrator.ledger.ledger import Ledger
+from orchestrator.modules.record import ModuleRecord
+from orchestrator.storage import Where
+from orchestrator.study.file import submitted_study
+from orchestrator.tracking.connection import STORE_ERRORS, cannot_use, open_store, store_of
+from orchestrator.tracking.entries import result_points, threshold_text
+from orchestrator.tracking.runs import Run, Runs
+from orchestrator.tracking.writer import now
+
+STAGE = "module"
+"""The tag `stage` of the run that holds a module's files."""
+
+
+def register_module(where: Where, folder: Path, record: ModuleRecord) -> str:
+    """Registers a saved module with the study's tracking server; returns what was done, as a sentence.
+
+    A version has the tags `parent` (key of the training), `step`, `classes`, `threshold`, `krr` and `sha256` (of the
+    ONNX file); a module that is registered already, weights and all, is left as it is.
+
+    Args:
+        where: The study's store, only read.
+        folder: What `nemo reuse` wrote.
+        record: Its record.
+
+    Raises:
+        UserError: The server cannot be reached or refuses it.
+    """
+    ledger = Ledger(where, readonly=True)
+    study = submitted_study(ledger.store)
+    with study.naming_lines():
+        uri, artifact_root, experiment = store_of(study, ledger.store.parent)
+        try:
+            store = open_store(uri, artifact_root, experiment)
+            name = model_name(study.name, record)
+            there = _registered(store.client, name, record)
+            if there is not None:
+                return f"{name} version {there} is this module already."
+            run = _run(Runs(store, study.name), record)
+            with tempfile.TemporaryDirectory() as place:
+                model = Path(place) / "model"
+                write_model(folder, record, model)
+                store.client.log_artifacts(run.id, str(model), _place(record))
+            created = _new_version(store.client, name, run, record)
+        except (*STORE_ERRORS, ImportError) as error:
+            raise cannot_use(uri, artifact_root, error) from error
+    return f"Registered as {name} version {created.version}: models:/{name}/{created.version}"
+
+
+def model_name(study: str, record: ModuleRecord) -> str:
+    """`nemo-quickstart-3-5`; of many classes how many they are."""
+    classes = "-".join(record.classes) if len(record.classes) <= 8 else f"{len(record.classes)}-classes"
+    return re.sub(r"[^\w.-]+", "_", f"nemo-{study}-{classes}")[:200]
+
+
+def write_model(folder: Path, record: ModuleRecord, to: Path) -> None:
+    """Writes MLflow's form of a saved module."""
+    import onnx
+
+    size, outputs = record.image_size, len(record.classes)
+    signature = ModelSignature(
+        inputs=Schema([TensorSpec(np.dtype(np.float32), (-1, 3, size, size), INPUT)]),
+        outputs=Schema([TensorSpec(np.dtype(np.float32), (-1, outputs), OUTPUT)]),
+    )
+    mlflow.onnx.save_model(
+        onnx.load_model_from_string((folder / "module.onnx").read_bytes()),
+        str(to),
+        signature=signature,
+        input_example={INPUT: example_images(size).numpy()},
+        # Given, because MLflow would find them out by running the model in another process.
+        pip_requirements=[f"{package}=={version(package)}" for package in ("mlflow", "numpy", "onnx", "onnxruntime")],
+        metadata={"classes": list(record.classes)},
+        save_as_external_data=False,
+    )
+
+
+def _registered(client: MlflowClient, name: str, record: ModuleRecord) -> str | None:
+    """The version that holds these very weights."""
+    versions = client.search_model_versions(f"name = '{name}'")
+    same = [each for each in versions if each.tags.get("sha256") == record.files["module.onnx"]]
+    return str(same[0].version) if same else None
+
+
+def _run(runs: Runs, record: ModuleRecord) -> Run:
+    """The run that holds the module's figures and files, below its training's."""
+    origin = record.origins[0]
+    key = f"{STAGE}:{origin.step}"
+    run = runs.find(key)
+    if run is None:
+        tags = {"backbone": origin.backbone, "dataset": record.data[0].name, "method": origin.method}
+        tags |= {"seed": str(origin.seed), "threshold": threshold_text(origin.threshold)}
+        title = f"module {', '.join(origin.classes)} of {origin.label}"
+        run = runs.make(key, title, STAGE, runs.find(origin.run), now(), tags)
+        runs.write(run, metrics=result_points(record.figures, now()))
+    runs.end(run, "FINISHED", now())
+    return run
+
+
+def _new_version(client: MlflowClient, name: str, run: Run, record: ModuleRecord) -> ModelVersion:
+    origin = record.origins[0]
+    try:
+        client.create_registered_model(name, tags={"study": origin.study, "classes": ", ".join(record.classes)})
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    root = client.get_run(run.id).info.artifact_uri
+    if root is None:
+        raise UserError("tracking.uri: the server keeps no files of runs, start it with a place for artifacts.")
+    tags = {
+        "parent": origin.run,
+        "step": origin.step,
+        "classes": ", ".join(record.classes),
+        "threshold": threshold_text(origin.threshold),
+        "krr": f"{origin.krr:.4f}",
+        "sha256": record.files["module.onnx"],
+    }
+    described = f"The module of {', '.join(record.classes)} cut out of {origin.label}, study {origin.study}."
+    source = f"{root}/{_place(record)}"
+    return client.create_model_version(name, source, run_id=run.id, tags=tags, description=described)
+
+
+def _place(record: ModuleRecord) -> str:
+    """Where the run keeps these weights: versions of the same step, trained again elsewhere, lie beside each other."""
+    return f"model-{record.files['module.onnx'][:12]}"

@@ -1,0 +1,124 @@
+"""Writing a module into a folder that runs without this project: weights, programs, card and examples."""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from nemo.deployed import for_inference
+from nemo.export import disagreement, example_images, export_program, onnx_bytes, onnx_runner, program_bytes
+from nemo.latency import latencies
+from nemo.module_file import SavedModule
+from orchestrator.modules.card import figure_columns, figure_rows, model_card
+from orchestrator.modules.examples import examples
+from orchestrator.modules.folder import MARK, write_file
+from orchestrator.modules.record import Latency, ModuleRecord
+from orchestrator.system.credentials import masked
+from orchestrator.system.environment import environment
+
+RUNS = 50
+_TOLERATED = 1e-3
+"""What float32 may add up to in another order of operations; more is another network."""
+
+
+def save_module(folder: Path, saved: SavedModule, record: ModuleRecord) -> ModuleRecord:
+    """Fills an empty folder with a module in all its forms, after each form was run; returns the finished record.
+
+    Raises:
+        UserError: The folder cannot be written, or is full.
+        RuntimeError: A form computes something else than the module.
+    """
+    network = for_inference(saved.network)
+    program = export_program(network, saved.image_size)
+    forms = {
+        "module.safetensors": saved.to_bytes(),
+        "module.pt2": program_bytes(program),
+        "module.onnx": onnx_bytes(program),
+    }
+    for name, data in forms.items():
+        write_file(folder, name, data)
+    agreement = _agreement(network, folder, forms, saved.image_size)
+    files = {name: hashlib.sha256(data).hexdigest() for name, data in forms.items()}
+    finished = replace(record, agreement=agreement, files=files)
+    texts = {"README.md": model_card(finished), **examples(saved.classes, saved.image_size), MARK: finished.to_json()}
+    for name, text in texts.items():
+        write_file(folder, name, text)
+    return finished
+
+
+def _agreement(network: torch.nn.Module, folder: Path, forms: Mapping[str, bytes], size: int) -> dict[str, float]:
+    """How far the files' logits lie from the network's, for batches of one and of three."""
+    program = torch.export.load(folder / "module.pt2").module()
+    found = {"torch.export": 0.0, "ONNX": 0.0}
+    runners: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+        "torch.export": program,
+        "ONNX": onnx_runner(forms["module.onnx"]),
+    }
+    with torch.no_grad():
+        for count in (1, 3):
+            images = example_images(size, count)
+            for name, run in runners.items():
+                found[name] = max(found[name], disagreement(network(images), run(images)))
+    for name, difference in found.items():
+        if not difference <= _TOLERATED:
+            raise RuntimeError(f"the {name} form's logits differ from the module's by {difference:.1e} of the largest")
+    return found
+
+
+def measure_latency(models: Mapping[str, torch.nn.Module], image_size: int) -> Latency:
+    """The latency of networks on this machine's CPU, in turns, for one image and with one thread."""
+    ready = {name: for_inference(model) for name, model in models.items()}
+    milliseconds = latencies(ready, example_images(image_size, 1), runs=RUNS)
+    return Latency(environment()["hardware"]["cpu"], 1, 1, RUNS, milliseconds)
+
+
+def here() -> torch.device:
+    """Where networks are trained on this machine."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def made_with() -> dict[str, Any]:
+    """The commit, the Python and the packages of this process."""
+    return {name: environment()[name] for name in ("git", "python", "packages")}
+
+
+def command_line() -> str:
+    """What was typed, without passwords."""
+    return masked(shlex.join(["nemo", *sys.argv[1:]]))
+
+
+def print_figures(record: ModuleRecord, console: Console) -> None:
+    """The figures of a module beside the whole networks'."""
+    table = Table(
+        title=escape(", ".join(record.classes)), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
+    )
+    table.add_column("")
+    for column in figure_columns(record):
+        table.add_column(column, justify="right")
+    for row in figure_rows(record):
+        table.add_row(*row)
+    print_table(table, console)
+
+
+def print_table(table: Table, console: Console) -> None:
+    """A table for a terminal, as wide as it is; in a file, as wide as it needs."""
+    if not console.is_terminal:
+        console.width = max(console.width, Console(width=10_000).measure(table).maximum)
+    console.print(table)
+
+
+def print_place(out: Path, console: Console) -> None:
+    """Where a module was saved, and what to do next."""
+    told = f"Saved in {out}: module.pt2, module.onnx, module.safetensors and their card. Next: python {out}/example.py"
+    console.print(told, markup=False, soft_wrap=True)

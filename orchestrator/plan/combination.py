@@ -1,0 +1,231 @@
+"""A family: all steps of one pair, method and seed, each from a sweep point."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from nemo.backbones.vit_config import ROLES, is_transformer, read_config, short_name
+from nemo.methods import METHODS
+from nemo.recipe import LATER, Recipe
+from nemo.subtasks import subtasks
+from orchestrator.plan.step import Step, make_step
+from orchestrator.study.data import class_number, location
+from orchestrator.study.pair import Pair
+from orchestrator.study.study import Study
+from orchestrator.study.sweep import LEARNING_RATES, Point
+
+if TYPE_CHECKING:
+    from nemo.datasets.description import Description
+
+# Raised when the same relevance pass, measure or reuse would give other numbers; part of those steps' keys.
+VERSIONS = {"modularize": 1, "measure": 1, "reuse": 1}
+
+
+@dataclass(frozen=True)
+class Family:
+    """What the steps of one pair, method and seed have in common.
+
+    Attributes:
+        name: What tells the pair from the study's other pairs, `vgg16/digits`.
+    """
+
+    study: Study
+    pair: Pair
+    method: str
+    seed: int
+    description: Description
+    name: str
+
+    @property
+    def label(self) -> str:
+        """`mwt vgg16/digits seed 0`."""
+        return f"{self.method} {self.name} seed {self.seed}"
+
+    @property
+    def modular(self) -> bool:
+        """Whether the trained networks can be modularized."""
+        return METHODS[self.method].modular
+
+    @property
+    def splits(self) -> bool:
+        """Whether a training is a search for the modules of a network that another method has trained."""
+        return METHODS[self.method].starts_from is not None
+
+    @property
+    def thresholds(self) -> Sequence[float | None]:
+        """Where modules are measured; a search finds modules without one."""
+        return [None] if self.splits else self.study.thresholds
+
+    @property
+    def subtask_thresholds(self) -> Sequence[float | None]:
+        """Where modules are cut out."""
+        return [None] if self.splits else self.study.subtask_thresholds
+
+    @cached_property
+    def before(self) -> dict[str, Step]:
+        """Role -> the training that each one here needs: a `teacher` to learn from, a `standard` one to search in."""
+        starts_from = METHODS[self.method].starts_from
+        if starts_from is not None:
+            return {starts_from: dataclasses.replace(self, method=starts_from).train({})}
+        pair = self.pair.taught_by
+        if pair is None:
+            return {}
+        held_out = self.study.recipe_for(self.pair, self.method).validation
+        pair = pair.model_copy(update={"recipe": {**pair.recipe, "validation": held_out}})
+        name = f"{short_name(pair.backbone)}/{self.description.name}"
+        return {"teacher": Family(self.study, pair, "standard", self.seed, self.description, name).train({})}
+
+    def train(self, point: Point) -> Step:
+        """The training at a sweep point."""
+        rates = {name: value for name, value in point.items() if name in LEARNING_RATES}
+        chosen = {name: value for name, value in point.items() if name not in LEARNING_RATES}
+        settings = {**self.study.settings_for(self.pair, self.method), **chosen}
+        words = [f"{name}={value:g}" for name, value in {**settings, **rates}.items()]
+        label = " ".join([self.method, self.name, *words, f"seed {self.seed}"])
+        params = {
+            **self._backbone_params(),
+            "width": self.pair.width,
+            "image_size": self.description.image_size,
+            "num_classes": len(self.description.classes),
+            "dataset": {"name": self.description.name, "options": self.pair.dataset_options},
+            "fingerprint": self.description.fingerprint,
+            "method": self.method,
+            "version": METHODS[self.method].version,
+            "settings": settings,
+            **self._recipe_params(settings, rates),
+            "seed": self.seed,
+        }
+        parents = {role: step.key for role, step in self.before.items()}
+        compiles = self.study.recipe_for(self.pair, self.method).compile
+        where = self._where({**self.study.resources.training.model_dump(), "compile": compiles})
+        return make_step("train", params, parents, where, label)
+
+    def _backbone_params(self) -> dict[str, Any]:
+        """The backbone; what only Transformers have is left out for others, so that their keys know nothing of it."""
+        params: dict[str, Any] = {"backbone": short_name(self.pair.backbone)}
+        if self.pair.backbone != params["backbone"]:
+            params["config"] = read_config(self.pair.network)
+        roles = self.pair.roles
+        if METHODS[self.method].source == "masks" and roles is not None and set(roles) != set(ROLES):
+            params["roles"] = [role for role in ROLES if role in roles]
+        return params
+
+    def _recipe_params(self, settings: Mapping[str, float], rates: Mapping[str, float]) -> dict[str, Any]:
+        """The recipe with its defaults resolved, and without a say for fields that mean nothing to the method."""
+        recipe = self.study.recipe_for(self.pair, self.method, **rates)
+        if self.splits:  # a generation is its epoch
+            return {"recipe": {"epochs": int(settings["generations"]), "validation": recipe.validation}}
+        fields = dataclasses.asdict(recipe)
+        del fields["compile"]  # how fast, not what: like the number of threads it moves no number but by rounding
+        fields["lr_mask"] = recipe.lr if recipe.lr_mask is None else recipe.lr_mask
+        if recipe.exclude_first_masked_layer is None:
+            of_cnns = METHODS[self.method].excludes_first and not is_transformer(self.pair.backbone)
+            fields["exclude_first_masked_layer"] = of_cnns
+        fields |= {name: getattr(Recipe, name) for name in METHODS[self.method].ignores}
+        for name in LATER:
+            if fields[name] == getattr(Recipe, name):
+                del fields[name]
+        wanted = self.study.resources.training
+        groups = [-(-recipe.batch_size // workers) for workers in (wanted.workers, wanted.fewest)]
+        return {"recipe": fields, "images_per_batchnorm": groups if wanted.elastic else groups[0]}
+
+    def modularize(self, train: Step) -> Step:
+        """The relevance pass over a training."""
+        return make_step(
+            "modularize",
+            {"version": VERSIONS["modularize"]},
+            {"train": train.key},
+            self._where(self.study.resources.subtask.model_dump()),
+            f"modularize {train.label}",
+        )
+
+    def measure(self, train: Step, modularize: Step, threshold: float | None) -> Step:
+        """Its modules' metrics at a threshold, which a search's have none of."""
+        threshold = None if self.splits else threshold
+        return make_step(
+            "measure",
+            {"version": VERSIONS["measure"], "threshold": threshold},
+            {"train": train.key, "modularize": modularize.key},
+            self._where(self.study.resources.subtask.model_dump()),
+            f"measure {train.label}{_at(threshold)}",
+        )
+
+    def point_steps(self, point: Point) -> list[Step]:
+        """The training at a point and, if it is modular, its relevance pass and measures."""
+        train = self.train(point)
+        if not self.modular:
+            return [train]
+        modularize = self.modularize(train)
+        return [train, modularize, *(self.measure(train, modularize, each) for each in self.thresholds)]
+
+    def reuse_steps(self, point: Point, standard: Step | None) -> list[Step]:
+        """The sub-tasks of the training at a point; `standard` is the standard training of the same pair and seed."""
+        if self.study.subtasks is None or not self.modular:
+            return []
+        train = self.train(point)
+        cutting = self._cutting(train, self.modularize(train), standard)
+        return [
+            cutting(classes, threshold) for threshold in self.subtask_thresholds for classes in self.subtask_classes()
+        ]
+
+    def reuse(
+        self, train: Step, modularize: Step, standard: Step | None, classes: Sequence[int], threshold: float | None
+    ) -> Step:
+        """Any module of a training, with the study's settings; of a sub-task that it plans, that step."""
+        return self._cutting(train, modularize, standard)(classes, None if self.splits else threshold)
+
+    def _cutting(
+        self, train: Step, modularize: Step, standard: Step | None
+    ) -> Callable[[Sequence[int], float | None], Step]:
+        """Makes the reuse steps of a training by classes and threshold; what they share is there once."""
+        wanted = self.study.subtasks
+        parents = {"train": train.key, "modularize": modularize.key}
+        if standard is not None:
+            parents["standard"] = standard.key
+        shared: dict[str, Any] = {
+            "version": VERSIONS["reuse"],
+            "mask_values": wanted.mask_values if wanted else "drop",
+            "head": (wanted.head if wanted else None) or self._own_head(),
+            "finetune": dataclasses.asdict(self.study.finetune_for(self.pair)),
+            "seed": self.seed,
+        }
+        if is_transformer(self.pair.backbone):
+            shared["surgery"] = wanted.surgery if wanted else "exact"
+        if wanted is not None and wanted.recalibration > 0:
+            shared["recalibration"] = wanted.recalibration
+        where = self._where(self.study.resources.subtask.model_dump())
+
+        def step(classes: Sequence[int], threshold: float | None) -> Step:
+            params = {**shared, "threshold": threshold, "classes": list(classes)}
+            label = f"reuse {','.join(map(str, classes))} of {train.label}{_at(threshold)}"
+            return make_step("reuse", params, parents, where, label)
+
+        return step
+
+    def _own_head(self) -> str:
+        """The classifier of modules where the study does not say; one that answers as it is cut needs no new one."""
+        trained_as_cut = not self.splits and self.study.recipe_for(self.pair, self.method).as_cut > 0
+        return "slice" if trained_as_cut else METHODS[self.method].head
+
+    def subtask_classes(self) -> list[tuple[int, ...]]:
+        """The classes of every sub-task, ascending, each once."""
+        wanted = self.study.subtasks
+        if wanted is None:
+            return []
+        drawn = subtasks(len(self.description.classes), wanted.sizes, wanted.samples, wanted.seed)
+        for names in wanted.classes:
+            numbers = [class_number(name, self.description) for name in names]
+            drawn.append(tuple(sorted({number for number in numbers if number is not None})))
+        return list(dict.fromkeys(drawn))
+
+    def _where(self, resources: Mapping[str, Any]) -> dict[str, Any]:
+        fingerprint = self.description.fingerprint
+        return {**location(self.study, self.pair), "fingerprint": fingerprint, "resources": dict(resources)}
+
+
+def _at(threshold: float | None) -> str:
+    return "" if threshold is None else f" threshold {threshold:g}"

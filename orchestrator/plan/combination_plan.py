@@ -1,0 +1,166 @@
+"""What one family adds to a plan: its steps as far as they are known, and how many more there may be."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from orchestrator.plan.best import Candidate, best_point
+from orchestrator.plan.combination import Family
+from orchestrator.plan.step import Kind, Step
+from orchestrator.storage.keys import content_key
+from orchestrator.study.sweep import OBJECTIVES, Point, Sweep
+
+if TYPE_CHECKING:
+    from orchestrator.ledger.ledger import Trial
+
+
+class Results(Protocol):
+    """What a plan reads of a ledger."""
+
+    def get(self, key: str, kind: Kind) -> Mapping[str, Any] | None:
+        """The result document of a step."""
+
+    def failure(self, key: str) -> Mapping[str, Any] | None:
+        """Why a step failed."""
+
+    def suggestions(self, search: str) -> list[Trial]:
+        """The trials of an adaptive search."""
+
+    def snapshot(self) -> Results:
+        """The same as it is now, for those who ask for one result after the other."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """An adaptive search over one pair, method and seed.
+
+    Attributes:
+        key: Names its suggestions in the ledger; more trials do not change it.
+        label: What a person reads.
+        sweep: Its space, number of trials, objectives and early stopping.
+        directions: Objective -> `maximize` or `minimize`.
+        threshold: Where KRR, cohesion, coupling and FLOPs reduction are measured.
+    """
+
+    key: str
+    label: str
+    sweep: Sweep
+    directions: Mapping[str, str]
+    threshold: float
+    family: Family
+
+
+@dataclass(frozen=True)
+class FamilyPlan:
+    """A plan of one family; it stays as it is until a result or a failure arrives that it asked for.
+
+    Attributes:
+        steps: The family's, and the trainings that they need of others.
+        up_to: Kind -> how many more there may be.
+        search: Its adaptive search, if it has one.
+        best: Key of the training that was chosen on the validation images, if something was.
+        asked: The keys of the steps whose results and failures it depends on.
+    """
+
+    steps: list[Step]
+    up_to: Counter[str]
+    search: Search | None
+    best: str | None
+    asked: Set[str]
+
+
+def plan_family(family: Family, standard: Step | None, results: Results) -> FamilyPlan:
+    """Plans a family; `standard` is the standard training of its pair and seed, where the study has it."""
+    return _Planner(family, standard, results).plan()
+
+
+class _Planner:
+    def __init__(self, family: Family, standard: Step | None, results: Results) -> None:
+        self._family, self._standard, self._results = family, standard, results
+        self._study = family.study
+        self._asked: set[str] = set()
+
+    def plan(self) -> FamilyPlan:
+        family, wanted = self._family, self._study.subtasks
+        points, missing, search = self._points()
+        steps = [*family.before.values()]
+        for point in points:
+            steps += family.point_steps(point)
+        up_to = Counter(train=missing)
+        if family.modular:
+            up_to.update(modularize=missing, measure=missing * len(family.thresholds))
+        tasks = len(family.subtask_classes()) * len(family.subtask_thresholds) if family.modular else 0
+        best: Point | None = None
+        if wanted is None or wanted.source == "every":
+            for point in points:
+                steps += family.reuse_steps(point, self._standard)
+            up_to["reuse"] = missing * tasks
+        elif family.modular:
+            known, best = self._choose(points) if not missing else (False, None)
+            if best is not None:
+                steps += family.reuse_steps(best, self._standard)
+            up_to["reuse"] = 0 if known else tasks
+        return FamilyPlan(steps, up_to, search, None if best is None else family.train(best).key, self._asked)
+
+    def _points(self) -> tuple[list[Point], int, Search | None]:
+        """The points to train, how many more a search may still suggest, and that search."""
+        sweep = self._study.sweep.get(self._family.method)
+        if sweep is None or not sweep.search:
+            return self._study.points(self._family.method), 0, None
+        if any(self._failed(step) for step in self._family.before.values()):
+            return [], 0, None
+        search = _search(self._family, sweep)
+        trials = self._results.suggestions(search.key)[: sweep.trials]
+        points = [dict(trial.settings) for trial in trials if trial.outcome is None or self._trained(trial)]
+        return points, (sweep.trials or 0) - len(trials), search
+
+    def _trained(self, trial: Trial) -> bool:
+        """Whether a trial has a result although it was stopped: another study trained the same to the end."""
+        return self._get(self._family.train(dict(trial.settings))) is not None
+
+    def _choose(self, points: list[Point]) -> tuple[bool, Point | None]:
+        """Whether everything is known that the choice depends on, and the best point; failed points do not count."""
+        family, threshold = self._family, max(self._study.thresholds)
+        candidates: dict[str, tuple[Candidate, Point]] = {}
+        for point in points:
+            train = family.train(point)
+            modularize = family.modularize(train)
+            measure = family.measure(train, modularize, threshold)
+            trained, measured = self._get(train), self._get(measure)
+            if trained is not None and measured is not None:
+                candidate = Candidate(train.key, trained["result"]["validation_accuracy"], measured["result"]["krr"])
+                candidates[train.key] = candidate, point
+            elif not any(self._failed(step) for step in (train, modularize, measure)):
+                return False, None
+        reference: float | None = None
+        if self._standard is not None:
+            trained = self._get(self._standard)
+            if trained is not None:
+                reference = trained["result"]["validation_accuracy"]
+            elif not self._failed(self._standard):
+                return False, None
+        best = best_point([candidate for candidate, _ in candidates.values()], reference, self._study.select.tolerance)
+        return True, None if best is None else candidates[best.key][1]
+
+    def _get(self, step: Step) -> Mapping[str, Any] | None:
+        self._asked.add(step.key)
+        return self._results.get(step.key, step.kind)
+
+    def _failed(self, step: Step) -> bool:
+        self._asked.add(step.key)
+        return self._results.failure(step.key) is not None
+
+
+def _search(family: Family, sweep: Sweep) -> Search:
+    threshold = sweep.threshold or max(family.study.thresholds)
+    train = family.train({})
+    space = {name: dimension.model_dump() for name, dimension in (sweep.space or {}).items()}
+    directions = {objective: OBJECTIVES[objective] for objective in sweep.objectives}
+    described = {"train": train.params, "search": sweep.search, "space": space, "objectives": directions}
+    if train.parents:
+        described["parents"] = train.parents
+    key = content_key({**described, "threshold": threshold, "early_stopping": sweep.early_stopping})
+    return Search(key, f"{sweep.search} {family.label}", sweep, directions, threshold, family)

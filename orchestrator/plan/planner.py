@@ -1,0 +1,189 @@
+"""The plan: a study and what is finished give the steps, purely; the same arguments give the same plan."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+from nemo.backbones.vit_config import short_name
+from orchestrator.plan.combination import Family
+from orchestrator.plan.combination_plan import FamilyPlan, Results, Search, plan_family
+from orchestrator.plan.step import KINDS, Kind, Step
+from orchestrator.study.pair import Pair
+from orchestrator.study.study import Study
+
+if TYPE_CHECKING:
+    from nemo.datasets.description import Description
+    from orchestrator.ledger.ledger import Trial
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """The results of a study that was never started, or those given as a mapping of key to document."""
+
+    documents: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def get(self, key: str, kind: Kind) -> Mapping[str, Any] | None:
+        """See `Results`."""
+        return self.documents.get(key)
+
+    def failure(self, key: str) -> None:
+        """See `Results`."""
+
+    def suggestions(self, search: str) -> list[Trial]:
+        """See `Results`."""
+        return []
+
+    def snapshot(self) -> Self:
+        """See `Results`."""
+        return self
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The steps of a study as far as they are known.
+
+    Attributes:
+        steps: Each once, parents before children.
+        up_to: Kind -> how many more there may be, depending on results that are still missing.
+        searches: The adaptive searches.
+        best: `Family.label` -> key of the training that was chosen on the validation images, where something chose.
+    """
+
+    steps: list[Step]
+    up_to: Mapping[str, int]
+    searches: list[Search]
+    best: Mapping[str, str]
+
+    def pending(self, results: Results) -> list[Step]:
+        """The steps without a result."""
+        return [step for step in self.steps if results.get(step.key, step.kind) is None]
+
+    def counts(self) -> dict[str, int]:
+        """Kind -> number of known steps."""
+        counted = Counter(step.kind for step in self.steps)
+        return {kind: counted[kind] for kind in KINDS}
+
+
+def plan(
+    study: Study, results: Results | Mapping[str, Mapping[str, Any]], descriptions: Mapping[str, Description]
+) -> Plan:
+    """Plans a study: pure in its arguments.
+
+    Args:
+        study: What is wanted.
+        results: A ledger, or key -> result document.
+        descriptions: `Pair.data` -> description, from `describe(study)`.
+    """
+    known: Results = Nothing(results) if isinstance(results, Mapping) else results
+    return Planner(study, known, descriptions).plan
+
+
+class Planner:
+    """A plan that follows its results: of what happens to a step, only the families that depend on it take notice.
+
+    Args:
+        study: What is wanted.
+        results: A ledger that grows.
+        descriptions: See `plan`.
+    """
+
+    def __init__(self, study: Study, results: Results, descriptions: Mapping[str, Description]) -> None:
+        self._results = results
+        self._families = families(study, descriptions)
+        self._asking: dict[str, set[int]] = {}  # key of a step -> the families that depend on how it goes
+        now = results.snapshot()
+        self._plans = [self._plan(place, now) for place in range(len(self._families))]
+        self._up_to = self._count()
+        self._known = {step.key for part in self._plans for step in part.steps}
+
+    @property
+    def plan(self) -> Plan:
+        """The plan as it is now."""
+        steps = _in_order(step for part in self._plans for step in part.steps)
+        searches = [part.search for part in self._plans if part.search is not None]
+        labels = [family.label for family, _ in self._families]
+        best = {label: part.best for label, part in zip(labels, self._plans, strict=True) if part.best is not None}
+        return Plan(steps, self.up_to, searches, best)
+
+    @property
+    def up_to(self) -> dict[str, int]:
+        """See `Plan`."""
+        return dict(self._up_to)
+
+    def follow(self, step: Step) -> list[Step]:
+        """Plans what depends on a step that has finished, failed or was stopped; returns the steps that are new.
+
+        A step that the plan does not know is one that a search has suggested since.
+        """
+        places = set(self._asking.get(step.key, ()))
+        if step.key not in self._known:
+            places |= {place for place, part in enumerate(self._plans) if part.search is not None}
+        if not places:
+            return []
+        new: list[Step] = []
+        for place in sorted(places):
+            self._plans[place] = self._plan(place, self._results)
+            new += [each for each in self._plans[place].steps if each.key not in self._known]
+        self._up_to = self._count()
+        self._known.update(each.key for each in new)
+        return _in_order(new)
+
+    def _plan(self, place: int, results: Results) -> FamilyPlan:
+        part = plan_family(*self._families[place], results)
+        for key in part.asked:
+            self._asking.setdefault(key, set()).add(place)
+        return part
+
+    def _count(self) -> dict[str, int]:
+        return {kind: sum(part.up_to[kind] for part in self._plans) for kind in KINDS}
+
+
+def families(study: Study, descriptions: Mapping[str, Description]) -> list[tuple[Family, Step | None]]:
+    """Every family of a study, each with the standard training of its pair and seed, where the study has one."""
+    found: list[tuple[Family, Step | None]] = []
+    for pair, name in zip(study.pairs, _pair_names(study, descriptions), strict=True):
+        for seed in study.seeds:
+            standard: Step | None = None
+            for method in sorted(study.methods, key=lambda method: method != "standard"):
+                family = Family(study, pair, method, seed, descriptions[pair.data], name)
+                if method == "standard":
+                    standard = family.train({})
+                found.append((family, standard))
+    return found
+
+
+def _in_order(steps: Iterable[Step]) -> list[Step]:
+    """Each step once, parents before children."""
+    first: dict[str, Step] = {}
+    for step in steps:
+        first.setdefault(step.key, step)
+    order = {kind: position for position, kind in enumerate(KINDS)}
+    return sorted(first.values(), key=lambda step: order[step.kind])
+
+
+def _pair_names(study: Study, descriptions: Mapping[str, Description]) -> list[str]:
+    """`vgg16/digits` for every pair, with what tells pairs apart where that is not enough."""
+
+    def plain(pair: Pair) -> str:
+        return f"{short_name(pair.backbone)}/{descriptions[pair.data].name}"
+
+    def full(pair: Pair) -> str:
+        return f"{plain(pair)} width {pair.width:g} image {descriptions[pair.data].image_size}"
+
+    names = []
+    for position, pair in enumerate(study.pairs):
+        same = [other for other in study.pairs if plain(other) == plain(pair)]
+        alike = [other for other in same if full(other) == full(pair)]
+        recipes = [other for other in alike if other.recipe == pair.recipe]
+        if len(same) == 1:
+            names.append(plain(pair))
+        elif len(alike) == 1:
+            names.append(full(pair))
+        elif len(recipes) == 1 and pair.recipe:
+            names.append(" ".join([full(pair), *(f"{name}={value}" for name, value in pair.recipe.items())]))
+        else:
+            names.append(f"{full(pair)} pair {position + 1}")
+    return names

@@ -1,0 +1,153 @@
+"""An adaptive search: Optuna suggests, the ledger remembers."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+from optuna.trial import TrialState, create_trial
+
+from orchestrator.plan.combination_plan import Results, Search
+from orchestrator.plan.step import Step
+from orchestrator.study.sweep import Range
+
+
+class Memory(Results, Protocol):
+    """What a search needs of a ledger."""
+
+    def suggest(self, search: str, number: int, settings: Mapping[str, float]) -> None:
+        """Records a suggestion."""
+
+
+class Adaptive:
+    """Asks Optuna for the settings of one search's trials and tells it how they went.
+
+    The ledger is the memory: a suggestion is written there before it is given out, and on a resume the study is
+    rebuilt from it. Finished trials are told again, those in flight are given out first, under the numbers they had.
+
+    Args:
+        search: The search.
+        ledger: Holds its suggestions, and the results that they led to.
+    """
+
+    def __init__(self, search: Search, ledger: Memory) -> None:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self.search = search
+        self._ledger = ledger
+        self._space = _distributions(search)
+        self._study = optuna.create_study(directions=[*search.directions.values()])  # type: ignore[list-item]
+        self._trials: dict[int, int] = {}  # our number -> Optuna's
+        self._waiting: list[tuple[int, dict[str, float]]] = []
+        for trial in ledger.suggestions(search.key):
+            settings = dict(trial.settings)
+            values = self.values(settings)
+            if trial.outcome is not None:
+                self._add(trial.number, settings, TrialState.PRUNED)
+            elif values is not None:
+                self._add(trial.number, settings, TrialState.COMPLETE, values)
+            elif any(ledger.failure(step.key) for step in self.steps(settings)):
+                self._add(trial.number, settings, TrialState.FAIL)
+            elif len(self._trials) < self._wanted:
+                self._add(trial.number, settings, TrialState.RUNNING)
+                self._waiting.append((trial.number, settings))
+
+    @property
+    def remaining(self) -> int:
+        """How many trials `next` will still give out."""
+        return len(self._waiting) + max(0, self._wanted - len(self._trials))
+
+    def next(self) -> tuple[int, list[Step]] | None:
+        """The number and the steps of the next trial, the training first; None when there are enough."""
+        if not self._waiting:
+            if len(self._trials) >= self._wanted:
+                return None
+            self._waiting.append(self._ask())
+        number, settings = self._waiting.pop(0)
+        return number, self.steps(settings)
+
+    def hold(self, number: int) -> None:
+        """Takes a trial back, to give it out again later."""
+        trial = self._study.get_trials(deepcopy=False)[self._trials[number]]
+        self._waiting.insert(0, (number, dict(trial.params)))
+
+    def tell(self, number: int) -> None:
+        """Says that a trial ended; how it went is in the ledger."""
+        trial = self._study.get_trials(deepcopy=False)[self._trials[number]]
+        values = self.values(dict(trial.params))
+        stopped = any(each.number == number and each.outcome for each in self._ledger.suggestions(self.search.key))
+        if values is not None:
+            self._study.tell(self._trials[number], values)
+        else:
+            self._study.tell(self._trials[number], state=TrialState.PRUNED if stopped else TrialState.FAIL)
+
+    def front(self) -> list[tuple[int, dict[str, float], list[float]]]:
+        """The finished trials that no other one beats in every objective: number, settings and values of each."""
+        numbers = {place: number for number, place in self._trials.items()}
+        return [(numbers[trial.number], dict(trial.params), list(trial.values)) for trial in self._study.best_trials]
+
+    def counts(self) -> tuple[int, int]:
+        """How many trials are finished, and how many were stopped early."""
+        states = [trial.state for trial in self._study.get_trials(deepcopy=False)]
+        return states.count(TrialState.COMPLETE), states.count(TrialState.PRUNED)
+
+    def steps(self, settings: dict[str, float]) -> list[Step]:
+        """The training at these settings, and what the objectives need measured of it."""
+        family = self.search.family
+        train = family.train(settings)
+        if set(self.search.directions) == {"accuracy"}:
+            return [train]
+        modularize = family.modularize(train)
+        return [train, modularize, family.measure(train, modularize, self.search.threshold)]
+
+    def values(self, settings: dict[str, float]) -> list[float] | None:
+        """The objectives' values at these settings, in their order; None unless all are known."""
+        train, *others = self.steps(settings)
+        documents = [self._ledger.get(step.key, step.kind) for step in (train, *others)]
+        if any(document is None for document in documents):
+            return None
+        known = {name: value for document in documents[1:] if document for name, value in document["result"].items()}
+        known["accuracy"] = documents[0]["result"]["validation_accuracy"] if documents[0] else None
+        return [float(known[name]) for name in self.search.directions]
+
+    @property
+    def _wanted(self) -> int:
+        return self.search.sweep.trials or 0
+
+    def _ask(self) -> tuple[int, dict[str, float]]:
+        number = max(self._trials, default=-1) + 1
+        # A sampler's random state is not in the ledger: a new one per number makes a resumed search go the same way.
+        self._study.sampler = _sampler(self.search, number)
+        trial = self._study.ask(self._space)
+        self._ledger.suggest(self.search.key, number, trial.params)
+        self._trials[number] = trial.number
+        return number, dict(trial.params)
+
+    def _add(
+        self, number: int, settings: dict[str, float], state: TrialState, values: Sequence[float] | None = None
+    ) -> None:
+        trial = create_trial(state=state, params=settings, distributions=self._space, values=values)
+        self._trials[number] = len(self._study.get_trials(deepcopy=False))
+        self._study.add_trial(trial)
+
+
+def _distributions(search: Search) -> dict[str, BaseDistribution]:
+    return {
+        name: FloatDistribution(dimension.low, dimension.high, log=dimension.log)
+        if isinstance(dimension, Range)
+        else CategoricalDistribution(dimension.choices)
+        for name, dimension in (search.sweep.space or {}).items()
+    }
+
+
+def _sampler(search: Search, number: int) -> optuna.samplers.BaseSampler:
+    seed = (int(search.key[:8], 16) + number) % 2**32
+    if search.sweep.search == "random":
+        return optuna.samplers.RandomSampler(seed=seed)
+    # With Optuna's 10 random trials to begin with, nothing of a small search would be adaptive.
+    startup = min(10, max(2, (search.sweep.trials or 0) // 3))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return optuna.samplers.TPESampler(seed=seed, n_startup_trials=startup, constant_liar=True)

@@ -1,0 +1,52 @@
+"""The step: a pure description of one piece of work, named by its content."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from orchestrator.storage.keys import content_key
+
+Kind = Literal["train", "modularize", "measure", "reuse"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+@dataclass(frozen=True, slots=True)  # there may be a hundred thousand
+class Step:
+    """One piece of work.
+
+    Attributes:
+        kind: `train` one network; `modularize` it: one relevance pass; `measure` its modules at one threshold;
+            `reuse` one of them: a sub-task at one threshold.
+        params: Everything that changes the numbers, as JSON.
+        parents: Role -> key of the step whose result this one reads.
+        where: What it runs on and where its data lies; never part of the key.
+        key: See `make_step`.
+        label: What a person reads.
+    """
+
+    kind: Kind
+    params: Mapping[str, Any]
+    parents: Mapping[str, str]
+    where: Mapping[str, Any]
+    key: str
+    label: str
+
+
+def make_step(
+    kind: Kind, params: Mapping[str, Any], parents: Mapping[str, str], where: Mapping[str, Any], label: str
+) -> Step:
+    """Describes a step; its key is a hash of the kind, the params and the parents' keys."""
+    key = content_key({"kind": kind, "params": dict(params), "parents": dict(parents)})
+    return Step(kind, params, parents, where, key, label)
+
+
+def describe_step(step: Step) -> dict[str, Any]:
+    """What the ledger keeps of a step: all but where it runs."""
+    return {"key": step.key, "kind": step.kind, "label": step.label, "params": step.params, "parents": step.parents}
+
+
+def step_of(document: Mapping[str, Any]) -> Step:
+    """The step that was described."""
+    return Step(document["kind"], document["params"], document["parents"], {}, document["key"], document["label"])

@@ -1,0 +1,135 @@
+"""Maps of what modules keep: layers by classes, and how alike the modules of two classes are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from nemo.errors import UserError
+from nemo.metrics import couplings, layer_rates
+from nemo.modularizing import load_relevance, module_masks
+from orchestrator.computing.networks import artifact_of, document_of, found_masks
+from orchestrator.report.tables import PAIR, method_name, pair_name
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from orchestrator.ledger.ledger import Ledger
+
+MOST = 12
+"""Of so many trainings there are maps at most: each reads an artifact, of up to hundreds of megabytes."""
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """Shares of 1 in rows and columns.
+
+    Attributes:
+        corner: What the rows and columns are.
+    """
+
+    title: str
+    corner: str
+    columns: Sequence[str]
+    rows: Sequence[tuple[str, Sequence[float]]]
+    note: str
+    kind: str = field(default="map", init=False)
+
+
+@dataclass(frozen=True)
+class Missing:
+    """What cannot be shown, and why."""
+
+    title: str
+    note: str
+    kind: str = field(default="missing", init=False)
+
+
+def heat_maps(
+    ledger: Ledger, modules: pl.DataFrame, chosen: Iterable[str], names: Mapping[str, Sequence[str]]
+) -> list[HeatMap | Missing]:
+    """The maps of one training of each pair and method, at its highest threshold.
+
+    Args:
+        ledger: Has the relevance of every kernel.
+        modules: The study's modularizations.
+        chosen: Keys of trainings to prefer to the first ones.
+        names: The classes' names by the data set's fingerprint; numbers stand for those that are not known.
+    """
+    found: list[HeatMap | Missing] = []
+    rows = shown_modules(modules, chosen)
+    for row in rows.head(MOST).iter_rows(named=True):
+        at = "" if row["threshold"] is None else f" at threshold {row['threshold']:g}"
+        title = f"{method_name(row)}, seed {row['seed']}{at}: {pair_name(rows.filter(pl.col('key') == row['key']))}"
+        try:
+            masks = masks_of(ledger, row["key"], row["threshold"])
+        except UserError as error:
+            found.append(Missing(f"Maps of {title}", f"Not shown: {error}"))
+            continue
+        fingerprint = document_of(ledger, row["training"])["params"].get("fingerprint", "")
+        found += [kept_map(masks, title, names.get(fingerprint)), coupling_map(masks, title, names.get(fingerprint))]
+    return found
+
+
+def shown_modules(modules: pl.DataFrame, chosen: Iterable[str]) -> pl.DataFrame:
+    """One row of each pair and method: a chosen training, or else the first one, at the highest threshold."""
+    keys = set(chosen)
+    ordered = modules.with_columns(
+        pl.Series("chosen", [key in keys for key in modules["training"]], pl.Boolean),
+        pl.col("threshold").fill_null(0).alias("at"),
+    ).sort(["chosen", "at"], descending=True, maintain_order=True)
+    return (
+        ordered.unique([*PAIR, "method"], keep="first", maintain_order=True)
+        .sort([*PAIR, "method"])
+        .drop("chosen", "at")
+    )
+
+
+def masks_of(ledger: Ledger, key: str, threshold: float | None) -> list[Tensor]:
+    """Per layer bool `[N, K_l]`: the modules that a measurement was of.
+
+    Raises:
+        UserError: An artifact is damaged or missing.
+    """
+    parents = document_of(ledger, key)["parents"]
+    return masks_of_training(ledger, parents["train"], parents["modularize"], threshold)
+
+
+def masks_of_training(ledger: Ledger, training: str, modularize: str, threshold: float | None) -> list[Tensor]:
+    """Per layer bool `[N, K_l]`: a training's modules at a threshold, or those that a search found, which know none.
+
+    Raises:
+        UserError: An artifact is damaged or missing, or the threshold is out of range.
+    """
+    found = found_masks(ledger, training)
+    if found is not None:
+        return found
+    with artifact_of(ledger, modularize, "relevance.safetensors") as path:
+        return module_masks(load_relevance(path).frequencies, threshold or 0.0)
+
+
+def kept_map(masks: Sequence[Tensor], title: str, names: Sequence[str] | None) -> HeatMap:
+    """The share of each layer's kernels that each class's module keeps."""
+    layers = [
+        (f"{number} ({mask.shape[1]} kernels)", rates)
+        for number, (mask, rates) in enumerate(zip(masks, layer_rates(masks), strict=True), start=1)
+    ]
+    note = "Percent of a layer's kernels that a class's module keeps; the layers that have masks, in their order."
+    return HeatMap(f"Kept kernels: {title}", "Layer, class", _names(masks, names), layers, note)
+
+
+def coupling_map(masks: Sequence[Tensor], title: str, names: Sequence[str] | None) -> HeatMap:
+    """How alike the modules of every two classes are."""
+    classes = _names(masks, names)
+    note = "Percent of two modules' kernels that both keep (Jaccard); the mean off the diagonal is the coupling."
+    return HeatMap(f"Coupling: {title}", "Class", classes, list(zip(classes, couplings(masks), strict=True)), note)
+
+
+def _names(masks: Sequence[Tensor], names: Sequence[str] | None) -> Sequence[str]:
+    classes = len(masks[0])
+    if names is not None and len(set(names)) == len(names) == classes:
+        return list(names)
+    return [str(number) for number in range(classes)]

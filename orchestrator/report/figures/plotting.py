@@ -1,0 +1,164 @@
+"""Draws the report's figures for print with matplotlib: the panels, marks and bars that the page shows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from textwrap import fill
+from typing import Any
+
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Sheet
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from orchestrator.report.figures.figure import COLOURS, Figure, Panel, Series
+from orchestrator.report.figures.maps import HeatMap
+
+FORMATS = ("png", "svg")
+
+# By style, as on the page in light.
+_COLOURS = ("#0b62b3", "#c2410c", "#14804a", "#7c3aed", "#b0307a", "#0f7580", "#806400", "#5b5f69")
+_MARKERS = ("o", "s", "D", "^", "v", "P", ">", "<")
+_REFERENCE = "#57606a"
+
+_STYLE: Any = {
+    "font.size": 8,
+    "axes.titlesize": 8.5,
+    "axes.labelsize": 8,
+    "figure.titlesize": 9.5,
+    "figure.dpi": 200,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "grid.color": "#d8dde3",
+    "grid.linewidth": 0.6,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 4.5,
+    "legend.frameon": False,
+    "legend.fontsize": 7.5,
+    "svg.fonttype": "none",  # texts that can be edited and searched
+    "svg.hashsalt": "nemo",  # the same file from the same figure
+}
+
+_PANEL = 3.3, 2.6  # inches
+_WRITTEN = 20  # a map of more rows or columns has no room for numbers
+
+
+def write_figure(figure: Figure | HeatMap, path: Path, formats: Sequence[str] = FORMATS) -> list[Path]:
+    """Writes a figure under a path without a suffix, once in each format; returns the files."""
+    with rc_context(_STYLE):
+        sheet = draw_sheet(figure)
+        paths = [path.with_name(f"{path.name}.{form}") for form in formats]
+        for form, each in zip(formats, paths, strict=True):
+            date = {"Date": None} if form == "svg" else {}
+            sheet.savefig(each, format=form, metadata={"Title": figure.title, "Description": figure.note, **date})
+    return paths
+
+
+def draw_sheet(figure: Figure | HeatMap) -> Sheet:
+    """A figure as matplotlib's; nothing of pyplot's is touched, so that it may be drawn in any thread."""
+    with rc_context(_STYLE):
+        return _map(figure) if isinstance(figure, HeatMap) else _panels(figure)
+
+
+def _panels(figure: Figure) -> Sheet:
+    panels = [panel for panel in figure.panels if not panel.empty]
+    width = max(4.4, _PANEL[0] * len(panels))
+    longest = max(map(len, figure.legend), default=0)
+    columns = max(1, min(len(figure.legend), int(width / (0.5 + 0.06 * longest))))  # in inches, of the legend's letters
+    height = _PANEL[1] + 0.4 + 0.17 * math.ceil(len(figure.legend) / columns)
+    sheet = Sheet(figsize=(width, height), layout="constrained")
+    for axes, panel in zip(sheet.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+        _panel(axes, panel)
+        if len(panels) > 1:
+            axes.set_title(panel.title)
+    _title(sheet, figure.title)
+    handles = [Line2D([], [], label=name, **_look(style)) for name, style in figure.legend.items()]
+    sheet.legend(handles=handles, loc="outside lower center", ncols=columns)
+    return sheet
+
+
+def _panel(axes: Axes, panel: Panel) -> None:
+    many = len(panel.series) > COLOURS + 1
+    for series in panel.series:
+        if series.line and len(series.points) > 1:
+            faint = {"linewidth": 0.7, "alpha": 0.6} if many else {}
+            axes.plot(*_places(series), **{**_look(series.style), "marker": "", **faint})
+    for series in panel.series:
+        if series.marks:
+            _marks(axes, series, bars=not many)
+    axes.set_xlabel(panel.x)
+    axes.set_ylabel(panel.y)
+    if panel.whole:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def _marks(axes: Axes, series: Series, bars: bool) -> None:
+    """The marks of a series as one container of error bars, which carries the series' text as its label."""
+    look = {**_look(series.style), "linestyle": "none"}
+    axes.errorbar(
+        *_places(series),
+        yerr=_lengths(point.spread for point in series.points) if bars else None,
+        xerr=_lengths(point.across for point in series.points) if bars else None,
+        label=series.text or None,
+        markeredgecolor="white",
+        markeredgewidth=0.5,
+        elinewidth=0.8,
+        capsize=2,
+        **look,
+    )
+    for point in series.points:
+        if point.chosen:
+            ring = {"marker": "o", "markersize": 10, "markerfacecolor": "none"}
+            axes.plot([point.x], [point.y], **{**look, **ring})
+
+
+def _places(series: Series) -> tuple[list[float], list[float]]:
+    return [point.x for point in series.points], [point.y for point in series.points]
+
+
+def _lengths(lengths: Iterable[float | None]) -> Sequence[float] | None:
+    """Half the lengths of the bars; a point without one has none, and all of them without any."""
+    known = [length or math.nan for length in lengths]
+    return None if all(map(math.isnan, known)) else known
+
+
+def _look(style: int | None) -> dict[str, Any]:
+    if style is None:
+        return {"color": _REFERENCE, "linestyle": "--", "marker": ""}
+    return {"color": _COLOURS[style], "linestyle": "-", "marker": _MARKERS[style]}
+
+
+def _map(figure: HeatMap) -> Sheet:
+    names, values = [name for name, _ in figure.rows], [list(row) for _, row in figure.rows]
+    width, height = 2.6 + 0.36 * len(figure.columns), 1.4 + 0.24 * len(names)
+    sheet = Sheet(figsize=(width, height), layout="constrained")
+    axes = sheet.subplots()
+    axes.grid(False)
+    image = axes.imshow(values, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    axes.set_xticks(range(len(figure.columns)), figure.columns, rotation=_slant(figure.columns))
+    axes.set_yticks(range(len(names)), names)
+    if max(len(figure.columns), len(names)) <= _WRITTEN:
+        for row, line in enumerate(values):
+            for column, value in enumerate(line):
+                colour = "white" if value > 0.6 else "black"
+                axes.text(column, row, f"{100 * value:.0f}", ha="center", va="center", color=colour, fontsize=7)
+    sheet.colorbar(image, ax=axes, format=PercentFormatter(1, symbol=" %"), pad=0.02)
+    rows, *columns = figure.corner.split(", ")
+    axes.set_ylabel(rows)
+    axes.set_xlabel((columns or [rows])[-1].capitalize())
+    _title(sheet, figure.title)
+    return sheet
+
+
+def _title(sheet: Sheet, text: str) -> None:
+    sheet.suptitle(fill(text, int(13 * sheet.get_figwidth())))
+
+
+def _slant(names: Sequence[str]) -> float:
+    return 0.0 if max(map(len, names), default=0) <= 4 else 45.0

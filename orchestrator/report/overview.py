@@ -1,0 +1,142 @@
+"""How far a study is: its plan against its ledger, counted; for `nemo plan` and `nemo status`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from orchestrator.driver.progress import NOUNS
+from orchestrator.ledger.ledger import Ledger
+from orchestrator.plan.planner import Plan, plan
+from orchestrator.storage import Where
+from orchestrator.study.study import Study
+
+
+@dataclass(frozen=True)
+class Count:
+    """The steps of one kind.
+
+    Attributes:
+        known: How many the study has as far as is known, finished ones included.
+        up_to: How many more there may be, depending on results that are still missing.
+        failed: How many failed for good; they run again only when asked for.
+        lost: How many cannot run because a step they build on failed.
+        seconds: Mean seconds of a finished step of this kind; None before the first.
+    """
+
+    kind: str
+    known: int
+    up_to: int
+    finished: int
+    failed: int
+    lost: int
+    seconds: float | None
+
+    @property
+    def left(self) -> int:
+        """How many may still run."""
+        return self.known + self.up_to - self.finished - self.failed - self.lost
+
+    @property
+    def seconds_left(self) -> float | None:
+        """For everything that may still run, one step after the other; None where nothing tells how long one takes."""
+        return 0.0 if not self.left else None if self.seconds is None else self.left * self.seconds
+
+
+@dataclass(frozen=True)
+class Overview:
+    """A study's steps by kind, and the failures of those that are not finished."""
+
+    study: str
+    counts: list[Count]
+    failures: Sequence[Mapping[str, Any]]
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left to run."""
+        return not any(count.left for count in self.counts)
+
+
+def overview(study: Study, ledger: Ledger) -> Overview:
+    """Count a study's steps; touches nothing.
+
+    Raises:
+        UserError: A data set is unknown, missing or does not suit the study.
+    """
+    from orchestrator.study.data import check_study, describe
+
+    descriptions = describe(study)
+    check_study(study, descriptions)
+    return count(study.name, plan(study, ledger, descriptions), ledger)
+
+
+def count(name: str, planned: Plan, ledger: Ledger) -> Overview:
+    """The plan's steps by kind against the ledger."""
+    seconds: dict[str, list[float]] = {}
+    done = set()
+    for key, document in ledger.results():
+        done.add(key)
+        seconds.setdefault(document["kind"], []).append(document["seconds"])
+    finished = {step.key for step in planned.steps if step.key in done}
+    failed = {key: failure for key, failure in ledger.failures().items() if key not in finished}
+    lost: set[str] = set()
+    for step in planned.steps:  # parents come first
+        if step.key not in finished | failed.keys() and not (lost | failed.keys()).isdisjoint(step.parents.values()):
+            lost.add(step.key)
+    counts = []
+    for kind, known in planned.counts().items():
+        keys = {step.key for step in planned.steps if step.kind == kind}
+        mean = fmean(seconds[kind]) if kind in seconds else None
+        there = {"finished": len(keys & finished), "failed": len(keys & failed.keys()), "lost": len(keys & lost)}
+        counts.append(Count(kind, known, planned.up_to[kind], **there, seconds=mean))
+    return Overview(name, counts, [failed[step.key] for step in planned.steps if step.key in failed])
+
+
+def study_overview(where: Where) -> Overview:
+    """The overview of a study that was started, from its store alone.
+
+    Raises:
+        UserError: Its data cannot be described here, or its study file is damaged.
+    """
+    from orchestrator.study.file import submitted_study
+
+    ledger = Ledger(where, readonly=True)
+    return overview(submitted_study(ledger.store), ledger)
+
+
+def print_overview(shown: Overview, console: Console) -> None:
+    """A table of the counts, the time that is left, and the failures."""
+    table = Table(title=shown.study, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for column in ("Steps", "Planned", "Up to", "Finished", "Failed", "Seconds each", "Time left"):
+        table.add_column(column, justify="left" if column == "Steps" else "right", no_wrap=column == "Steps")
+    for each in shown.counts:
+        if each.known or each.up_to:
+            numbers = (each.known, each.known + each.up_to if each.up_to else "", each.finished, each.failed or "")
+            mean = "" if each.seconds is None else f"{each.seconds:.1f}"
+            table.add_row(NOUNS[each.kind], *map(str, numbers), mean, duration(each.seconds_left))
+    console.print(table)
+    left = [each.seconds_left for each in shown.counts]
+    known = [seconds for seconds in left if seconds is not None]
+    if shown.done:
+        console.print("Nothing is left but what failed." if shown.failures else "Everything is finished.")
+    elif len(known) == len(left):
+        console.print(f"About {duration(sum(known))} are left, one step after the other.")
+    else:
+        console.print("No estimate yet: it needs one finished step of every kind.")
+    for failure in shown.failures:
+        console.print(f"failed: {failure['label']}: {failure['reason']}", markup=False, soft_wrap=True)
+
+
+def duration(seconds: float | None) -> str:
+    """`45 s`, `12 min`, `3.5 h`; a question mark for what is not known."""
+    if seconds is None:
+        return "?"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

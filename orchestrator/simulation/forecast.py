@@ -1,0 +1,102 @@
+"""What a simulation says: how long a study takes on a cluster, and what keeps it from being faster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from orchestrator.driver.progress import NOUNS
+from orchestrator.report.overview import duration
+from orchestrator.simulation.assumptions import FakeCluster
+
+BOUNDS = {
+    "chain": "the longest chain of steps that wait for each other",
+    "slots": "the work over the cluster's places for it",
+    "driver": "the driver",
+    "mlflow": "writing to MLflow",
+}
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """How a study fares on a cluster.
+
+    Attributes:
+        seconds: From the first step to the last write to MLflow.
+        finished: Kind -> how many steps it finished.
+        failed: How many steps died too often, or had failed before.
+        lost: How many build on these.
+        each: Kind -> mean seconds of work of a step.
+        bounds: Name (see `BOUNDS`) -> seconds within which this cluster cannot do it, whatever the order.
+        work, again, waiting: Shares of all CPUs' and of all GPUs' time: for work that was kept, for work that was
+            lost, and for workers and data that were not there yet.
+        vanished: How many nodes vanished.
+    """
+
+    seconds: float
+    finished: Mapping[str, int]
+    failed: int
+    lost: int
+    each: Mapping[str, float]
+    bounds: Mapping[str, float]
+    work: tuple[float, float]
+    again: tuple[float, float]
+    waiting: tuple[float, float]
+    vanished: int
+
+
+def print_forecast(shown: Forecast, fake: FakeCluster, sources: Callable[[str], str], console: Console) -> None:
+    """A table of the steps and their times, and sentences about the whole.
+
+    Args:
+        shown: What was found.
+        fake: Where.
+        sources: Kind -> where its times come from.
+        console: Where to write.
+    """
+    nodes = f"{fake.nodes} node{'s' * (fake.nodes > 1)} of {fake.cpus_of_node:g} CPUs and {fake.gpus:g} GPUs"
+    if not shown.finished:
+        console.print(f"Simulated on {nodes}: nothing is left to run.")
+        return
+    table = Table(title=f"Simulated on {nodes}", title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for column in ("Steps", "Simulated", "Seconds each", "Known from"):
+        table.add_column(column, justify="right" if column in ("Simulated", "Seconds each") else "left")
+    for kind, count in shown.finished.items():
+        table.add_row(NOUNS[kind], str(count), f"{shown.each[kind]:.1f}", sources(kind))
+    console.print(table)
+    for line in sentences(shown, fake):
+        console.print(line, soft_wrap=True)
+
+
+def sentences(shown: Forecast, fake: FakeCluster) -> list[str]:
+    """What the forecast comes to."""
+    part = 1 if fake.gpus and shown.work[1] else 0
+    name = ("CPUs", "GPUs")[part]
+    busy = [f"{shares[part]:.0%} {what}" for shares, what in _shares(shown) if shares[part] >= 0.005]
+    bounds = sorted(shown.bounds.items(), key=lambda bound: -bound[1])
+    strongest, least = bounds[0]
+    others = ", ".join(f"{BOUNDS[bound]} {duration(seconds)}" for bound, seconds in bounds[1:])
+    found = [
+        f"It takes {duration(shown.seconds)}; the {name} are busy with {', '.join(busy) or 'next to nothing'}.",
+        f"What bounds it is {BOUNDS[strongest]}: no less than {duration(least)}; {others}.",
+    ]
+    if fake.failures:
+        failed = f"; {shown.failed} steps died too often or failed before, {shown.lost} build on them"
+        found.append(f"{shown.vanished} nodes vanished{failed if shown.failed else '; every step was finished'}.")
+    found.append(
+        f"Assumed: a worker starts in {fake.start:g} s, a node has a data set in {fake.load:g} s, a step costs the "
+        f"driver {1000 * fake.driver:g} ms, a write to MLflow {1000 * fake.mlflow:g} ms; no trial is stopped early."
+    )
+    return found
+
+
+def _shares(shown: Forecast) -> list[tuple[tuple[float, float], str]]:
+    return [
+        (shown.work, "work"),
+        (shown.again, "work that was lost"),
+        (shown.waiting, "waiting for workers and data"),
+    ]

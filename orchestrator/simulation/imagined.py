@@ -1,0 +1,61 @@
+"""Imagined results: what a plan needs to know of steps that did not run, over what a ledger knows of those that did."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from random import Random
+from typing import Any
+
+from orchestrator.ledger.ledger import Trial
+from orchestrator.plan.combination_plan import Results
+from orchestrator.plan.step import Kind, Step, describe_step
+
+
+class Imagined:
+    """A ledger that goes on in memory; the real one is only read.
+
+    Every imagined network is as accurate as the others, so any of them may be the best: their KRR is drawn.
+    """
+
+    def __init__(self, ledger: Results, seed: int) -> None:
+        self._ledger, self._seed = ledger.snapshot(), seed
+        self._documents: dict[str, dict[str, Any]] = {}
+        self._failures: dict[str, dict[str, Any]] = {}
+        self._trials: dict[str, list[Trial]] = {}
+
+    def get(self, key: str, kind: Kind) -> Mapping[str, Any] | None:
+        """See `Results`."""
+        return self._documents.get(key) or self._ledger.get(key, kind)
+
+    def snapshot(self) -> Results:
+        """See `Results`; what is in memory is asked as fast as a copy of it."""
+        return self
+
+    def failure(self, key: str) -> Mapping[str, Any] | None:
+        """See `Results`."""
+        return self._failures.get(key) or self._ledger.failure(key)
+
+    def suggestions(self, search: str) -> list[Trial]:
+        """See `Results`."""
+        return [*self._ledger.suggestions(search), *self._trials.get(search, [])]
+
+    def suggest(self, search: str, number: int, settings: Mapping[str, float]) -> None:
+        """Records a suggestion."""
+        self._trials.setdefault(search, []).append(Trial(number, dict(settings)))
+
+    def finish(self, step: Step) -> None:
+        """Imagines the result of a step."""
+        draw = Random(f"{self._seed} {step.key}")
+        result: dict[str, float] = {}
+        match step.kind:
+            case "train":
+                result = {"accuracy": 1.0, "validation_accuracy": 1.0}
+            case "measure":
+                result = {name: draw.random() for name in ("krr", "cohesion", "coupling", "flops_reduction")}
+            case "reuse":
+                return  # nothing is planned by it
+        self._documents[step.key] = {**describe_step(step), "result": result}
+
+    def fail(self, step: Step) -> None:
+        """Imagines that a step failed for good."""
+        self._failures[step.key] = describe_step(step)

@@ -1,0 +1,282 @@
+"""Running a study in simulated time: the real plan and the real placement rules on a cluster that is not there."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from math import inf
+
+from orchestrator.execution.context import (
+    MAX_FAILURES,
+    MAX_RETRIES,
+    Slots,
+    bundles_of,
+    check_room,
+    concurrent_subtasks,
+    concurrent_trainings,
+    splits,
+    takes,
+)
+from orchestrator.ledger.ledger import Ledger
+from orchestrator.plan.planner import Planner
+from orchestrator.plan.search import Adaptive
+from orchestrator.plan.step import Step
+from orchestrator.simulation.assumptions import FakeCluster
+from orchestrator.simulation.forecast import Forecast
+from orchestrator.simulation.imagined import Imagined
+from orchestrator.simulation.nodes import Bundle, Clock, Job, SimulatedCluster
+from orchestrator.simulation.timings import Timings
+from orchestrator.storage import Store
+from orchestrator.storage.studies import known_studies
+from orchestrator.study.data import describe
+from orchestrator.study.study import Resources, Study
+
+
+def simulate(study: Study, storage: Store, fake: FakeCluster) -> tuple[Forecast, Timings]:
+    """Runs what is left of a study in simulated time, and says where the times came from; touches nothing.
+
+    Args:
+        study: What is wanted.
+        storage: Where it lies; steps of the other studies there tell how long those take that this one has none of.
+        fake: Where it runs.
+
+    Raises:
+        UserError: A training or a sub-task can never fit, or a data set is unknown or missing.
+    """
+    names = dict.fromkeys([study.name, *known_studies(storage)])
+    ledgers = [Ledger(storage / name, readonly=True) for name in names]
+    results, timings = Imagined(ledgers[0], fake.seed), Timings(ledgers, fake.given, fake.seed)
+    planner = Planner(study, results, describe(study))
+    with study.naming_lines():
+        simulation = Simulation(planner, results, study.resources, fake, timings)
+    return simulation.run(), timings
+
+
+class Simulation:
+    """Does what the driver, the fan-out and Ray Tune would do, in simulated time.
+
+    No trial of a search is stopped early: how many would be depends on their curves. Trainings keep each epoch, and do
+    not shrink with the cluster: where it is too small from the beginning, they take longer with fewer workers.
+
+    Args:
+        planner: Of the study, against the results.
+        results: What is finished; the rest is imagined there.
+        resources: The study's.
+        fake: Where it runs.
+        timings: How long steps take.
+
+    Attributes:
+        jobs: What was run, each a step, or a trial of a search.
+
+    Raises:
+        UserError: A training or a sub-task can never fit.
+    """
+
+    def __init__(
+        self, planner: Planner, results: Imagined, resources: Resources, fake: FakeCluster, timings: Timings
+    ) -> None:
+        self._cluster = fake.cluster
+        check_room(self._cluster, resources)
+        self._planner, self._results, self._resources, self._timings = planner, results, resources, timings
+        self._clock, self._driver, self._mlflow = Clock(), _Server(fake.driver), _Server(fake.mlflow)
+        self._nodes = SimulatedCluster(fake, self._clock, self._ended)
+        self._slots = Slots(self._cluster)
+        self._concurrent = concurrent_trainings(self._cluster, resources)
+        self.jobs: list[Job] = []
+        self._running: dict[Job, _Run] = {}  # until the driver has taken notice of its end
+        self._steps: dict[str, Step] = {}
+        self._children: dict[str, list[Step]] = {}
+        self._waiting: deque[Step] = deque()
+        self._submitted: set[str] = set()
+        self._finished: set[str] = set()
+        self._failed: set[str] = set()
+        self._chains: dict[str, float] = {}  # key -> seconds of the longest chain of steps that ends there
+        self._flying = self._training = 0
+        self._counts: Counter[str] = Counter()
+        self._seconds: dict[str, float] = {}  # of work by kind
+        planned = planner.plan
+        self._adopt(planned.steps, 0.0)
+        self._searches = [Adaptive(search, results) for search in planned.searches]
+        self._trainings = self._known_trainings()
+        examples = [*self._trainings, *(each.search.family.train({}) for each in self._searches)]
+        needs = [takes(step, self._cluster, resources) for step in examples]
+        self._each = max((cpus for cpus, _ in needs), default=0.0), max((gpus for _, gpus in needs), default=0.0)
+
+    def run(self) -> Forecast:
+        """Runs what is left of the study."""
+        self._submit(list(self._steps.values()))
+        self._go_on()
+        self._clock.run(lambda: not self._running)
+        seconds, nodes = max(self._clock.now, self._mlflow.free), self._nodes
+        return Forecast(
+            seconds=seconds,
+            finished=dict(self._counts),
+            failed=len(self._failed),
+            lost=len(self._steps) - len(self._finished) - len(self._failed),
+            each={kind: self._seconds[kind] / count for kind, count in self._counts.items()},
+            bounds=self._bounds(),
+            work=self._shares(nodes.work, seconds),
+            again=self._shares(nodes.again, seconds),
+            waiting=self._shares(nodes.waiting, seconds),
+            vanished=nodes.vanished,
+        )
+
+    def _bounds(self) -> dict[str, float]:
+        """Name -> seconds within which nothing on this cluster could have done the same."""
+        tasks = sum(job.useful for job in self.jobs if not job.first)
+        trainings = sum(job.useful for job in self.jobs if job.first)
+        whole = zip(self._nodes.work, (self._cluster.cpus, self._cluster.gpus), strict=True)
+        slots = [trainings / self._concurrent, tasks / concurrent_subtasks(self._cluster, self._resources)]
+        return {
+            "chain": max(self._chains.values(), default=0.0),
+            "slots": max(*slots, *(spent / there for spent, there in whole if there)),
+            "driver": self._driver.busy,
+            "mlflow": self._mlflow.busy,
+        }
+
+    def _shares(self, spent: Sequence[float], seconds: float) -> tuple[float, float]:
+        there = self._cluster.cpus * seconds, self._cluster.gpus * seconds
+        cpus, gpus = (part / whole if whole else 0.0 for part, whole in zip(spent, there, strict=True))
+        return cpus, gpus
+
+    # what is known and may run
+
+    def _adopt(self, steps: Iterable[Step], chain: float) -> None:
+        """Takes in steps that became known at the end of a chain of steps."""
+        for step in steps:
+            self._steps[step.key] = step
+            self._chains.setdefault(step.key, chain)  # what a search has suggested runs before the plan knows it
+            for parent in step.parents.values():
+                self._children.setdefault(parent, []).append(step)
+            if self._results.get(step.key, step.kind) is not None:
+                self._finished.add(step.key)
+            elif self._results.failure(step.key) is not None:
+                self._failed.add(step.key)
+
+    def _known_trainings(self) -> list[Step]:
+        """The trainings that are to run and that no search has suggested."""
+        suggested = {
+            each.steps(dict(trial.settings))[0].key
+            for each in self._searches
+            for trial in self._results.suggestions(each.search.key)
+        }
+        over = suggested | self._finished | self._failed
+        return [step for key, step in self._steps.items() if step.kind == "train" and key not in over]
+
+    def _submit(self, steps: Iterable[Step]) -> None:
+        for step in steps:
+            known = step.key in self._submitted or step.key in self._finished or step.key in self._failed
+            if step.kind != "train" and not known and self._finished.issuperset(step.parents.values()):
+                self._submitted.add(step.key)
+                self._waiting.append(step)
+
+    def _go_on(self) -> None:
+        """Starts what may start."""
+        self._trainings = [step for step in self._trainings if self._failed.isdisjoint(step.parents.values())]
+        while self._training < self._concurrent and self._start_training():
+            pass
+        left = self._training + len(self._trainings) + sum(each.remaining for each in self._searches)
+        self._slots.trainings(min(self._concurrent, left), self._training, *self._each)
+        wanted = self._resources.subtask.cpus, self._resources.subtask.gpus
+        while self._waiting and self._flying < self._slots.tasks(*wanted):
+            self._start(_Run([self._waiting.popleft()]), [wanted])
+
+    def _start_training(self) -> bool:
+        for step in self._trainings:
+            if self._finished.issuperset(step.parents.values()):
+                self._trainings.remove(step)
+                self._start(_Run([step]), bundles_of(step, self._cluster, self._resources))
+                return True
+        for search in list(self._searches):
+            before = search.search.family.train({}).parents.values()
+            suggestion = search.next() if self._finished.issuperset(before) else None
+            if suggestion is None and (search.remaining == 0 or not self._failed.isdisjoint(before)):
+                self._searches.remove(search)
+            elif suggestion is not None:
+                self._searches.append(self._searches.pop(self._searches.index(search)))  # they take turns
+                number, steps = suggestion
+                bundles = bundles_of(steps[0], self._cluster, self._resources)
+                self._start(_Run(steps, partial(search.tell, number)), bundles)
+                return True
+        return False
+
+    # running it
+
+    def _start(self, run: _Run, bundles: Sequence[Bundle]) -> None:
+        first = run.steps[0]
+        train = first if first.kind == "train" else self._steps[first.parents["train"]]
+        training = first.kind == "train"
+        fewer = self._resources.training.workers / len(bundles) if training and not splits(first) else 1.0
+        run.seconds = [
+            0.0
+            if self._results.get(step.key, step.kind) is not None
+            else self._timings.seconds(step, train.params) * fewer
+            for step in run.steps
+        ]
+        job = Job(
+            first.key,
+            bundles,
+            sum(run.seconds),
+            data=f"{first.where['fingerprint']} {first.where['image_size']}",
+            interval=run.seconds[0] / first.params["recipe"]["epochs"] or inf if training else inf,
+            retries=MAX_FAILURES if training else MAX_RETRIES,
+            first=training,
+        )
+        self._chains.setdefault(first.key, 0.0)
+        self.jobs.append(job)
+        self._running[job] = run
+        self._flying += not training
+        self._training += training
+        self._nodes.submit(job)
+
+    def _ended(self, job: Job, finished: bool) -> None:
+        self._clock.at(self._driver.take(self._clock.now), partial(self._take_notice, job, finished))
+
+    def _take_notice(self, job: Job, finished: bool) -> None:
+        run = self._running.pop(job)
+        step = run.steps[0]
+        self._flying -= not job.first
+        self._training -= job.first
+        if finished:
+            for each, seconds in zip(run.steps, run.seconds, strict=True):
+                self._results.finish(each)
+                self._counts[each.kind] += each.key not in self._finished
+                self._seconds[each.kind] = self._seconds.get(each.kind, 0.0) + seconds
+                self._finished.add(each.key)
+            before = [self._chains.get(key, 0.0) for key in (step.key, *step.parents.values())]
+            self._chains |= dict.fromkeys((each.key for each in run.steps), max(before) + job.useful)
+            epochs = step.params["recipe"]["epochs"] if job.first else 0
+            self._mlflow.take(self._clock.now, len(run.steps) + epochs)
+        else:
+            self._results.fail(step)
+            self._failed.add(step.key)
+        if run.tell is not None:
+            self._steps[step.key] = step
+            run.tell()
+        new = self._planner.follow(step)
+        self._adopt(new, self._chains.get(step.key, 0.0))
+        self._submit([*self._children.get(step.key, ()), *new])
+        self._go_on()
+
+
+class _Run:
+    """What one job does for the study: a step, or a trial of a search."""
+
+    def __init__(self, steps: list[Step], tell: Callable[[], None] | None = None) -> None:
+        self.steps, self.tell = steps, tell
+        self.seconds: list[float] = []
+
+
+class _Server:
+    """Something that does one thing after the other."""
+
+    def __init__(self, each: float) -> None:
+        self._each = each
+        self.free = self.busy = 0.0
+
+    def take(self, now: float, times: int = 1) -> float:
+        """When it will have done so many things more."""
+        self.free = max(now, self.free) + times * self._each
+        self.busy += times * self._each
+        return self.free

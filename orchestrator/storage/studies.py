@@ -1,0 +1,90 @@
+"""Where studies lie: the storage, its studies and the tracking store beside them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from nemo.errors import UserError
+from orchestrator.storage import Store, Where, store_at
+from orchestrator.storage.files import Unwritable
+
+DATABASE, FILES = "mlflow.db", "mlartifacts"
+STORES = (DATABASE, FILES)
+"""What lies beside the studies: MLflow's own."""
+
+SUBMITTED = "study.yaml"
+"""A study where it lies, as it was last submitted."""
+
+
+def storage_root(given: Where | None = None) -> Store:
+    """Where the studies lie: as given, else `$NEMO_STORAGE`, else the folder `runs`; absolute.
+
+    Raises:
+        UserError: Its path is no text, which neither MLflow nor a result could hold; or it is a bucket that does not
+            exist, does not answer, or may not be used.
+    """
+    root = default_storage() if given is None else store_at(given)
+    try:
+        str(root).encode()
+    except UnicodeEncodeError:
+        raise UserError(f"{str(root)!a}: the storage folder's path is no text in UTF-8, choose another.") from None
+    root.check()
+    return root
+
+
+def default_storage() -> Store:
+    """Where the studies lie if nothing else is said; nothing there is looked at."""
+    return store_at(os.environ.get("NEMO_STORAGE") or "runs")
+
+
+def known_studies(storage: Store) -> list[str]:
+    """Names of the studies that have been started under this storage; what cannot be read there is none."""
+
+    def is_study(name: str) -> bool:
+        try:
+            return bool({SUBMITTED, "ledger"} & (storage / name).below())
+        except Unwritable:  # the store is away
+            raise
+        except UserError:  # such as lost+found
+            return False
+
+    return sorted(name for name in storage.below() if is_study(name))
+
+
+def find_study(storage: Store, name: str) -> Store:
+    """Where a study lies.
+
+    Raises:
+        UserError: There is none of that name; the sentence lists those there are.
+    """
+    known = known_studies(storage)
+    if name in known:
+        return storage / name
+    there = f"known studies: {', '.join(known)}" if known else "no study has been run there yet"
+    raise UserError(f"no study {name!r} under {str(storage)!r}, {there}; give another name or --storage")
+
+
+def study_at(path_or_name: Where, storage: Where | None = None) -> Store:
+    """Where a study lies that is given by name, or by its place: a path or a URL, which no name can be.
+
+    Raises:
+        UserError: There is none, or both its place and a storage are given.
+    """
+    text = str(path_or_name)
+    if isinstance(path_or_name, str) and "/" not in text and os.sep not in text:
+        return find_study(storage_root(storage), text)
+    if storage is not None:
+        raise UserError(f"{text}: says where the study lies, leave the storage out or give its name alone.")
+    place = store_at(path_or_name)
+    return find_study(storage_root(place.parent), place.name)
+
+
+def tracking_uri(storage: Path) -> str:
+    """The default MLflow store of a storage folder: an SQLite file."""
+    return f"sqlite:///{storage / DATABASE}"
+
+
+def artifact_root(storage: Path) -> str:
+    """Where the default store keeps its files, as a URI."""
+    return (storage / FILES).as_uri()

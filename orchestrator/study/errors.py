@@ -1,0 +1,112 @@
+"""All that is wrong with a study at once, also what can only be seen once the rest is right."""
+
+from __future__ import annotations
+
+import copy
+import math
+import unicodedata
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import ValidationError
+
+from orchestrator.study.problems import Place, sentence
+from orchestrator.study.study import Study
+
+Found = tuple[Place, str]
+"""Where something is wrong, and what."""
+
+# What takes the place of a wrong value that too much else hangs on for the study to be looked at without it.
+_STAND_INS = {"backbone": "resnet18", "dataset": "digits", "validation": 0.1}
+
+
+def find_errors(data: Any) -> tuple[Study | None, list[Found]]:
+    """Validates a study; after a failure again without what was wrong, for what that had hidden.
+
+    Returns:
+        The study, without the wrong parts where there are some, or None if too little is left; and what is wrong.
+    """
+    found = list(_odd_values(data))
+    rest = copy.deepcopy(data)
+    for place, _ in reversed(found):
+        _remove(rest, place)
+    while True:
+        try:
+            return Study.model_validate(rest), found
+        except ValidationError as errors:
+            told: list[Found] = [(error["loc"], sentence(error)) for error in errors.errors(include_url=False)]
+        known = [place for place, _ in found]
+        new = [each for each in told if _is_new(each[0], known, data)]
+        if not new:
+            return None, found
+        found += new
+        for place, _ in sorted(new, key=lambda each: [str(part).zfill(9) for part in each[0]], reverse=True):
+            _remove(rest, place)
+
+
+def _odd_values(data: Any, place: Place = ()) -> Iterator[Found]:
+    """What YAML can say and no study: dates and sets, names that are none, characters and numbers out of range."""
+    if isinstance(data, dict):
+        for name, value in data.items():
+            if not isinstance(name, str):
+                yield (*place, str(name)), f"{name!r} is no name here, put it in quotes."
+            elif _odd_character(name):
+                yield place, f"has a name with the character {_odd_character(name)!a}, remove it."
+            else:
+                yield from _odd_values(value, (*place, name))
+    elif isinstance(data, list):
+        for position, value in enumerate(data):
+            yield from _odd_values(value, (*place, position))
+    elif isinstance(data, str):
+        if _odd_character(data):
+            yield place, f"holds the character {_odd_character(data)!a}, which no name has; remove it."
+    elif isinstance(data, float) and not math.isfinite(data):
+        yield place, f"should be a finite number, not {data}."
+    elif isinstance(data, int) and abs(data) >= 2**63:
+        yield place, "is too large a number, choose a smaller one."
+    elif data is not None and not isinstance(data, int | float):
+        yield place, f"is a {type(data).__name__} in YAML, put it in quotes."
+
+
+def _odd_character(text: str) -> str | None:
+    """The first one that moves a terminal's cursor, ends a path, or is half of a pair."""
+    return next((char for char in text if unicodedata.category(char) in ("Cc", "Cs")), None)
+
+
+def _is_new(place: Place, known: list[Place], data: Any) -> bool:
+    """Whether an error is one of its own, and no consequence of a part that was taken out."""
+    if any(first[:1] == ("methods",) and len(first) <= 2 for first in known):
+        return False  # half of a study hangs on the names of its methods
+    for first in known:
+        shared = min(len(place), len(first))
+        if place[:shared] == first[:shared] or (isinstance(first[-1], int) and place[: len(first) - 1] == first[:-1]):
+            return False
+        if place[:-1] == first[:-1] and not _is_given(data, place):
+            return False  # what is missing here may be what is misspelt there
+    return True
+
+
+def _is_given(data: Any, place: Place) -> bool:
+    for part in place:
+        try:
+            data = data[part]
+        except (KeyError, IndexError, TypeError):
+            return False
+    return True
+
+
+def _remove(data: Any, place: Place) -> None:
+    """Takes a place out of the data, and what is empty without it."""
+    holders = []
+    for part in place:
+        if not _is_given(data, (part,)):
+            return
+        holders.append((data, part))
+        data = data[part]
+    for holder, part in reversed(holders):
+        if part in _STAND_INS and holder[part] != _STAND_INS[part]:
+            holder[part] = _STAND_INS[part]
+            return
+        del holder[part]
+        if holder:
+            return

@@ -1,0 +1,109 @@
+"""Reads a study file; what is wrong with it is said at once, each with its line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from nemo.errors import UserError
+from orchestrator.storage import Store
+from orchestrator.storage.studies import SUBMITTED
+from orchestrator.study.data import check_study, describe
+from orchestrator.study.errors import find_errors
+from orchestrator.study.overrides import Override, apply_overrides
+from orchestrator.study.problems import Place, field_name
+from orchestrator.study.study import Study
+from orchestrator.study.yaml_source import parse_yaml
+
+
+class Source:
+    """Where a study came from: the file with its lines, and the overrides.
+
+    Attributes:
+        text: What was submitted; with overrides, the file's content with them applied.
+    """
+
+    def __init__(self, file: str, text: str, root: yaml.Node, overrides: list[Override]) -> None:
+        self._file = file
+        self._root = root
+        self._overrides = overrides
+        self.text = text
+
+    def where(self, place: Place) -> str:
+        """`file:line: field`, or the override that set the field."""
+        for override in reversed(self._overrides):
+            if place[: len(override.place)] == override.place:
+                return f"--set {override.text}: {field_name(place)}"
+        return f"{self._file}:{_line(self._root, place)}: {field_name(place) or 'study'}"
+
+
+def _line(node: yaml.Node, place: Place) -> int:
+    """The line of a place, or of the closest thing around it that the file has, counted from 1."""
+    line = node.start_mark.line
+    for part in place:
+        if isinstance(node, yaml.MappingNode):
+            found = [(name, value) for name, value in node.value if getattr(name, "value", None) == str(part)]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            found = [(node.value[part], node.value[part])]
+        elif isinstance(node, yaml.SequenceNode):
+            found = [(item, item) for item in node.value if getattr(item, "value", None) == part]
+        else:
+            found = []
+        if not found:
+            break
+        line = found[-1][0].start_mark.line
+        node = found[-1][1]
+    return line + 1
+
+
+def submitted_study(store: Store) -> Study:
+    """The study that lies in a store, as it was last submitted.
+
+    Raises:
+        UserError: It is missing or damaged.
+    """
+    where = store.where(SUBMITTED)
+    with store.fetching(SUBMITTED) as path:
+        if path is None:
+            raise UserError(f"{where}: is missing; run the study again, its finished steps are kept")
+        return load_study_file(path, shown=where)
+
+
+def load_study_file(path: str | Path, overrides: list[str] | None = None, shown: str | None = None) -> Study:
+    """Reads and checks a study file.
+
+    Args:
+        path: The YAML file.
+        overrides: `key=value` texts, the key a dotted path (`recipe.epochs=5`, `pairs.0.width=0.5`), the value YAML.
+        shown: What messages call the file; its path, where it is not given.
+
+    Raises:
+        UserError: All of what is wrong, one line each: `file:line: field: what is wrong and the remedy`.
+    """
+    file = shown or str(path)
+    root, data, text = parse_yaml(Path(path), file)
+    if not isinstance(data, dict):
+        raise UserError(f"{file}:1: study: should be a mapping of name, pairs, methods; see studies/quickstart.yaml.")
+    data, applied = apply_overrides(data, overrides or [])
+    if applied:
+        text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
+    source = Source(file, text, root, applied)
+    study, errors = find_errors(data)
+    if study is not None:
+        study._source = source
+    lines = [f"{source.where(place)}: {text}" for place, text in errors]
+    if errors and study is not None:
+        lines += _errors_of_data(study)
+    if lines or study is None:
+        raise UserError("\n".join(dict.fromkeys(lines)))
+    return study
+
+
+def _errors_of_data(study: Study) -> list[str]:
+    """What the data sets' descriptions show, for a study that is refused anyway: everything is told at once."""
+    try:
+        check_study(study, describe(study))
+    except UserError as error:
+        return str(error).splitlines()
+    return []

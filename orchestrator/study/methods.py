@@ -1,0 +1,67 @@
+"""What a study sets for its methods: some of their settings, and some of the recipe's fields."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, model_serializer
+
+from nemo.errors import UserError
+from nemo.methods import METHODS
+from nemo.recipe import Recipe
+from orchestrator.study.problems import FieldsOf, Model, Number, Problems, checked_fields, known_fields
+from orchestrator.study.sweep import check_settings
+
+RecipeFields = Annotated[dict[str, Any], FieldsOf(Recipe)]
+
+
+class MethodEntry(Model):
+    """What a study sets for one method: some of its settings, and some of the recipe's fields."""
+
+    settings: dict[str, float] = {}
+    recipe: dict[str, Any] = {}
+
+    @model_serializer
+    def _flat(self) -> dict[str, Any]:
+        """As `read_methods` reads it."""
+        return {**self.settings, **({"recipe": self.recipe} if self.recipe else {})}
+
+
+def read_methods(data: Any) -> dict[str, MethodEntry]:
+    """Reads `[mwt, nemo]` or `{mwt: {lambda_coh: 0.5, recipe: {warmup: 5}}}`."""
+    problems = Problems()
+    if isinstance(data, list):
+        for position, name in enumerate(data):
+            if name in data[:position]:
+                problems.add(position, text=f"{name} is given twice, remove one.")
+        data = {name if isinstance(name, str) else repr(name): None for name in data}
+    if data is None or data == {}:
+        problems.add(text=f"is empty, name at least one of {', '.join(METHODS)}.")
+        problems.raise_any()
+    entries = {}
+    for name, entry in known_fields(data, list(METHODS), problems, "method").items():
+        if isinstance(entry, MethodEntry):
+            entries[name] = entry
+            continue
+        with problems.under(name):
+            hints: dict[str, Any] = dict.fromkeys(METHODS[name].settings, Number)
+            hints["recipe"] = Annotated[dict[str, Any], FieldsOf(Recipe)]
+            fields = checked_fields({} if entry is None else entry, hints)
+            recipe = fields.pop("recipe", {})
+            check_settings(fields)
+            try:
+                METHODS[name].complete(fields)
+            except UserError as error:
+                setting, _, text = str(error).partition(": ")
+                problems.add(name, setting if setting in fields else "settings", text=text)
+            if METHODS[name].starts_from is not None and recipe:
+                text = (
+                    f"means nothing to {name}, which trains no network: it takes that of {METHODS[name].starts_from}."
+                )
+                problems.add(name, "recipe", text=text)
+            entries[name] = MethodEntry(settings=fields, recipe=recipe)
+    problems.raise_any()
+    return entries
+
+
+Methods = Annotated[dict[str, MethodEntry], BeforeValidator(read_methods)]

@@ -1,0 +1,133 @@
+"""The pair: a backbone and the data set that it is trained on."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, Field, PrivateAttr, model_validator
+
+from nemo.backbones import BACKBONE_NAMES, backbone_entry, check_backbone
+from nemo.backbones.vit_config import PREFIX, ROLES, is_transformer, read_config, with_config
+from nemo.datasets import DATASET_NAMES
+from nemo.errors import UserError
+from nemo.recipe import Finetune
+from orchestrator.storage.keys import canonical
+from orchestrator.study.methods import Methods, RecipeFields
+from orchestrator.study.problems import FieldsOf, Model, NoDuplicates, Number, Problems, Whole, check_name
+
+
+def _check_dataset(name: str) -> str:
+    kind, _, path = name.partition(":")
+    if name in DATASET_NAMES or (path and f"{kind}:PATH" in DATASET_NAMES):
+        return name
+    return check_name(DATASET_NAMES, "data set")(name)
+
+
+def _check_backbone_name(name: str) -> str:
+    return name if name.startswith(PREFIX) else check_name((*BACKBONE_NAMES, f"{PREFIX}CONFIG"), "backbone")(name)
+
+
+class Teacher(Model):
+    """The standard network that a distilled one learns from: a training of its own (method.md 3.4).
+
+    It is trained on the same images with the same seed, and holds out the same ones for validation.
+
+    Attributes:
+        backbone: None takes the one that the student's backbone is published with.
+        width: None takes the student's.
+        recipe: Fields that differ from the study's recipe for `standard`.
+    """
+
+    backbone: Annotated[str, AfterValidator(_check_backbone_name)] | None = None
+    width: Annotated[Number, Field(gt=0)] | None = None
+    recipe: RecipeFields = {}
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        problems = Problems()
+        if "validation" in self.recipe:
+            text = "is the student's, or the teacher would know its images; remove it."
+            problems.add("recipe", "validation", text=text)
+        problems.raise_any()
+        return self
+
+
+class Pair(Model):
+    """A backbone and the data set that it is trained on.
+
+    Attributes:
+        backbone: One of the registry, or `vit:` and the path of a transformers configuration.
+        width: Multiplier of every hidden width of the backbone.
+        image_size: Images are resized to it, in pixels; None takes the data set's own size.
+        dataset_options: Options of the data set, such as `coarse: true` of `cifar100`.
+        roles: The layers of a Transformer's blocks that get mask generators; None is all of them.
+        teacher: What a backbone with a head for it (`deit_s`) is distilled from.
+        recipe: Fields that differ from the study's recipe for this pair.
+        methods: Settings that differ from the study's methods for this pair.
+        finetune: Fields that differ from the sub-tasks' fine-tuning for this pair.
+    """
+
+    backbone: Annotated[str, AfterValidator(_check_backbone_name)]
+    dataset: Annotated[str, AfterValidator(_check_dataset)]
+    width: Annotated[Number, Field(gt=0)] = 1.0
+    image_size: Annotated[Whole, Field(ge=1)] | None = None
+    dataset_options: dict[str, Any] = {}
+    roles: Annotated[list[Annotated[str, AfterValidator(check_name(ROLES, "role"))]], NoDuplicates] | None = None
+    teacher: Teacher | None = None
+    recipe: RecipeFields = {}
+    methods: Methods = {}
+    finetune: Annotated[dict[str, Any], FieldsOf(Finetune)] = {}
+    _network: str = PrivateAttr("")
+
+    @model_validator(mode="after")
+    def _check_backbone(self) -> Self:
+        problems = Problems()
+        try:
+            check_backbone(self.backbone, self.width, self.image_size or 32)
+        except UserError as error:
+            field, _, text = str(error).partition(": ")
+            problems.add(field, text=text)
+        problems.raise_any()  # what follows reads the configuration of a Transformer
+        named = self.backbone.startswith(PREFIX)
+        self._network = with_config(read_config(self.backbone)) if named else self.backbone
+        if self.roles is not None and not is_transformer(self.backbone):
+            text = f"are those of a Transformer's layers, and {self.backbone} is none; remove them."
+            problems.add("roles", text=text)
+        if self.teacher is not None and backbone_entry(self.network).teacher is None:
+            text = f"{self.backbone} has no head that learns from a teacher, remove it or choose deit_s."
+            problems.add("teacher", text=text)
+        with problems.under("teacher"):
+            teacher = self.taught_by
+            if teacher is not None and teacher.taught_by is not None:
+                problems.add("teacher", "backbone", text=f"{teacher.backbone} needs a teacher itself, choose another.")
+        problems.raise_any()
+        return self
+
+    @property
+    def network(self) -> str:
+        """The backbone, with a configuration in the place of its path: what a file says later changes nothing."""
+        return self._network
+
+    @cached_property
+    def taught_by(self) -> Pair | None:
+        """The teacher as a pair of its own: the same images, another network."""
+        published = backbone_entry(self.network).teacher
+        if published is None:
+            return None
+        own = self.teacher or Teacher()
+        return Pair(
+            backbone=own.backbone or published,
+            dataset=self.dataset,
+            width=self.width if own.width is None else own.width,
+            image_size=self.image_size,
+            dataset_options=self.dataset_options,
+            recipe=own.recipe,
+        )
+
+    @property
+    def data(self) -> str:
+        """Which data this pair uses: what descriptions are looked up by."""
+        if self.image_size is None and not self.dataset_options:
+            return self.dataset
+        return f"{self.dataset} {canonical({'image_size': self.image_size, 'options': self.dataset_options})}"

@@ -1,0 +1,164 @@
+"""MLflow, as the driver writes it; a store that is away never holds up the study.
+
+The ledger decides what is finished, and `StudyRuns` can write it again from there. What the ledger does not hold, the
+curves of trainings without a result, waits in the `Spool` while the store is away.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from orchestrator.ledger.ledger import Ledger
+from orchestrator.plan.step import Step
+from orchestrator.system.credentials import masked
+from orchestrator.tracking.connection import (
+    STORE_ERRORS,
+    NoAddress,
+    Store,
+    cannot_use,
+    first_line,
+    may_come_back,
+    open_store,
+)
+from orchestrator.tracking.spool import Spool
+from orchestrator.tracking.writer import ENVIRONMENT, StudyRuns, now
+
+log = logging.getLogger(__name__)
+
+PAUSE_SECONDS, LONGEST_PAUSE = 30.0, 300.0
+"""After a failed write the store is left alone for so long, doubled each time: one that hangs takes ten seconds."""
+
+
+class Tracking:
+    """The study in an MLflow store; the driver's, and nobody else's.
+
+    Writing to a store that is away costs a warning and a few seconds; it is then left alone for a while, and what it
+    missed is written when it is back, by `close`, by the next run of the study or by `nemo sync`. Calls are serialised.
+
+    Args:
+        uri, artifact_root, experiment: See `open_store`.
+
+    Raises:
+        UserError: The store cannot be used, and not because a server is away.
+    """
+
+    def __init__(self, uri: str, artifact_root: str | None, experiment: str) -> None:
+        self._shown = masked(uri)
+        self._open = partial(open_store, uri, artifact_root, experiment)
+        self._lock = threading.RLock()
+        self._silent_until = 0.0
+        self._pause, self._away = PAUSE_SECONDS, False
+        self._store: Store | None = None
+        self._runs: StudyRuns | None = None
+        self._described = self._caught_up = False
+        try:
+            self._store = self._open()
+        except (*STORE_ERRORS, ImportError) as error:
+            if not may_come_back(uri, error):
+                raise cannot_use(uri, artifact_root, error) from error
+            self._leave_alone(error)
+
+    def study_run(self, study: str, ledger: Ledger, environment: Mapping[str, Any]) -> None:
+        """Opens the study's run, or goes on with it, and writes everything that is not there yet.
+
+        Raises:
+            Unwritable: The study's store cannot be written.
+        """
+        self._study, self._ledger, self._spool = study, ledger, Spool(ledger.store)
+        ledger.store.write(ENVIRONMENT, json.dumps(environment, indent=2).encode())
+        self._write(lambda runs: None)
+
+    def log_epochs(self, step: Step, rows: Sequence[Mapping[str, float]]) -> None:
+        """Writes entries of a training's history (`epoch`, `time` in unix ms, and the metrics).
+
+        Give only epochs that a checkpoint holds: another one would be run again after a crash, and may differ.
+
+        Raises:
+            Unwritable: They must be kept for later, and the study's store is full.
+        """
+
+        def write(runs: StudyRuns) -> None:
+            runs.open_training(step)
+            runs.write_epochs(step, rows)
+
+        with self._lock:
+            if not self._write(write) and self._shown:
+                self._spool.append(step, rows)
+
+    def log_result(self, document: Mapping[str, Any]) -> None:
+        """Writes a step's document of the ledger to the run it belongs to."""
+        self._write(lambda runs: runs.write_result(document))
+
+    def log_failure(self, step: Step, reason: str) -> None:
+        """Marks a training or a sub-task as failed, with its reason."""
+        self._write(lambda runs: runs.write_end(step, "FAILED", reason, now()))
+
+    def log_stopped(self, step: Step, reason: str) -> None:
+        """Marks a training that the search stopped early."""
+        self._write(lambda runs: runs.write_end(step, "KILLED", reason, now()))
+
+    def close(self, status: str = "FINISHED") -> None:
+        """Writes what was missed, and ends the study's run as FINISHED or FAILED, with its report, or as KILLED."""
+
+        def end(runs: StudyRuns) -> None:
+            if status != "KILLED":  # a person waits for it
+                runs.attach_report()
+            runs.end_study(status)
+
+        with self._lock:
+            self._silent_until = 0.0
+            self._caught_up = False
+            if not self._write(end) and self._shown:
+                told = "MLflow at %s lacks some of this study: nemo sync %s, or its next run, writes it"
+                log.warning(told, self._shown, self._study)
+
+    def _write(self, write: Callable[[StudyRuns], None]) -> bool:
+        """Writes what was missed, then this; returns whether the store took it."""
+        with self._lock:
+            if time.monotonic() < self._silent_until:
+                self._caught_up = False
+                return False
+            try:
+                write(self._ready())
+            except STORE_ERRORS as error:
+                self._leave_alone(error)
+                return False
+            self._pause, self._away = PAUSE_SECONDS, False
+            return True
+
+    def _ready(self) -> StudyRuns:
+        """The study's runs, when nothing is missing in them."""
+        if self._runs is None:
+            self._store = self._store or self._open()
+            self._runs = StudyRuns(self._store, self._study, self._ledger)
+        if self._away:
+            self._runs.settle()
+        if not self._described:
+            self._runs.describe_study()
+            self._runs.open_study()
+            self._described = True
+        if not self._caught_up:
+            caught_up = self._runs.catch_up()
+            if caught_up.refused:
+                log.warning("MLflow at %s refuses %s", self._shown, caught_up.refusals)
+            self._caught_up = True
+        return self._runs
+
+    def _leave_alone(self, error: Exception) -> None:
+        self._caught_up = False
+        if self._runs is not None:
+            self._runs.forget()
+        if isinstance(error, NoAddress) and not self._away:
+            log.warning("tracking.uri: %s; the study goes on, and nemo sync writes it from the ledger then", error)
+        elif not self._away:
+            told = "MLflow at %s cannot be written (%s); the study goes on, and what is missed is written later"
+            log.warning(told, self._shown, first_line(error))
+        self._away = True
+        self._silent_until = time.monotonic() + self._pause
+        self._pause = min(2 * self._pause, LONGEST_PAUSE)

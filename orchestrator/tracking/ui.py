@@ -1,0 +1,167 @@
+"""The MLflow page on a study's store: one worker, on this machine only."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO
+
+from nemo.errors import UserError
+from orchestrator.storage import Store
+from orchestrator.storage.studies import DATABASE, artifact_root, tracking_uri
+from orchestrator.study.file import submitted_study
+from orchestrator.system.credentials import masked
+from orchestrator.tracking.views import view_tags
+
+HOST = "127.0.0.1"
+PORT = 5000
+START_SECONDS = 120.0
+
+# Four workers, a job runner and seven consumers are MLflow's default, at 1.9 GB; one worker without jobs needs 0.4.
+LEAN = {
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+}
+
+
+@contextmanager
+def serving(
+    storage: Store, uri: str | None = None, port: int | None = None
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Serve the MLflow page of a store while the block runs, and end the server and its children after it.
+
+    Args:
+        storage: Where the studies lie whose store is shown.
+        uri: Another store (a database URI) in its place.
+        port: The port to use; None takes MLflow's default, or any free one where that is taken.
+
+    Yields:
+        The page's URL and the server's process.
+
+    Raises:
+        UserError: There is no store yet, the given port is taken, or the server does not start.
+    """
+    if uri is None and storage.remote:
+        raise UserError(
+            f"{storage} holds no tracking store; open your MLflow server's own page, or give its database: --uri"
+        )
+    database = storage.local / DATABASE
+    if uri is None and not database.exists():
+        raise UserError(
+            f"no tracking store at {str(database)!r}; run a study without tracking.uri, or give --storage or --uri"
+        )
+    port = _usable_port(port)
+    url = f"http://{HOST}:{port}"
+    command = [sys.executable, "-m", "mlflow", "server"]
+    command += ["--artifacts-destination", artifact_root(storage.local)]
+    command += ["--host", HOST, "--port", str(port), "--workers", "1", "--uvicorn-opts", "--log-level warning"]
+    with tempfile.TemporaryFile() as log:
+        # A session of its own: the children can then be ended as one group, and a Ctrl-C reaches us first.
+        # The address may hold a password, and everybody sees a command line.
+        environment = {**os.environ, **LEAN, "MLFLOW_BACKEND_STORE_URI": uri or tracking_uri(storage.local)}
+        server = subprocess.Popen(
+            command, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        try:
+            _await(url, server, log)
+            yield url, server
+        finally:
+            _end(server)
+
+
+_HERE = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""Asks this machine, which no proxy of the environment reaches."""
+
+
+def experiments(url: str) -> dict[str, str]:
+    """Name -> id of the experiments that hold studies, newest first, as the running page knows them."""
+    question = json.dumps({"max_results": 100, "order_by": ["last_update_time DESC"]}).encode()
+    request = urllib.request.Request(
+        f"{url}/api/2.0/mlflow/experiments/search", question, {"Content-Type": "application/json"}
+    )
+    with _HERE.open(request, timeout=30) as answer:
+        found = json.load(answer).get("experiments", [])
+    ours = [each for each in found if any(tag["key"] in view_tags() for tag in each.get("tags", []))]
+    return {each["name"]: each["experiment_id"] for each in ours}
+
+
+def _usable_port(port: int | None) -> int:
+    if _is_free(port or PORT):
+        return port or PORT
+    if port is not None:
+        raise UserError(f"--port {port} is taken by another program; give another or leave it out")
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        # As the server does: a port whose last connections are still closing counts as free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def _await(url: str, server: subprocess.Popen[bytes], log: IO[bytes]) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while server.poll() is None and time.monotonic() < deadline:
+        try:
+            with _HERE.open(f"{url}/health", timeout=5) as answer:
+                if answer.status == 200:
+                    return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.2)
+    log.seek(0)
+    lines = log.read().decode(errors="replace").strip().splitlines()
+    raise UserError(f"the MLflow server did not start; its last words: {lines[-1] if lines else 'none'}")
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    for number, patience in ((signal.SIGTERM, 10.0), (signal.SIGKILL, 5.0)):
+        try:
+            os.killpg(server.pid, number)
+        except ProcessLookupError:
+            break
+        try:
+            server.wait(patience)
+        except subprocess.TimeoutExpired:
+            continue
+        if not _group_lives(server.pid):
+            break
+    server.wait()
+
+
+def _group_lives(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def page_of(study: Store, option: str) -> str:
+    """How a person gets to the page with a study's runs: a command or an address; empty where the study doesn't say.
+
+    Args:
+        study: Where it lies; was run.
+        option: What the command needs to find its storage, such as ` --storage elsewhere`.
+    """
+    uri = submitted_study(study).tracking.uri
+    if uri is None:
+        return "" if study.remote else f"nemo ui{option}"
+    return masked(uri) if uri.startswith("http") else f"nemo ui --uri {masked(uri)}"

@@ -1,0 +1,66 @@
+"""What a worker computes, without Ray: a tiny study from training to sub-task modules, with and without generators."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from orchestrator.ledger.ledger import Ledger
+from orchestrator.plan.planner import plan
+from orchestrator.study.data import describe
+from orchestrator.study.study import Study
+from tests.orchestrator.in_process import compute
+from tests.orchestrator.study_examples import study
+
+PAIR = {"backbone": "rescnn", "dataset": "digits", "width": 0.0625}
+
+
+def results_of(wanted: Study, folder: Path) -> dict[str, dict[str, object]]:
+    """Every step's result, computed here in the plan's order, by kind and method."""
+    ledger = Ledger(folder / wanted.name)
+    results: dict[str, dict[str, object]] = {}
+    while pending := plan(wanted, ledger, describe(wanted)).pending(ledger):
+        step = pending[0]
+        result = compute(step, ledger)
+        ledger.put(step, result, seconds=1.0, environment={}, device="cpu", workers=1)
+        results[f"{step.kind} {step.params.get('method', '')}".strip()] = result
+    return results
+
+
+@pytest.mark.parametrize("method", ["mwt", "moda"])
+def test_a_study_from_training_to_modules(tmp_path: Path, method: str) -> None:
+    wanted = study(
+        pairs=[{**PAIR, "dataset_options": {"train_images": 120, "test_images": 60}}],
+        methods=["standard", method],
+        recipe={"epochs": 1, "batch_size": 32},
+        subtasks={"classes": [[3, 5]], "finetune": {"epochs": 1, "batch_size": 32}},
+    )
+    results = results_of(wanted, tmp_path)
+    assert set(results) == {"train standard", f"train {method}", "modularize", "measure", "reuse"}
+    trained, reused = results[f"train {method}"], results["reuse"]
+    assert trained["sample_krr"] == trained["history"][-1]["test/sample_krr"]  # type: ignore[index]
+    assert 0 <= trained["sample_cohesion"] <= 1  # type: ignore[operator]
+    assert "sample_cohesion" not in results["train standard"]
+    assert 0 < results["measure"]["krr"] <= 1  # type: ignore[operator]
+    assert reused["classes"] == [3, 5]
+    assert {"accuracy", "accuracy_before_finetuning", "standard_accuracy", "flops_reduction"} <= reused.keys()
+    if method == "moda":
+        assert trained["flops"] == trained["standard_flops"]  # recording is no part of the network's work
+        assert results["modularize"]["unmasked"] == 0
+
+
+def test_a_transformer_with_some_roles_and_the_published_surgery(tmp_path: Path) -> None:
+    sizes = {"hidden_size": 24, "intermediate_size": 48, "num_hidden_layers": 3, "num_attention_heads": 2}
+    (tmp_path / "tiny.json").write_text(json.dumps({"model_type": "vit", "patch_size": 8, **sizes}))
+    pair = {"backbone": f"vit:{tmp_path / 'tiny.json'}", "dataset": "digits", "roles": ["fc1", "output"]}
+    wanted = study(
+        pairs=[{**pair, "dataset_options": {"train_images": 120, "test_images": 60}}],
+        methods=["nemo"],
+        recipe={"epochs": 1, "batch_size": 32},
+        subtasks={"classes": [[3, 5]], "surgery": "paper", "finetune": {"epochs": 1, "batch_size": 32}},
+    )
+    results = results_of(wanted, tmp_path / "runs")
+    assert results["modularize"]["widths"] == [24, 48] * 2  # of every block but the first
+    assert 0 < results["reuse"]["weight_retention"] < 1  # type: ignore[operator]

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from orchestrator.ledger.lease import Lease, read_owner
+from orchestrator.ledger.ledger import Ledger
+from orchestrator.report.overview import study_overview
+from orchestrator.report.status import Status, study_status
+from orchestrator.system.process import Process
+from tests.orchestrator.invented import STUDY, invented_study, plan_of
+
+GONE = replace(Process.this(), started=0.0)
+ELSEWHERE = Process("elsewhere", "elsewhere 1b2c pid:[1]", 7, 1.0)
+
+
+def status(ledger: Ledger, later: timedelta = timedelta(0)) -> Status:
+    return study_status(study_overview(ledger.folder), read_owner(ledger.folder), datetime.now(UTC) + later)
+
+
+def failed_study(storage: Path) -> Ledger:
+    """Nothing is left but what failed: the only training, and what is lost below it."""
+    study, ledger = invented_study(storage, STUDY.replace("standard: {}, mwt: {}, ", "").partition("sweep")[0], 0)
+    (step, *_) = plan_of(study, ledger).steps
+    ledger.fail(step, "the loss is NaN")
+    return ledger
+
+
+def test_a_running_study(storage: Path) -> None:
+    _, ledger = invented_study(storage, until=0)
+    with ledger.lease():
+        shown = status(ledger)
+    assert shown.state == "running"
+    assert f"process {Process.this().pid} on {Process.this().host} since 20" in shown.text
+
+
+def test_a_stopped_study(storage: Path) -> None:
+    _, ledger = invented_study(storage, until=2)
+    with ledger.lease():
+        pass
+    assert status(ledger).state == "stopped"
+
+
+def test_a_killed_study(storage: Path) -> None:
+    _, ledger = invented_study(storage, until=2)
+    Lease(ledger.folder, GONE).take()
+    shown = status(ledger)
+    assert shown.state == "killed"
+    assert f"process {GONE.pid} on" in shown.text
+
+
+def test_a_study_that_runs_elsewhere_until_it_is_silent(storage: Path) -> None:
+    _, ledger = invented_study(storage, until=2)
+    Lease(ledger.folder, ELSEWHERE).take()
+    assert status(ledger).state == "running"
+    assert status(ledger, timedelta(minutes=-9)).state == "running"  # its clock is ahead of ours
+    shown = status(ledger, timedelta(seconds=61))
+    assert shown.state == "silent"
+    assert "process 7 on elsewhere" in shown.text
+
+
+@pytest.mark.parametrize("process", [None, GONE, ELSEWHERE], ids=["released", "killed", "elsewhere"])
+def test_a_finished_and_a_failed_study_whatever_became_of_their_drivers(storage: Path, process: Process | None) -> None:
+    for ledger, state in ((failed_study(storage), "failed"), (invented_study(storage / "other")[1], "finished")):
+        if process is not None:
+            Lease(ledger.folder, process).take()
+        assert status(ledger, timedelta(seconds=61)).state == state
+
+
+def test_a_failed_study_runs_again_with_retry_failed(storage: Path) -> None:
+    ledger = failed_study(storage)
+    with ledger.lease():
+        assert status(ledger).state == "running"
+    assert "--retry-failed" in status(ledger).text
