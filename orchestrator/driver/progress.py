@@ -15,9 +15,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
-from orchestrator.plan.step import Step
-
-NOUNS = {"train": "trainings", "modularize": "modularizations", "measure": "measurements", "reuse": "sub-tasks"}
+from orchestrator.plan.step import NOUNS, Step
 
 PLAIN_SECONDS = 10.0
 """Plain lines about epochs and counts come at most this often, so that a log stays readable."""

@@ -10,6 +10,7 @@ from orchestrator.storage.keys import content_key
 
 Kind = Literal["train", "modularize", "measure", "reuse"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+NOUNS = {"train": "trainings", "modularize": "modularizations", "measure": "measurements", "reuse": "sub-tasks"}
 
 
 @dataclass(frozen=True, slots=True)  # there may be a hundred thousand

@@ -11,9 +11,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from orchestrator.driver.progress import NOUNS
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.planner import Plan, plan
+from orchestrator.plan.step import NOUNS
 from orchestrator.storage import Where
 from orchestrator.study.study import Study
 

@@ -9,7 +9,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from orchestrator.driver.progress import NOUNS
+from orchestrator.plan.step import NOUNS
 from orchestrator.report.overview import duration
 from orchestrator.simulation.assumptions import FakeCluster
 
