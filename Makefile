@@ -60,6 +60,7 @@ lint: setup  ## Check style, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 
 format: setup  ## Mend style and format where a machine can
 	$(BIN)/ruff check --fix .

@@ -27,9 +27,11 @@ from typing import Any
 import torch
 
 from nemo.distributed import Workers
-from orchestrator.cluster.head import Cluster, ray_head
+from orchestrator.cluster.capacity import Slots
+from orchestrator.cluster.cluster import Cluster
+from orchestrator.cluster.head import ray_head
 from orchestrator.computing import compute as work
-from orchestrator.execution.context import Context, Event, Slots
+from orchestrator.execution.context import Context, Event
 from orchestrator.execution.fanout import FanOut, Shared
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.planner import plan

@@ -29,7 +29,7 @@ from unittest.mock import patch
 
 from rich.console import Console
 
-from orchestrator.cluster.head import Cluster
+from orchestrator.cluster.cluster import Cluster
 from orchestrator.driver import run
 from orchestrator.driver.progress import Progress
 from orchestrator.driver.run import Driver, run_study

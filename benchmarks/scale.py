@@ -32,7 +32,8 @@ import ray
 from overhead import STUDY, Unwritten, finish, invented
 from rich.console import Console
 
-from orchestrator.cluster.head import Cluster, ray_head
+from orchestrator.cluster.cluster import Cluster
+from orchestrator.cluster.head import ray_head
 from orchestrator.driver import run
 from orchestrator.driver.progress import Progress
 from orchestrator.driver.run import Driver

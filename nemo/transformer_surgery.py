@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from nemo.backbones.backbone import Backbone
-from nemo.surgery import Cuts, Kept, cut, like, select_rows, slice_generator, slice_linear
+from nemo.cutting import Cuts, Kept, cut, like, select_rows, slice_generator, slice_linear
 from nemo.transformer import (
     Attention,
     Branch,

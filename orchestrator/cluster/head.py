@@ -19,7 +19,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,7 @@ import grpc
 import psutil
 
 from nemo.errors import UserError
-from orchestrator.cluster.growth import grows_to
+from orchestrator.cluster.cluster import Cluster, grows_to
 from orchestrator.system.ports import free_ports
 from orchestrator.system.process import CLOCK_STEP
 
@@ -62,38 +61,6 @@ _MARK = "made-by-nemo"  # a file in it that holds the head's marker: what we may
 
 _log = logging.getLogger(__name__)
 _token = secrets.token_hex(32)  # one per process: Ray caches the first token that it reads
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """The Ray cluster that a study runs on.
-
-    Attributes:
-        address: `host:port` of its GCS, also in every worker's RAY_ADDRESS.
-        nodes: Logical CPUs and GPUs of each living node, or of each that a cluster may grow to.
-    """
-
-    address: str
-    nodes: tuple[tuple[float, float], ...]
-
-    @property
-    def cpus(self) -> float:
-        """Logical CPUs of all nodes."""
-        return sum(cpus for cpus, _ in self.nodes)
-
-    @property
-    def gpus(self) -> float:
-        """GPUs of all nodes."""
-        return sum(gpus for _, gpus in self.nodes)
-
-
-def this_machine() -> Cluster:
-    """What our own head will offer, known before it starts; it has no address yet."""
-    import torch
-    from ray._private.utils import get_num_cpus
-
-    cpus = get_num_cpus(override_docker_cpu_warning=True)
-    return Cluster("", ((float(cpus), float(torch.cuda.device_count())),))
 
 
 @contextlib.contextmanager

@@ -18,7 +18,7 @@ import yaml
 
 from nemo.documents import read_document
 from nemo.errors import UserError
-from orchestrator.cluster.growth import GROWS_TO, nodes_of
+from orchestrator.cluster.cluster import GROWS_TO, nodes_of
 
 MARK = re.compile(r"FILL-IN(?:-[A-Z]+)*")
 MANIFESTS = ("RayCluster", "RayJob")

@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nemo.errors import UserError
-from orchestrator.cluster.head import Cluster, end_orphan, head_lives, ray_head, this_machine
+from orchestrator.cluster.capacity import Slots, check_room
+from orchestrator.cluster.cluster import Cluster, this_machine
+from orchestrator.cluster.head import end_orphan, head_lives, ray_head
 from orchestrator.computing.compute import dataset_arrays
 from orchestrator.driver.changes import check_changes
 from orchestrator.driver.progress import Progress
 from orchestrator.driver.watch import Silence, Watch
 from orchestrator.driver.watchdog import Watchdog, patience, watching
-from orchestrator.execution.context import Context, Event, Slots, check_room
+from orchestrator.execution.context import Context, Event
 from orchestrator.execution.fanout import FanOut, Shared
 from orchestrator.execution.scheduler import run_trainings
 from orchestrator.execution.training import data_key

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from nemo.errors import UserError
-from orchestrator.cluster.head import Cluster
+from orchestrator.cluster.cluster import Cluster
 from orchestrator.driver.watchdog import PATIENCE, Watchdog
 from orchestrator.execution.context import Event
 from orchestrator.plan.step import Step

@@ -13,8 +13,9 @@ import ray
 import torch
 
 from nemo.datasets.dataset import Dataset
+from orchestrator.cluster.capacity import MAX_RETRIES, Slots
 from orchestrator.computing import compute as work
-from orchestrator.execution.context import MAX_RETRIES, Context, Event, OnEvent, Slots
+from orchestrator.execution.context import Context, Event, OnEvent
 from orchestrator.execution.training import compute, data_key, own_device, ran_on
 from orchestrator.plan.step import Step
 from orchestrator.system.environment import environment

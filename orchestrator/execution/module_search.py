@@ -20,10 +20,11 @@ from nemo.metrics import subtask_accuracy
 from nemo.modular import ModularNetwork
 from nemo.surgery import extract_module
 from nemo.training import training_images
+from orchestrator.cluster.capacity import MAX_FAILURES
 from orchestrator.computing.compute import Arrays, as_dataset, image_shape, relevance_of, standard_flops
 from orchestrator.computing.networks import network_of, save_tensors, searched_state
 from orchestrator.execution.checkpoint import Checkpoint
-from orchestrator.execution.context import MAX_FAILURES, Context
+from orchestrator.execution.context import Context
 from orchestrator.execution.training import message, own_device, ran_on
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.step import Step

@@ -17,18 +17,10 @@ from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from nemo.errors import UserError
-from orchestrator.cluster.head import Cluster
+from orchestrator.cluster.capacity import MAX_FAILURES, Slots, concurrent_trainings, takes
+from orchestrator.cluster.cluster import Cluster
 from orchestrator.cluster.worker_groups import keep_coordinator
-from orchestrator.execution.context import (
-    DIED,
-    MAX_FAILURES,
-    Context,
-    Event,
-    OnEvent,
-    Slots,
-    concurrent_trainings,
-    takes,
-)
+from orchestrator.execution.context import DIED, Context, Event, OnEvent
 from orchestrator.execution.fanout import Shared
 from orchestrator.execution.trial import UNWRITABLE, resources_of, run_trial
 from orchestrator.ledger.ledger import Ledger

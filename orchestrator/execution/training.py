@@ -24,9 +24,10 @@ from ray.tune.integration.ray_train import TuneReportCallback
 from nemo.distributed import Workers
 from nemo.errors import UserError
 from nemo.training import Trainer, TrainingDiverged
+from orchestrator.cluster.capacity import MAX_FAILURES
 from orchestrator.computing import compute as steps
 from orchestrator.execution.checkpoint import NOT_ITS_FAULT, Checkpoint
-from orchestrator.execution.context import CHECKPOINTS, MAX_FAILURES, Context, reason_of
+from orchestrator.execution.context import CHECKPOINTS, Context, reason_of
 from orchestrator.plan.step import Step
 from orchestrator.storage.files import Unwritable
 from orchestrator.system.environment import environment

@@ -10,9 +10,10 @@ import ray.tune
 from ray.tune import PlacementGroupFactory
 
 from nemo.errors import UserError
-from orchestrator.cluster.head import Cluster
+from orchestrator.cluster.capacity import bundles_of, splits
+from orchestrator.cluster.cluster import Cluster
 from orchestrator.computing.compute import Arrays
-from orchestrator.execution.context import Context, bundles_of, splits
+from orchestrator.execution.context import Context
 from orchestrator.execution.module_search import split
 from orchestrator.execution.training import compute, data_key, fit
 from orchestrator.plan.step import Step

@@ -17,7 +17,7 @@ from ray.exceptions import AuthenticationError
 from ray.job_submission import JobSubmissionClient
 
 from nemo.errors import UserError
-from orchestrator.cluster.head import Cluster
+from orchestrator.cluster.cluster import Cluster
 from orchestrator.system.credentials import masked
 
 TIMEOUT = (10.0, 60.0)

@@ -12,8 +12,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from nemo.errors import UserError
+from orchestrator.cluster.capacity import check_room
 from orchestrator.cluster.launch_files import MARK
-from orchestrator.execution.context import check_room
 from orchestrator.jobs.dashboard import Dashboard
 from orchestrator.jobs.jobs import ENDS_WITHIN, Job, Jobs
 from orchestrator.jobs.shipment import Shipment, pack

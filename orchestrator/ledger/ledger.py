@@ -8,7 +8,6 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, partial
 from operator import itemgetter
@@ -19,13 +18,14 @@ from orchestrator.ledger.document import sealed, unsealed
 from orchestrator.ledger.lease import hold
 from orchestrator.ledger.segments import AT_LEAST, AT_LEAST_REMOTE, Segment, Segments
 from orchestrator.ledger.snapshot import Snapshot
+from orchestrator.plan.results import Results, Trial
 from orchestrator.plan.step import KINDS, Kind, Step, describe_step
 from orchestrator.storage import Stamp, Store, Where, store_at
 from orchestrator.storage.files import file_sha256
 from orchestrator.storage.studies import SUBMITTED
 
 if TYPE_CHECKING:
-    from orchestrator.plan.combination_plan import Results
+    from orchestrator.plan.results import Results
 
 _log = logging.getLogger(__name__)
 
@@ -36,20 +36,6 @@ _AT_ONCE = 256
 
 Artifacts = Callable[[], Mapping[str, Mapping[str, Stamp]]]
 """Lists what artifacts there are, once: key -> name -> stamp."""
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One suggestion of an adaptive search: written before it starts, concluded when it ended without a result.
-
-    Attributes:
-        settings: The suggested values, name -> value.
-        outcome: None while it runs or when it finished; else why and when it was stopped.
-    """
-
-    number: int
-    settings: Mapping[str, float]
-    outcome: Mapping[str, Any] | None = None
 
 
 class Ledger:

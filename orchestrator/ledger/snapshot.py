@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol, Self
 
-if TYPE_CHECKING:
-    from orchestrator.ledger.ledger import Ledger, Trial
-    from orchestrator.plan.step import Kind
+from orchestrator.plan.results import Trial
+from orchestrator.plan.step import Kind
+
+
+class Listed(Protocol):
+    """What a snapshot reads of a ledger."""
+
+    def results(self, kind: Kind | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Key and document of every finished step."""
+
+    def failures(self) -> dict[str, dict[str, Any]]:
+        """Key -> failure of every failed step."""
+
+    def suggestions(self, search: str) -> list[Trial]:
+        """The trials of a search."""
+
+    def remember(self, document: Mapping[str, Any]) -> None:
+        """Keeps a document that was asked for."""
 
 
 class Snapshot:
@@ -17,7 +32,7 @@ class Snapshot:
     minutes: so all of a kind are read from its segments and one listing. What was asked for, the ledger remembers.
     """
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Listed) -> None:
         self._ledger = ledger
         self._results: dict[Kind, dict[str, dict[str, Any]]] = {}
         self._failures: dict[str, dict[str, Any]] | None = None

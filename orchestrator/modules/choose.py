@@ -10,8 +10,9 @@ from nemo.errors import UserError
 from nemo.methods import METHODS
 from orchestrator.plan.best import Candidate, best_point
 from orchestrator.plan.combination import Family
-from orchestrator.plan.combination_plan import Results, plan_family
+from orchestrator.plan.combination_plan import plan_family
 from orchestrator.plan.planner import families
+from orchestrator.plan.results import Results
 from orchestrator.plan.step import Step
 from orchestrator.study.data import class_number
 from orchestrator.study.study import Study

@@ -5,32 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.plan.best import Candidate, best_point
 from orchestrator.plan.combination import Family
-from orchestrator.plan.step import Kind, Step
+from orchestrator.plan.results import Results, Trial
+from orchestrator.plan.step import Step
 from orchestrator.storage.keys import content_key
 from orchestrator.study.sweep import OBJECTIVES, Point, Sweep
 
 if TYPE_CHECKING:
-    from orchestrator.ledger.ledger import Trial
-
-
-class Results(Protocol):
-    """What a plan reads of a ledger."""
-
-    def get(self, key: str, kind: Kind) -> Mapping[str, Any] | None:
-        """The result document of a step."""
-
-    def failure(self, key: str) -> Mapping[str, Any] | None:
-        """Why a step failed."""
-
-    def suggestions(self, search: str) -> list[Trial]:
-        """The trials of an adaptive search."""
-
-    def snapshot(self) -> Results:
-        """The same as it is now, for those who ask for one result after the other."""
+    from orchestrator.plan.results import Trial
 
 
 @dataclass(frozen=True)

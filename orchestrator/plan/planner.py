@@ -4,41 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from nemo.backbones.vit_config import short_name
 from orchestrator.plan.combination import Family
-from orchestrator.plan.combination_plan import FamilyPlan, Results, Search, plan_family
-from orchestrator.plan.step import KINDS, Kind, Step
+from orchestrator.plan.combination_plan import FamilyPlan, Search, plan_family
+from orchestrator.plan.results import Nothing, Results
+from orchestrator.plan.step import KINDS, Step
 from orchestrator.study.pair import Pair
 from orchestrator.study.study import Study
 
 if TYPE_CHECKING:
     from nemo.datasets.description import Description
-    from orchestrator.ledger.ledger import Trial
-
-
-@dataclass(frozen=True)
-class Nothing:
-    """The results of a study that was never started, or those given as a mapping of key to document."""
-
-    documents: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-
-    def get(self, key: str, kind: Kind) -> Mapping[str, Any] | None:
-        """See `Results`."""
-        return self.documents.get(key)
-
-    def failure(self, key: str) -> None:
-        """See `Results`."""
-
-    def suggestions(self, search: str) -> list[Trial]:
-        """See `Results`."""
-        return []
-
-    def snapshot(self) -> Self:
-        """See `Results`."""
-        return self
 
 
 @dataclass(frozen=True)

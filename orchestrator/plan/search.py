@@ -10,7 +10,8 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from optuna.trial import TrialState, create_trial
 
-from orchestrator.plan.combination_plan import Results, Search
+from orchestrator.plan.combination_plan import Search
+from orchestrator.plan.results import Results
 from orchestrator.plan.step import Step
 from orchestrator.study.sweep import Range
 

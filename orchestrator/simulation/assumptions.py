@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field, ValidationError
 
 from nemo.errors import UserError
-from orchestrator.cluster.head import Cluster
+from orchestrator.cluster.cluster import Cluster
 from orchestrator.study.problems import Model, Number, Whole, field_name, sentence
 from orchestrator.study.yaml_source import parse_value
 

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from random import Random
 from typing import Any
 
-from orchestrator.ledger.ledger import Trial
-from orchestrator.plan.combination_plan import Results
+from orchestrator.plan.results import Results, Trial
 from orchestrator.plan.step import Kind, Step, describe_step
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from math import inf
 
-from orchestrator.execution.context import (
+from orchestrator.cluster.capacity import (
     MAX_FAILURES,
     MAX_RETRIES,
     Slots,
@@ -30,7 +30,8 @@ from orchestrator.simulation.timings import Timings
 from orchestrator.storage import Store
 from orchestrator.storage.studies import known_studies
 from orchestrator.study.data import describe
-from orchestrator.study.study import Resources, Study
+from orchestrator.study.resources import Resources
+from orchestrator.study.study import Study
 
 
 def simulate(study: Study, storage: Store, fake: FakeCluster) -> tuple[Forecast, Timings]:

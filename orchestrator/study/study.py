@@ -1,151 +1,32 @@
-"""The study: everything that a user describes in one YAML file, typed."""
+"""The study: everything that a user describes in one YAML file, typed; its checks look across its parts."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 import yaml
 from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, model_validator
 
+from nemo.backbones import backbone_entry
 from nemo.errors import UserError
 from nemo.methods import METHODS
 from nemo.recipe import Finetune, Recipe
 from orchestrator.storage.studies import STORES
-from orchestrator.study.checks import check_whole
 from orchestrator.study.methods import MethodEntry, Methods, RecipeFields
 from orchestrator.study.pair import Pair
-from orchestrator.study.problems import FieldsOf, Model, NoDuplicates, Number, Problems, Whole, field_name, valid_fields
+from orchestrator.study.problems import Model, NoDuplicates, Place, Problems, Whole, field_name, valid_fields
+from orchestrator.study.resources import Resources, Tracking
+from orchestrator.study.subtasks import Select, Subtasks, Threshold
 from orchestrator.study.sweep import Point, Sweep, read_sweeps
-from orchestrator.system.credentials import without_password
 
-Threshold = Annotated[Number, Field(gt=0, le=1)]
+Layers = list[tuple[Place, dict[str, Any]]]
+"""Recipe fields and where they stand in the study, those that win last."""
 
-
-def _check_samples(value: Any) -> Any:
-    problems = Problems()
-    if value not in ("all", "nested") and (type(value) is not int or value < 1):
-        problems.add(text=f"should be a whole number of at least 1, all or nested, not {value!r:.60}.")
-    problems.raise_any()
-    return value
-
-
-def _check_class(value: Any) -> Any:
-    problems = Problems()
-    if type(value) not in (int, str):
-        problems.add(text=f"should be the number or the name of a class, not {value!r:.60}.")
-    problems.raise_any()
-    return value
-
-
-Class = Annotated[int | str, BeforeValidator(_check_class)]
-
-
-class Subtasks(Model):
-    """Which sub-tasks modules are cut out for, and how they are fine-tuned (method.md 6.5 and 7).
-
-    Attributes:
-        source: `from` in the file: `every` sweep point, or the `best` of each pair, method and seed.
-        sizes: Numbers of classes.
-        samples: Sub-tasks drawn per size, `all` of them, or the `nested` ones {0, 1}, {0, 1, 2}, ...
-        classes: Sub-tasks given one by one, by class number or name.
-        thresholds: Some of the study's thresholds; None takes the highest.
-        head: See `extract_module`; None takes the method's own, and `slice` for networks that were trained `as_cut`.
-        surgery: How a Transformer is cut, see `extract_module`.
-        recalibration: Training images of the sub-task on which a cut-out module's BatchNorm statistics are taken anew.
-    """
-
-    source: Literal["best", "every"] = Field("every", alias="from")
-    sizes: Annotated[list[Annotated[Whole, Field(ge=2)]], NoDuplicates] = []
-    samples: Annotated[int | Literal["all", "nested"], BeforeValidator(_check_samples)] = 10
-    seed: Annotated[Whole, Field(ge=0)] = 0
-    classes: list[Annotated[list[Class], Field(min_length=2), NoDuplicates]] = []
-    thresholds: Annotated[list[Threshold], Field(min_length=1), NoDuplicates] | None = None
-    mask_values: Literal["drop", "keep_generator", "fold_mean"] = "drop"
-    head: Literal["linear", "paper", "slice"] | None = None
-    surgery: Literal["exact", "paper"] = "exact"
-    recalibration: Annotated[Whole, Field(ge=0)] = 0
-    finetune: Annotated[dict[str, Any], FieldsOf(Finetune)] = {}
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        problems = Problems()
-        if not self.sizes and not self.classes:
-            problems.add("sizes", text="is empty, give the sub-tasks' sizes, or the sub-tasks themselves as classes.")
-        if self.recalibration == 1:
-            problems.add("recalibration", text="is 1, and one image has no spread, give some hundreds, or 0 for none.")
-        valid_fields(Finetune, self.finetune, problems, lambda field: ("finetune", field))
-        problems.raise_any()
-        return self
-
-
-class Select(Model):
-    """How the best sweep point is chosen on the validation images.
-
-    Attributes:
-        tolerance: A point may be this much less accurate than the standard network, as a fraction.
-    """
-
-    tolerance: Annotated[Number, Field(ge=0, lt=1)] = 0.01
-
-
-class TrainingResources(Model):
-    """What one training gets: workers of data-parallel training, CPU cores and GPUs of each.
-
-    Attributes:
-        min_workers: A training goes on with so few where the cluster shrinks, and grows again with it; the batch stays
-            the same. None always has all `workers`.
-        placement: `pack` puts the workers on as few nodes as can hold them, `spread` on as many as there are.
-    """
-
-    workers: Annotated[Whole, Field(ge=1)] = 1
-    min_workers: Annotated[Whole, Field(ge=1)] | None = None
-    cpus: Annotated[Number, Field(gt=0)] = 1.0
-    gpus: Annotated[Number, Field(ge=0)] = 0.0
-    placement: Literal["pack", "spread"] = "pack"
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        problems = Problems()
-        if self.min_workers is not None and self.min_workers > self.workers:
-            text = f"{self.min_workers} is more than the {self.workers} workers, give at most as many."
-            problems.add("min_workers", text=text)
-        problems.raise_any()
-        return self
-
-    @property
-    def fewest(self) -> int:
-        """The fewest workers that a training can go on with."""
-        return self.workers if self.min_workers is None else self.min_workers
-
-    @property
-    def elastic(self) -> bool:
-        """Whether a training may go on with fewer workers than it asked for."""
-        return self.fewest < self.workers
-
-
-class SubtaskResources(Model):
-    """What one modularize or reuse step gets."""
-
-    cpus: Annotated[Number, Field(gt=0)] = 1.0
-    gpus: Annotated[Number, Field(ge=0)] = 0.0
-
-
-class Resources(Model):
-    """What steps may use; never part of a key. `max_concurrent` bounds the trainings at a time."""
-
-    training: TrainingResources = TrainingResources()
-    subtask: SubtaskResources = SubtaskResources()
-    max_concurrent: Annotated[Whole, Field(ge=1)] | None = None
-
-
-class Tracking(Model):
-    """Where MLflow writes; None is the SQLite file in the storage folder, and the study's name."""
-
-    uri: Annotated[str, AfterValidator(without_password)] | None = None
-    experiment: str | None = None
+MOST_MEASURES = 1_000_000
+"""At most so many are anything that a person could wait for."""
 
 
 def _check_study_name(name: str) -> str:
@@ -183,7 +64,7 @@ class Study(Model):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        check_whole(self)
+        _check_whole(self)
         return self
 
     def finetune_for(self, pair: Pair) -> Finetune:
@@ -242,3 +123,134 @@ class Study(Model):
         except UserError as error:
             field, _, text = str(error).partition(": ")
             raise UserError(f"{self.where(*field.split('.'))}: {text}") from error
+
+
+def _check_whole(study: Study) -> None:
+    """Checks what lies between the parts: methods, recipes, thresholds, what selects needs validation images.
+
+    Raises:
+        ValidationError: All of what is wrong.
+    """
+    problems = Problems()
+    for name in study.sweep:
+        if name not in study.methods:
+            problems.add("sweep", name, text=f"{name} is none of the study's methods, add it there or drop its sweep.")
+        threshold = study.sweep[name].threshold
+        if threshold is not None and threshold not in study.thresholds:
+            text = f"{threshold} is none of the study's thresholds, add it there."
+            problems.add("sweep", name, "threshold", text=text)
+    for position, pair in enumerate(study.pairs):
+        for name in study.methods:
+            applies = METHODS[name].backbones
+            if applies and pair.backbone not in applies:
+                text = f"{pair.backbone} is none that {name} applies to, choose {' or '.join(applies)}, or drop {name}."
+                problems.add("pairs", position, "backbone", text=text)
+        for name in pair.methods:
+            if name not in study.methods:
+                text = f"{name} is none of the study's methods, add it there or remove it."
+                problems.add("pairs", position, "methods", name, text=text)
+    _check_number(study, problems)
+    _check_activations(study, problems)
+    _check_recipes(study, problems)
+    _check_subtasks(study, problems)
+    problems.raise_any()
+
+
+def _check_number(study: Study, problems: Problems) -> None:
+    """Refuses a study of more trainings and measures than anybody could wait for."""
+    trainings = len(study.pairs) * len(study.seeds) * sum(len(study.points(method)) for method in study.methods)
+    measures = trainings * len(study.thresholds)
+    if measures > MOST_MEASURES:
+        text = f"asks for {measures:,} measures, give fewer seeds, points or thresholds: at most {MOST_MEASURES:,}."
+        problems.add(text=text)
+
+
+def _check_activations(study: Study, problems: Problems) -> None:
+    """Refuses what cannot be had of methods that read relevance from activations."""
+    driven = [name for name in study.methods if METHODS[name].source == "activations"]
+    for position, pair in enumerate(study.pairs):
+        if driven and not backbone_entry(pair.network).relu:
+            text = f"{pair.backbone} has no ReLU whose activations {driven[0]} could read, drop one of them."
+            problems.add("pairs", position, "backbone", text=text)
+    if driven and study.subtasks is not None and study.subtasks.mask_values != "drop":
+        text = f"{study.subtasks.mask_values} needs mask generators, {driven[0]} has none: choose drop, or drop it."
+        problems.add("subtasks", "mask_values", text=text)
+
+
+def _check_recipes(study: Study, problems: Problems) -> None:
+    """Builds the recipe of every training; a problem is told once, where its field was set."""
+    told: set[Place] = set()
+    for position, pair in enumerate(study.pairs):
+        for method in study.methods:
+            layers = _layers(study, position, pair, method)
+            recipe = _check_recipe(study, layers, problems, told)
+            if recipe is None or recipe.validation > 0:
+                continue
+            if method in study.sweep and study.sweep[method].search and (spot := _place("validation", layers, told)):
+                problems.add(*spot, text=f"is 0, but the search for {method} selects on validation images: give 0.1.")
+            if _selects(study, method) and (spot := _place("validation", layers, told)):
+                text = "is 0, but `subtasks: {from: best}` selects on validation images: give 0.1, or `from: every`."
+                problems.add(*spot, text=text)
+        if pair.taught_by is not None:
+            standard = study.methods.get("standard")
+            of_method = [] if standard is None else [(("methods", "standard", "recipe"), standard.recipe)]
+            own: tuple[Place, dict[str, Any]] = (("pairs", position, "teacher", "recipe"), pair.taught_by.recipe)
+            _check_recipe(study, [(("recipe",), study.recipe), *of_method, own], problems, told)
+
+
+def _check_recipe(study: Study, layers: Layers, problems: Problems, told: set[Place]) -> Recipe | None:
+    fields: dict[str, Any] = {name: value for _, layer in layers for name, value in layer.items()}
+    try:
+        recipe = Recipe(**fields)
+    except ValueError:
+        valid_fields(Recipe, fields, problems, lambda field: _place(field, layers, told))
+        return None
+    workers = study.resources.training.workers
+    if recipe.batch_size < 2 * workers and (spot := _place("batch_size", layers, told)):
+        text = f"{recipe.batch_size} leaves less than 2 images for each of {workers} workers, raise it."
+        problems.add(*spot, text=text)
+    return recipe
+
+
+def _place(field: str, layers: Layers, told: set[Place]) -> Place | None:
+    """Where a recipe's field was set; None if that was told already."""
+    where: Place = (*next((at for at, layer in reversed(layers) if field in layer), ("recipe",)), field)
+    fresh = where not in told
+    told.add(where)
+    return where if fresh else None
+
+
+def _selects(study: Study, method: str) -> bool:
+    return study.subtasks is not None and study.subtasks.source == "best" and METHODS[method].modular
+
+
+def _layers(study: Study, position: int, pair: Pair, method: str) -> Layers:
+    places: list[Place] = [
+        ("methods", method, "recipe"),
+        ("pairs", position, "recipe"),
+        ("pairs", position, "methods", method, "recipe"),
+    ]
+    return [(("recipe",), study.recipe), *zip(places, study.recipe_layers(pair, method), strict=True)]
+
+
+def _check_subtasks(study: Study, problems: Problems) -> None:
+    if study.subtasks is None:
+        return
+    if not any(METHODS[method].modular for method in study.methods):
+        modular = [name for name, method in METHODS.items() if method.modular]
+        text = f"need a modular network to cut, add {' or '.join(modular)} to methods."
+        problems.add("subtasks", text=text)
+    for position, pair in enumerate(study.pairs):
+        fields = {**study.subtasks.finetune, **pair.finetune}
+
+        def place(field: str, position: int = position, pair: Pair = pair) -> Place | None:
+            return ("pairs", position, "finetune", field) if field in pair.finetune else None
+
+        valid_fields(Finetune, fields, problems, place)
+    if study.subtasks.surgery == "paper" and study.subtasks.mask_values == "keep_generator":
+        text = "keep_generator needs the whole stream that generators read, choose drop or `surgery: exact`."
+        problems.add("subtasks", "mask_values", text=text)
+    for position, threshold in enumerate(study.subtasks.thresholds or []):
+        if threshold not in study.thresholds:
+            text = f"{threshold} is none of the study's thresholds, add it there."
+            problems.add("subtasks", "thresholds", position, text=text)

@@ -16,7 +16,7 @@ from unittest.mock import patch
 
 from rich.console import Console
 
-from orchestrator.cluster.head import Cluster
+from orchestrator.cluster.cluster import Cluster
 from orchestrator.driver import changes, run
 from orchestrator.driver.progress import Progress
 from orchestrator.execution import scheduler as sweep

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.cluster.head import Cluster, ray_head
+from orchestrator.cluster.cluster import Cluster
+from orchestrator.cluster.head import ray_head
 from orchestrator.execution.context import DIED, Event
 from tests import pictures, tiny
 from tests.orchestrator.driving import Drive, kill_one

@@ -17,7 +17,7 @@ from orchestrator.execution.context import Context
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.step import Step
 from orchestrator.storage import store_at
-from orchestrator.study.study import Resources
+from orchestrator.study.resources import Resources
 from tests import tiny
 from tests.faults.driver import carry_on, kill_when
 

@@ -11,8 +11,10 @@ from typing import Any
 
 import psutil
 
-from orchestrator.cluster.head import MARKER, Cluster
-from orchestrator.execution.context import Context, Event, Slots
+from orchestrator.cluster.capacity import Slots
+from orchestrator.cluster.cluster import Cluster
+from orchestrator.cluster.head import MARKER
+from orchestrator.execution.context import Context, Event
 from orchestrator.execution.fanout import FanOut, Shared
 from orchestrator.execution.scheduler import run_trainings
 from orchestrator.ledger.ledger import Ledger

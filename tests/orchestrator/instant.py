@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from orchestrator.cluster.head import Cluster
+from orchestrator.cluster.cluster import Cluster
 from orchestrator.driver import run
 from orchestrator.driver.progress import Progress
 from orchestrator.driver.run import Driver

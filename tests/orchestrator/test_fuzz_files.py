@@ -29,7 +29,8 @@ from nemo.modularizing import Relevance, load_relevance, save_relevance
 from orchestrator.cluster.head import end_orphan
 from orchestrator.computing.networks import state_of
 from orchestrator.ledger.lease import Clock, Lease, Owner, read_owner
-from orchestrator.ledger.ledger import Ledger, Trial
+from orchestrator.ledger.ledger import Ledger
+from orchestrator.plan.results import Trial
 from orchestrator.study.file import load_study_file
 from orchestrator.study.study import Study
 from orchestrator.tracking.spool import Spool

@@ -16,7 +16,7 @@ from ray._raylet import GcsClient
 
 from nemo.errors import UserError
 from orchestrator.cluster import head
-from orchestrator.cluster.growth import GROWS_TO, grows_to, nodes_of
+from orchestrator.cluster.cluster import GROWS_TO, grows_to, nodes_of
 from orchestrator.system.ports import free_ports
 from tests import tiny
 

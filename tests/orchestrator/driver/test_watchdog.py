@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nemo.errors import UserError
-from orchestrator.cluster.head import Cluster
+from orchestrator.cluster.cluster import Cluster
 from orchestrator.driver.watch import Silence, Watch
 from orchestrator.driver.watchdog import PATIENCE, Watchdog, patience
 from orchestrator.execution.context import Event

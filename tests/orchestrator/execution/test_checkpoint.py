@@ -20,7 +20,7 @@ from orchestrator.execution.training import resumed, run_epochs
 from orchestrator.plan.step import Step, make_step
 from orchestrator.storage import Store, store_at
 from orchestrator.storage.files import Unwritable
-from orchestrator.study.study import Resources
+from orchestrator.study.resources import Resources
 
 STATE = {"network": {"weight": torch.arange(6.0)}, "history": [{"epoch": 0.0, "train/loss": 0.5}]}
 STEP = make_step("train", {"seed": 0}, {}, {}, "mwt, seed 0")

@@ -14,12 +14,13 @@ import pytest
 import ray
 
 from nemo.errors import UserError
-from orchestrator.cluster.head import Cluster, ray_head
-from orchestrator.execution.context import Slots, check_room, concurrent_trainings
+from orchestrator.cluster.capacity import Slots, check_room, concurrent_trainings
+from orchestrator.cluster.cluster import Cluster
+from orchestrator.cluster.head import ray_head
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.combination_plan import Search
 from orchestrator.plan.search import Adaptive
-from orchestrator.study.study import Resources
+from orchestrator.study.resources import Resources
 from tests import tiny
 from tests.orchestrator.driving import Drive
 

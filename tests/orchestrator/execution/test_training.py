@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.cluster.head import Cluster, ray_head
+from orchestrator.cluster.cluster import Cluster
+from orchestrator.cluster.head import ray_head
 from orchestrator.execution.checkpoint import Checkpoint
 from orchestrator.execution.context import Event
 from tests.orchestrator.driving import Drive, kill_one

@@ -6,8 +6,9 @@ import os
 import pytest
 
 from nemo.errors import UserError
-from orchestrator.ledger.ledger import Ledger, Trial
+from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.planner import plan
+from orchestrator.plan.results import Trial
 from orchestrator.plan.step import make_step
 from orchestrator.storage import files
 from orchestrator.storage.files import atomic_path

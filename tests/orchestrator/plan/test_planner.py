@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.ledger.ledger import Trial
 from orchestrator.plan.planner import Planner, plan
+from orchestrator.plan.results import Trial
 from orchestrator.plan.step import make_step
 from orchestrator.study.file import load_study_file
 from tests.orchestrator.study_examples import DESCRIPTIONS, SWEPT, documents, of_kind, study, write

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nemo.errors import UserError
-from orchestrator.plan.planner import Nothing, Planner
+from orchestrator.plan.planner import Planner
+from orchestrator.plan.results import Nothing
 from orchestrator.simulation.assumptions import FakeCluster
 from orchestrator.simulation.forecast import sentences
 from orchestrator.simulation.imagined import Imagined

@@ -15,7 +15,9 @@ from nemo.datasets.options import OPTIONS
 from nemo.methods import METHODS
 from nemo.recipe import Finetune, Recipe
 from orchestrator.study.pair import Pair, Teacher
-from orchestrator.study.study import Resources, Select, Study, SubtaskResources, Subtasks, Tracking, TrainingResources
+from orchestrator.study.resources import Resources, SubtaskResources, Tracking, TrainingResources
+from orchestrator.study.study import Study
+from orchestrator.study.subtasks import Select, Subtasks
 from orchestrator.study.sweep import Sweep
 
 PAGE = (Path(__file__).parents[3] / "docs" / "study.md").read_text()

@@ -1,0 +1,61 @@
+"""What a plan reads: the results of steps, their failures, and the trials of searches; a ledger's, or imagined ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, Self
+
+from orchestrator.plan.step import Kind
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One suggestion of an adaptive search: written before it starts, concluded when it ended without a result.
+
+    Attributes:
+        settings: The suggested values, name -> value.
+        outcome: None while it runs or when it finished; else why and when it was stopped.
+    """
+
+    number: int
+    settings: Mapping[str, float]
+    outcome: Mapping[str, Any] | None = None
+
+
+class Results(Protocol):
+    """What a plan reads of a ledger."""
+
+    def get(self, key: str, kind: Kind) -> Mapping[str, Any] | None:
+        """The result document of a step."""
+
+    def failure(self, key: str) -> Mapping[str, Any] | None:
+        """Why a step failed."""
+
+    def suggestions(self, search: str) -> list[Trial]:
+        """The trials of an adaptive search."""
+
+    def snapshot(self) -> Results:
+        """The same as it is now, for those who ask for one result after the other."""
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """The results of a study that was never started, or those given as a mapping of key to document."""
+
+    documents: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def get(self, key: str, kind: Kind) -> Mapping[str, Any] | None:
+        """See `Results`."""
+        return self.documents.get(key)
+
+    def failure(self, key: str) -> None:
+        """See `Results`."""
+
+    def suggestions(self, search: str) -> list[Trial]:
+        """See `Results`."""
+        return []
+
+    def snapshot(self) -> Self:
+        """See `Results`."""
+        return self
