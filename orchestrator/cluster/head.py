@@ -27,8 +27,10 @@ import psutil
 
 from nemo.errors import UserError
 from orchestrator.cluster.cluster import Cluster, grows_to
+from orchestrator.storage.files import write_bytes
+from orchestrator.storage.layout import RAY_HEAD
 from orchestrator.system.ports import free_ports
-from orchestrator.system.process import CLOCK_STEP
+from orchestrator.system.process import living
 
 MARKER = "NEMO_RAY_HEAD"
 """Environment variable that every process of one of our heads inherits; its value names the head."""
@@ -36,13 +38,12 @@ MARKER = "NEMO_RAY_HEAD"
 ANSWERS_WITHIN = 30.0
 """Seconds within which a Ray head has to answer."""
 
-_QUIET = {
+_SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.3",  # the default of 2 s is the shortest epoch that can be reported
     "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "600",  # a group may wait for the fan-out's tasks to end
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
     "RAY_TRAIN_METRICS_ENABLED": "0",
-    "RAY_TRAIN_CALLBACKS": "orchestrator.cluster.worker_groups.FreesFailedStarts",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -70,7 +71,7 @@ def ray_head(
     """Connect this process to a Ray cluster of our own, or to the running one at `address`.
 
     Args:
-        folder: The study's folder; `ray/head.json` and `ray/token` (0600) are kept there while the head lives.
+        folder: The study's folder; its record and its token (0600) are kept there while the head lives.
         num_cpus: Logical CPUs of our own head; None counts the machine's.
         num_gpus: GPUs of our own head; None detects them.
         address: `host:port` of a running head, or `auto` for the one that this process is a job of or that runs on
@@ -81,7 +82,7 @@ def ray_head(
     """
     import ray
 
-    record = Path(folder).resolve() / "ray" / "head.json"
+    record = Path(folder).resolve() / RAY_HEAD
     end_orphan(folder)
     own = address is None
     environment = dict(os.environ)
@@ -90,7 +91,8 @@ def ray_head(
             address = _start(record, num_cpus, num_gpus)
         elif address == "auto":
             address = _running()
-        variables = {name: os.environ.get(name, value) for name, value in _QUIET.items()} | {"RAY_ADDRESS": address}
+        settings = _settings()
+        variables = {name: os.environ.get(name, value) for name, value in settings.items()} | {"RAY_ADDRESS": address}
         os.environ.update(variables)
         _connect(address, variables)
         resources = [node["Resources"] for node in ray.nodes() if node["Alive"]]
@@ -100,7 +102,7 @@ def ray_head(
         ray.shutdown()
         if own:
             end_orphan(folder)
-        for name in {*_QUIET, "RAY_ADDRESS", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN_PATH"}:
+        for name in {*_settings(), "RAY_ADDRESS", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN_PATH"}:
             os.environ.pop(name, None)
             if name in environment:
                 os.environ[name] = environment[name]
@@ -115,7 +117,7 @@ def end_orphan(folder: str | Path) -> int:
     Raises:
         UserError: One of them does not end; the record stays.
     """
-    record = Path(folder).resolve() / "ray" / "head.json"
+    record = Path(folder).resolve() / RAY_HEAD
     try:
         head = _read(record)
     except FileNotFoundError:
@@ -147,7 +149,7 @@ def head_lives(folder: str | Path) -> bool:
 
     Ray itself takes up to a minute to notice, and then ends the driver with words of its own.
     """
-    record = Path(folder).resolve() / "ray" / "head.json"
+    record = Path(folder).resolve() / RAY_HEAD
     try:
         vital = json.loads(record.read_text()).get("vital", [])
         return len(_living(vital)) == len(vital)
@@ -180,6 +182,13 @@ def _made_for(marker: str, temp: Path) -> bool:
         return False
 
 
+def _settings() -> dict[str, str]:
+    """What Ray's processes, and ours that use Ray, have in their environment."""
+    from orchestrator.cluster.worker_groups import FreesFailedStarts
+
+    return {**_SETTINGS, "RAY_TRAIN_CALLBACKS": f"{FreesFailedStarts.__module__}.{FreesFailedStarts.__qualname__}"}
+
+
 def _start(record: Path, num_cpus: int | None, num_gpus: int | None) -> str:
     """Starts a head; on a busy machine the first try may run out of Ray's own time limits, so there are two."""
     reason = ""
@@ -198,7 +207,8 @@ def _try_start(record: Path, num_cpus: int | None, num_gpus: int | None) -> tupl
     marker = secrets.token_hex(8)
     head: dict[str, Any] = {"marker": marker, "temp": str(temp), "processes": []}
     (temp / _MARK).write_text(marker)
-    _write(record, head)  # before the start: a driver killed in its middle leaves no orphan that can't be found
+    # Before the start: a driver that is killed in its middle leaves no orphan that cannot be found.
+    write_bytes(record, json.dumps(head).encode())
     # Without explicit ports the dashboard's agents of two heads on one host fight for the same one.
     ports = dict(zip(_PORTS, free_ports(len(_PORTS)), strict=True))
     head["dashboard_port"] = ports["dashboard-port"]
@@ -208,16 +218,16 @@ def _try_start(record: Path, num_cpus: int | None, num_gpus: int | None) -> tupl
     command += [f"--num-cpus={num_cpus}"] if num_cpus is not None else []
     command += [f"--num-gpus={num_gpus}"] if num_gpus is not None else []
     own = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
-    environment = {**_NICENESS, **own, **_QUIET}
+    environment = {**_NICENESS, **own, **_settings()}
     started = subprocess.run(command, env=environment | {MARKER: marker}, capture_output=True, text=True, check=False)
     daemons = _marked(marker)
     head["processes"] = sorted([each.pid, each.create_time()] for each in daemons)
     head["vital"] = sorted([each.pid, each.create_time()] for each in daemons if _name(each) in _VITAL)
     if started.returncode != 0:
-        _write(record, head)
+        write_bytes(record, json.dumps(head).encode())
         return None, _reason(started.stdout, started.stderr)
     head["address"] = (temp / "ray_current_cluster").read_text().strip()
-    _write(record, head)
+    write_bytes(record, json.dumps(head).encode())
     return str(head["address"]), ""
 
 
@@ -311,15 +321,12 @@ def _use_token(folder: Path) -> None:
 
 
 def _living(processes: Iterable[Sequence[float]]) -> list[psutil.Process]:
-    """Those of `[pid, start]` that live; a pid may be another process's by now, or that of a dead one."""
+    """Those of `[pid, start]` that live."""
     found = []
     for pid, started in processes:
         with contextlib.suppress(psutil.Error):
-            process = psutil.Process(int(pid))
-            same = abs(process.create_time() - started) <= CLOCK_STEP
-            if same and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
-    return found
+            found.append(living(int(pid), started))
+    return [process for process in found if process is not None]
 
 
 def _recorded(processes: Iterable[Sequence[float]]) -> set[psutil.Process]:
@@ -344,13 +351,6 @@ def _marked(marker: str) -> set[psutil.Process]:
             if process.environ().get(MARKER) == marker:
                 found.add(process)
     return found
-
-
-def _write(path: Path, value: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(value))
-    temporary.replace(path)
 
 
 def _short_folder() -> str:

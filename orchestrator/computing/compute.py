@@ -44,6 +44,7 @@ from orchestrator.computing.networks import (
 )
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.step import Step
+from orchestrator.storage.layout import LOGITS, NETWORK, RELEVANCE
 
 Arrays = dict[str, Any]
 """A data set or a model as numpy arrays: what Ray's object store hands to the workers of a node without a copy."""
@@ -108,9 +109,9 @@ def finish_training(step: Step, trainer: Trainer, ledger: Ledger) -> dict[str, A
         for name, split in splits.items()
         if split is not None
     }
-    save_tensors(ledger, step.key, "logits.safetensors", logits)
+    save_tensors(ledger, step.key, LOGITS, logits)
     state = {name: tensor.detach().cpu() for name, tensor in trainer.network.state_dict().items()}
-    save_tensors(ledger, step.key, "network.safetensors", state)
+    save_tensors(ledger, step.key, NETWORK, state)
     return {
         "accuracy": last["test/accuracy"],
         "validation_accuracy": last.get("validation/accuracy"),
@@ -155,7 +156,7 @@ def modularize(step: Step, dataset: Dataset, ledger: Ledger, device: torch.devic
     parent = step.parents["train"]
     network = modular_network(ledger, parent).to(device)
     found = relevance_of(params_of(ledger, parent), network, dataset, device)
-    with ledger.writing(step.key, "relevance.safetensors") as path:
+    with ledger.writing(step.key, RELEVANCE) as path:
         save_relevance(found, path)
     return {"widths": found.widths, "samples": found.samples.tolist(), "unmasked": unmasked_kernels(network)}
 
@@ -174,7 +175,7 @@ def measure_modules(steps: Sequence[Step], ledger: Ledger, device: torch.device)
     """
     parent, thresholds = steps[0].parents["train"], [step.params["threshold"] for step in steps]
     train, network = params_of(ledger, parent), modular_network(ledger, parent)
-    with artifact_of(ledger, steps[0].parents["modularize"], "relevance.safetensors") as path:
+    with artifact_of(ledger, steps[0].parents["modularize"], RELEVANCE) as path:
         found = load_relevance(path)
     unmasked, masks = unmasked_kernels(network), found_masks(ledger, parent)
     if masks is None:
@@ -200,12 +201,12 @@ def model_arrays(parents: Mapping[str, str], ledger: Ledger) -> Arrays:
         parents: Those of a reuse step: `train`, `modularize` and, where the study trains one, `standard`.
         ledger: Where their artifacts are.
     """
-    with artifact_of(ledger, parents["modularize"], "relevance.safetensors") as path:
+    with artifact_of(ledger, parents["modularize"], RELEVANCE) as path:
         found = load_relevance(path)
     masks = found_masks(ledger, parents["train"])
     logits = {}
     for role in (role for role in ("train", "standard") if role in parents):
-        with artifact_of(ledger, parents[role], "logits.safetensors") as path:
+        with artifact_of(ledger, parents[role], LOGITS) as path:
             logits[role] = load_numpy(path)["test"]
     return {
         "params": params_of(ledger, parents["train"]),

@@ -18,6 +18,7 @@ from nemo.modular import ModularNetwork
 from nemo.recipe import Recipe
 from nemo.training import build_network
 from orchestrator.ledger.ledger import Ledger
+from orchestrator.storage.layout import MODULES, NETWORK
 
 
 def params_of(ledger: Ledger, key: str) -> Mapping[str, Any]:
@@ -69,7 +70,7 @@ def state_of(ledger: Ledger, key: str) -> dict[str, Tensor]:
     document = document_of(ledger, key)
     starts_from = METHODS[document["params"]["method"]].starts_from
     if starts_from is None:
-        with artifact_of(ledger, key, "network.safetensors") as path:
+        with artifact_of(ledger, key, NETWORK) as path:
             return load_file(path)
     return searched_state(ledger, document["parents"][starts_from])
 
@@ -83,7 +84,7 @@ def found_masks(ledger: Ledger, key: str) -> list[Tensor] | None:
     """Per layer bool `[N, K_l]`: the modules that a search found; None of a training, whose thresholds tell them."""
     if METHODS[params_of(ledger, key)["method"]].starts_from is None:
         return None
-    with artifact_of(ledger, key, "modules.safetensors") as path:
+    with artifact_of(ledger, key, MODULES) as path:
         layers = load_file(path)
     return [layers[str(number)] for number in range(len(layers))]
 

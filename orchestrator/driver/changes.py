@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 import yaml
 
 from nemo.errors import UserError
-from orchestrator.execution.context import CHECKPOINTS
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.planner import Plan, plan
 from orchestrator.plan.step import NOUNS, Step
-from orchestrator.storage.studies import SUBMITTED
+from orchestrator.storage.layout import CHECKPOINTS, SUBMITTED
 from orchestrator.study.data import describe
 from orchestrator.study.file import submitted_study
 from orchestrator.study.study import Study

@@ -25,6 +25,7 @@ from orchestrator.execution.context import Context, Event
 from orchestrator.execution.fanout import FanOut, Shared
 from orchestrator.execution.scheduler import run_trainings
 from orchestrator.execution.training import data_key
+from orchestrator.ledger.lease import hold
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.ledger.segments import AT_LEAST
 from orchestrator.plan.planner import Planner
@@ -76,7 +77,7 @@ def run_study(
     root = storage_root(storage or study.storage)
     ledger = Ledger(root / study.name)
     _make_local(ledger.store)
-    with ledger.lease(), interruptible(lambda: end_orphan(ledger.folder)):
+    with hold(ledger.store), interruptible(lambda: end_orphan(ledger.folder)):
         ledger.fold()
         if not replace:
             check_changes(study, ledger, descriptions)

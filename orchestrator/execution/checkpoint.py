@@ -11,8 +11,8 @@ import torch
 
 from nemo.errors import UserError
 from orchestrator.execution.context import Context
-from orchestrator.ledger.ledger import QUARANTINE
 from orchestrator.plan.step import Step
+from orchestrator.storage import layout
 from orchestrator.storage.files import Unwritable
 
 NOT_ITS_FAULT = (torch.OutOfMemoryError, torch.AcceleratorError, MemoryError, OSError)
@@ -32,9 +32,9 @@ class Checkpoint:
     """
 
     def __init__(self, context: Context, step: Step) -> None:
-        self._store, self._folder = context.store, context.checkpoints(step)
+        self._store, self._folder = context.store, layout.checkpoints(step.key)
         self._step = step
-        self.name = f"{self._folder}/state.pt"
+        self.name = layout.checkpoint(step.key)
         self.damage = ""
 
     def save(self, state: Mapping[str, Any]) -> None:
@@ -85,9 +85,9 @@ class Checkpoint:
 
     def discard(self, reason: Exception) -> None:
         """Puts the file away and says so in `damage`."""
-        self._store.set_aside(self.name, QUARANTINE)
+        self._store.set_aside(self.name, layout.QUARANTINE)
         what = str(reason).partition("\n")[0].rstrip(".")
-        name, folder = self._store.where(self.name), self._store.where(QUARANTINE)
+        name, folder = self._store.where(self.name), self._store.where(layout.QUARANTINE)
         self.damage = f"{name}: moved to {folder}, {what}; {self._step.label} starts again."
 
     def _checksum(self, content: bytes | memoryview) -> bytes:

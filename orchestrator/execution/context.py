@@ -11,12 +11,9 @@ from typing import Any, Literal
 from nemo.errors import UserError
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.step import Step
-from orchestrator.storage import Store
+from orchestrator.storage import Store, layout
 from orchestrator.storage.files import Unwritable
 from orchestrator.study.resources import Resources
-
-CHECKPOINTS = "checkpoints"
-"""Where in a store the trainings that are not finished keep theirs."""
 
 
 @dataclass(frozen=True)
@@ -41,14 +38,10 @@ class Context:
         """The folder of what belongs to the machine that asks, such as Ray's own files."""
         return self.store.local
 
-    def checkpoints(self, step: Step) -> str:
-        """The folder in the store where a training keeps its checkpoints while it is not finished."""
-        return f"{CHECKPOINTS}/{step.key}"
-
     def forget(self, step: Step) -> None:
         """Takes the checkpoints of a training away, and what Ray wrote beside them; what cannot be deleted is left."""
-        self.store.delete_all(self.checkpoints(step))
-        shutil.rmtree(self.folder / self.checkpoints(step), ignore_errors=True)
+        self.store.delete_all(layout.checkpoints(step.key))
+        shutil.rmtree(self.folder / layout.checkpoints(step.key), ignore_errors=True)
 
     def fail(self, step: Step, error: BaseException, reason: str = "") -> str:
         """Records a failure, and its traceback in `logs/` where it is no expected one; returns the reason.
@@ -66,7 +59,7 @@ class Context:
             raise cause
         reason = reason or reason_of(error)
         if not _expected(error):
-            self.store.write(f"logs/{step.key}.txt", f"{step.label}\n\n{error}\n".encode())
+            self.store.write(layout.log(step.key), f"{step.label}\n\n{error}\n".encode())
         self.ledger.fail(step, reason)
         return reason
 

@@ -28,6 +28,7 @@ from orchestrator.execution.context import Context
 from orchestrator.execution.training import message, own_device, ran_on
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.step import Step
+from orchestrator.storage.layout import LOGITS, MODULES
 from orchestrator.system.environment import environment
 
 Shared = tuple[ModularNetwork, Dataset]
@@ -133,8 +134,8 @@ def _finish(
         for name, images in splits.items()
         if images is not None
     }
-    save_tensors(ledger, step.key, "logits.safetensors", logits)
-    save_tensors(ledger, step.key, "modules.safetensors", {str(n): mask for n, mask in enumerate(masks)})
+    save_tensors(ledger, step.key, LOGITS, logits)
+    save_tensors(ledger, step.key, MODULES, {str(n): mask for n, mask in enumerate(masks)})
     modules = [extract_module(network, masks, [label], head="slice") for label in classes]
     shape = image_shape(step.params)
     return {

@@ -28,6 +28,7 @@ from orchestrator.plan.combination_plan import Search
 from orchestrator.plan.search import Adaptive
 from orchestrator.plan.step import Step, describe_step
 from orchestrator.storage.files import Unwritable
+from orchestrator.storage.layout import RAY_TUNE
 
 _log = logging.getLogger(__name__)
 
@@ -81,7 +82,7 @@ def run_trainings(
     needs = [takes(step, cluster, context.resources) for step in examples]
     each = max(cpus for cpus, _ in needs), max(gpus for _, gpus in needs)
     watcher = Watcher(context, adaptives, queue, slots, each, min(concurrent, total), total, on_event)
-    folder = context.folder / "ray" / "tune"
+    folder = context.folder / RAY_TUNE
     shutil.rmtree(folder, ignore_errors=True)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are told as events, with their reason
     trainable = tune.with_parameters(run_trial, context=context, datasets=datasets)

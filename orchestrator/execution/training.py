@@ -27,9 +27,10 @@ from nemo.training import Trainer, TrainingDiverged
 from orchestrator.cluster.capacity import MAX_FAILURES
 from orchestrator.computing import compute as steps
 from orchestrator.execution.checkpoint import NOT_ITS_FAULT, Checkpoint
-from orchestrator.execution.context import CHECKPOINTS, Context, reason_of
+from orchestrator.execution.context import Context, reason_of
 from orchestrator.plan.step import Step
 from orchestrator.storage.files import Unwritable
+from orchestrator.storage.layout import CHECKPOINTS
 from orchestrator.system.environment import environment
 
 CHECKPOINT_SHARE = 0.05

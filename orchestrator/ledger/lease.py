@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 
 from nemo.errors import UserError
 from orchestrator.storage import Seen, Where, store_at
+from orchestrator.storage.layout import LOCK
 from orchestrator.system.process import Process
 from orchestrator.system.signals import stoppable
 
@@ -22,7 +23,6 @@ RENEWED_EVERY = 10.0
 EXPIRED_AFTER = 60.0
 """Seconds without a renewal after which a driver that cannot be looked up is taken for dead."""
 
-FILE = "lock"
 
 _log = logging.getLogger(__name__)
 
@@ -107,7 +107,7 @@ class Lease:
             UserError: The store cannot be written.
         """
         while True:
-            seen = self._store.look(FILE)
+            seen = self._store.look(LOCK)
             owner = _owner(seen)
             if owner is not None and not self._is_own(owner):
                 raise LeaseLost(
@@ -121,19 +121,19 @@ class Lease:
     def release(self) -> None:
         """Gives the lease back, if it is still ours; where that cannot be written, it is left to expire."""
         with suppress(OSError, UserError):
-            seen = self._store.look(FILE)
+            seen = self._store.look(LOCK)
             owner = _owner(seen)
             if seen is not None and owner is not None and self._is_own(owner):
-                self._store.withdraw(FILE, seen)
+                self._store.withdraw(LOCK, seen)
 
     @property
     def _file(self) -> str:
-        return self._store.where(FILE)
+        return self._store.where(LOCK)
 
     def _try(self, expired: Owner | None) -> Owner | None:
         """Takes the lease from nobody, a dead owner or the expired one; returns an owner that has to be watched."""
         while True:
-            seen = self._store.look(FILE)
+            seen = self._store.look(LOCK)
             owner = _owner(seen)
             if owner is None or owner == expired or owner.process.alive is False:
                 self._since = self.clock.now().isoformat(timespec="seconds")
@@ -149,7 +149,7 @@ class Lease:
 
     def _write(self, seen: Seen | None) -> bool:
         owner = Owner(self._process, self._since, self.clock.now().isoformat(timespec="milliseconds"))
-        return self._store.swap(FILE, json.dumps(asdict(owner)).encode(), seen)
+        return self._store.swap(LOCK, json.dumps(asdict(owner)).encode(), seen)
 
 
 def read_owner(where: Where) -> Owner | None:
@@ -158,7 +158,7 @@ def read_owner(where: Where) -> Owner | None:
     Raises:
         UserError: The file cannot be read.
     """
-    return _owner(store_at(where).look(FILE))
+    return _owner(store_at(where).look(LOCK))
 
 
 def _owner(seen: Seen | None) -> Owner | None:

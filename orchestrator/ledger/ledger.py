@@ -7,29 +7,22 @@ import heapq
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache, partial
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from orchestrator.ledger.document import sealed, unsealed
-from orchestrator.ledger.lease import hold
 from orchestrator.ledger.segments import AT_LEAST, AT_LEAST_REMOTE, Segment, Segments
 from orchestrator.ledger.snapshot import Snapshot
 from orchestrator.plan.results import Results, Trial
 from orchestrator.plan.step import KINDS, Kind, Step, describe_step
-from orchestrator.storage import Stamp, Store, Where, store_at
+from orchestrator.storage import Stamp, Store, Where, layout, store_at
 from orchestrator.storage.files import file_sha256
-from orchestrator.storage.studies import SUBMITTED
-
-if TYPE_CHECKING:
-    from orchestrator.plan.results import Results
 
 _log = logging.getLogger(__name__)
-
-FAILURES, SEARCHES, QUARANTINE = "ledger/failures", "ledger/searches", "quarantine"
 
 _AT_ONCE = 256
 """So many loose results are read at once."""
@@ -61,8 +54,8 @@ class Ledger:
         self._small: dict[str, tuple[Stamp, dict[str, Any]]] = {}  # failures and suggestions, as they were read
         self._written: dict[str, tuple[Stamp, str]] = {}  # the checksums of artifacts that were written here
         self._ignored: set[str] = set()
-        quarantine = None if readonly else QUARANTINE
-        self._segments = {kind: Segments(self.store, f"ledger/segments/{kind}", quarantine) for kind in KINDS}
+        quarantine = None if readonly else layout.QUARANTINE
+        self._segments = {kind: Segments(self.store, layout.segments(kind), quarantine) for kind in KINDS}
 
     @property
     def folder(self) -> Path:
@@ -158,31 +151,31 @@ class Ledger:
             "finished": _now(),
             **ran,
         }
-        name, (plain, data) = _result_name(step.kind, step.key), sealed(document)
+        name, (plain, data) = layout.result(step.kind, step.key), sealed(document)
         while not self.store.create(name, data):  # somebody was faster
             there = self._result(step.kind, step.key)
             if there is not None:
                 plain = there
                 break
         self._known[step.key] = plain
-        self.store.delete(_failure_name(step.key))
+        self.store.delete(layout.failure(step.key))
         return plain
 
     def fail(self, step: Step, reason: str) -> None:
         """Records why a step failed; kept beside the results, gone when a result is put."""
-        self._write(_failure_name(step.key), {**describe_step(step), "reason": reason, "failed": _now()})
+        self._write(layout.failure(step.key), {**describe_step(step), "reason": reason, "failed": _now()})
 
     def failure(self, key: str) -> dict[str, Any] | None:
         """Why a step failed (`key, kind, label, params, parents, reason, failed`); None where it did not.
 
         A result outweighs a failure: a driver may have died between writing the one and deleting the other.
         """
-        failure = self._read(_failure_name(key))
+        failure = self._read(layout.failure(key))
         return None if failure is None or self.get(key, failure["kind"]) is not None else failure
 
     def failures(self) -> dict[str, dict[str, Any]]:
         """Key -> failure of every failed step."""
-        found = {_key(name): failure for name, failure in self._documents(FAILURES).items() if "/" not in name}
+        found = {_key(name): failure for name, failure in self._documents(layout.FAILURES).items() if "/" not in name}
         finished = {kind: self._stamps(kind) for kind in sorted({failure["kind"] for failure in found.values()})}
         return {
             key: failure
@@ -193,7 +186,7 @@ class Ledger:
     def forget_failures(self) -> None:
         """Lets every failed step be tried again."""
         for key in self.failures():
-            self.store.delete(_failure_name(key))
+            self.store.delete(layout.failure(key))
 
     # artifacts
 
@@ -204,11 +197,11 @@ class Ledger:
         Raises:
             Unwritable: The store cannot be written, or is full.
         """
-        artifact = f"artifacts/{key}/{name}"
+        artifact = layout.artifact(key, name)
         with self.store.writing(artifact) as path:
             yield path
             checksum = file_sha256(path)
-        stamp = self.store.list(f"artifacts/{key}").get(name)
+        stamp = self.store.list(layout.artifacts(key)).get(name)
         if stamp is not None:
             self._written[artifact] = stamp, checksum
 
@@ -223,7 +216,7 @@ class Ledger:
         if document is None or recorded is None:
             yield None
             return
-        with self.store.fetching(f"artifacts/{key}/{name}") as path:
+        with self.store.fetching(layout.artifact(key, name)) as path:
             if path is not None and file_sha256(path) != recorded["sha256"]:
                 path = None
             if path is None:
@@ -233,7 +226,7 @@ class Ledger:
     def verify(self, key: str) -> bool:
         """Whether a step is finished and its artifacts have the recorded checksums; damage is quarantined."""
         document = self.get(key)
-        return document is not None and self._intact(document, lambda: {key: self.store.list(f"artifacts/{key}")})
+        return document is not None and self._intact(document, lambda: {key: self.store.list(layout.artifacts(key))})
 
     def sound(self, steps: Iterable[Step]) -> bool:
         """Whether all artifacts of those of these steps that are finished have their checksums; see `verify`."""
@@ -246,59 +239,51 @@ class Ledger:
 
     def suggest(self, search: str, number: int, settings: Mapping[str, float]) -> None:
         """Records a suggestion before its training starts, so that a resumed search replays from it."""
-        self._write(_trial_name(search, number), {"number": number, "settings": settings})
+        self._write(layout.trial(search, number), {"number": number, "settings": settings})
 
     def conclude(self, search: str, number: int, outcome: Mapping[str, Any]) -> None:
         """Records that a trial ended without the result of its key: stopped early, with its epoch and reason."""
-        trial = self._read(_trial_name(search, number)) or {}
-        self._write(_trial_name(search, number), {**trial, "number": number, "outcome": outcome})
+        trial = self._read(layout.trial(search, number)) or {}
+        self._write(layout.trial(search, number), {**trial, "number": number, "outcome": outcome})
 
     def suggestions(self, search: str) -> list[Trial]:
         """The trials of a search by number; one whose suggestion was damaged while it ran is suggested anew."""
-        found = self._documents(f"{SEARCHES}/{search}").values()
+        found = self._documents(layout.search(search)).values()
         return [
             Trial(trial["number"], trial["settings"], trial.get("outcome")) for trial in found if "settings" in trial
         ]
 
     def stops(self) -> list[dict[str, Any]]:
         """What every trial that was stopped early was concluded with."""
-        return [dict(trial["outcome"]) for trial in self._documents(SEARCHES).values() if trial.get("outcome")]
+        return [dict(trial["outcome"]) for trial in self._documents(layout.SEARCHES).values() if trial.get("outcome")]
 
     # the study
 
     def record_study(self, text: str) -> None:
         """Keeps a study's text as `study.yaml`, and in `studies/` under the hash of its content."""
         data = text.encode()
-        self.store.create(f"studies/{hashlib.sha256(data).hexdigest()[:12]}.yaml", data)
-        if self.store.read(SUBMITTED) != data:
-            self.store.write(SUBMITTED, data)
-
-    def lease(self) -> AbstractContextManager[None]:
-        """Makes this process the study's only driver while the block runs.
-
-        Raises:
-            UserError: Another driver is alive; the sentence names its host, its pid and since when.
-        """
-        return hold(self.store)
+        self.store.create(layout.submitted_version(hashlib.sha256(data).hexdigest()), data)
+        if self.store.read(layout.SUBMITTED) != data:
+            self.store.write(layout.SUBMITTED, data)
 
     # inside
 
     def _stamps(self, kind: Kind) -> dict[str, Stamp]:
         """Key -> stamp of every result of a kind, from one listing."""
-        files = self.store.list(f"ledger/{kind}").items()
+        files = self.store.list(layout.results(kind)).items()
         return {_key(name): stamp for name, stamp in files if name.endswith(".json") and "/" not in name}
 
     def _artifacts(self) -> Mapping[str, Mapping[str, Stamp]]:
         """Key -> artifact -> stamp, from one listing, which has to follow that of the results."""
         found: defaultdict[str, dict[str, Stamp]] = defaultdict(dict)
-        for path, stamp in self.store.list("artifacts").items():
+        for path, stamp in self.store.list(layout.ARTIFACTS).items():
             key, _, name = path.partition("/")
             found[key][name] = stamp
         return found
 
     def _result(self, kind: Kind, key: str) -> dict[str, Any] | None:
         """A result from its own file, if it is there whole."""
-        document = self._read(_result_name(kind, key))
+        document = self._read(layout.result(kind, key))
         return document if document is not None and self._whole(document) else None
 
     def _loose(self, kind: Kind, keys: Set[str], artifacts: Artifacts) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -312,7 +297,7 @@ class Ledger:
         """Key and document of those results whose own files are whole, by key."""
         ordered = sorted(keys)
         for begin in range(0, len(ordered), _AT_ONCE):
-            names = {key: _result_name(kind, key) for key in ordered[begin : begin + _AT_ONCE]}
+            names = {key: layout.result(kind, key) for key in ordered[begin : begin + _AT_ONCE]}
             contents = self.store.read_all(names.values())
             for key, name in names.items():
                 document = self._parse(name, contents[name]) if name in contents else None
@@ -338,8 +323,8 @@ class Ledger:
 
     def _checksums(self, key: str) -> dict[str, dict[str, Any]]:
         found = {}
-        for name, stamp in sorted(self.store.list(f"artifacts/{key}").items()):
-            written = self._written.pop(f"artifacts/{key}/{name}", None)
+        for name, stamp in sorted(self.store.list(layout.artifacts(key)).items()):
+            written = self._written.pop(layout.artifact(key, name), None)
             checksum = written[1] if written is not None and written[0] == stamp else self._sha256(key, name)
             version = {"version": stamp.version} if self.store.remote else {}
             found[name] = {"sha256": checksum, "bytes": stamp.size, **version}
@@ -347,7 +332,7 @@ class Ledger:
 
     def _sha256(self, key: str, name: str) -> str | None:
         """The checksum of an artifact as it is now; None where there is none."""
-        with self.store.fetching(f"artifacts/{key}/{name}") as path:
+        with self.store.fetching(layout.artifact(key, name)) as path:
             return None if path is None else file_sha256(path)
 
     def _write(self, name: str, document: Mapping[str, Any]) -> None:
@@ -369,7 +354,7 @@ class Ledger:
         key, sizes = document["key"], {name: each["bytes"] for name, each in document["artifacts"].items()}
         if not sizes or (artifacts is not None and not _missing(sizes, artifacts()[key])):
             return True
-        missing = _missing(sizes, self.store.list(f"artifacts/{key}"))  # it may be newer than the listing of all
+        missing = _missing(sizes, self.store.list(layout.artifacts(key)))  # it may be newer than the listing of all
         if missing:
             self._put_away(document, missing[0])
         return not missing
@@ -386,7 +371,7 @@ class Ledger:
         return True
 
     def _put_away(self, document: Mapping[str, Any], artifact: str) -> None:
-        name = _result_name(document["kind"], document["key"])
+        name = layout.result(document["kind"], document["key"])
         self._quarantine(name, f"its artifact {artifact} is damaged or missing")
 
     def _quarantine(self, name: str, reason: str) -> None:
@@ -396,20 +381,8 @@ class Ledger:
                 _log.warning("%s: ignored, %s.", self.store.where(name), reason)
             self._ignored.add(name)
             return
-        target = self.store.set_aside(name, QUARANTINE)
+        target = self.store.set_aside(name, layout.QUARANTINE)
         _log.warning("%s: moved to %s and computed again, %s.", self.store.where(name), target, reason)
-
-
-def _result_name(kind: str, key: str) -> str:
-    return f"ledger/{kind}/{key}.json"
-
-
-def _failure_name(key: str) -> str:
-    return f"{FAILURES}/{key}.json"
-
-
-def _trial_name(search: str, number: int) -> str:
-    return f"{SEARCHES}/{search}/{number:05d}.json"
 
 
 def _key(name: str) -> str:

@@ -14,7 +14,7 @@ from orchestrator.report.sections import Section, sections_of
 from orchestrator.report.study_report import StudyReport, gather
 from orchestrator.report.summary import asked, facts, failures, overview_of, ran_tables
 from orchestrator.storage import Where
-from orchestrator.storage.studies import SUBMITTED
+from orchestrator.storage.layout import SUBMITTED
 from orchestrator.system.credentials import masked
 
 

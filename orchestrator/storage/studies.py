@@ -8,13 +8,7 @@ from pathlib import Path
 from nemo.errors import UserError
 from orchestrator.storage import Store, Where, store_at
 from orchestrator.storage.files import Unwritable
-
-DATABASE, FILES = "mlflow.db", "mlartifacts"
-STORES = (DATABASE, FILES)
-"""What lies beside the studies: MLflow's own."""
-
-SUBMITTED = "study.yaml"
-"""A study where it lies, as it was last submitted."""
+from orchestrator.storage.layout import DATABASE, FILES, LEDGER, SUBMITTED
 
 
 def storage_root(given: Where | None = None) -> Store:
@@ -43,7 +37,7 @@ def known_studies(storage: Store) -> list[str]:
 
     def is_study(name: str) -> bool:
         try:
-            return bool({SUBMITTED, "ledger"} & (storage / name).below())
+            return bool({SUBMITTED, LEDGER} & (storage / name).below())
         except Unwritable:  # the store is away
             raise
         except UserError:  # such as lost+found

@@ -8,7 +8,7 @@ import yaml
 
 from nemo.errors import UserError
 from orchestrator.storage import Store
-from orchestrator.storage.studies import SUBMITTED
+from orchestrator.storage.layout import SUBMITTED
 from orchestrator.study.data import check_study, describe
 from orchestrator.study.errors import find_errors
 from orchestrator.study.overrides import Override, apply_overrides

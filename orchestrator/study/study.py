@@ -14,7 +14,7 @@ from nemo.backbones import backbone_entry
 from nemo.errors import UserError
 from nemo.methods import METHODS
 from nemo.recipe import Finetune, Recipe
-from orchestrator.storage.studies import STORES
+from orchestrator.storage.layout import STORES
 from orchestrator.study.methods import MethodEntry, Methods, RecipeFields
 from orchestrator.study.pair import Pair
 from orchestrator.study.problems import Model, NoDuplicates, Place, Problems, Whole, field_name, valid_fields

@@ -1,10 +1,15 @@
-"""Free TCP ports that are still free when Ray binds them, seconds after they were chosen."""
+"""Free TCP ports: those that are still free when Ray binds them, seconds later, and one for a page."""
 
 from __future__ import annotations
 
 import contextlib
 import random
 import socket
+
+from nemo.errors import UserError
+
+HOST = "127.0.0.1"
+"""This machine, for itself only."""
 
 OWN = range(20_000, 32_000)
 """Above the ports of Ray's workers, and below those that the kernel gives to whoever connects or asks for any."""
@@ -28,3 +33,29 @@ def free_ports(count: int) -> list[int]:
             if len(found) == count:
                 return found
     raise OSError(f"fewer than {count} ports of {OWN.start}-{OWN.stop - 1} are free")
+
+
+def usable_port(wanted: int | None, default: int) -> int:
+    """The port that a page is served at: the wanted one, or the default or any free one where none is wanted.
+
+    Raises:
+        UserError: The wanted one is taken.
+    """
+    if _is_free(wanted or default):
+        return wanted or default
+    if wanted is not None:
+        raise UserError(f"--port {wanted} is taken by another program; give another or leave it out")
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        # As a server does: a port whose last connections are still closing counts as free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True

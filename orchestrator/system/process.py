@@ -40,11 +40,24 @@ class Process:
         if self.machine != _machine():
             return None
         try:
-            process = psutil.Process(self.pid)
-            same = abs(process.create_time() - self.started) <= CLOCK_STEP
-            return same and process.status() != psutil.STATUS_ZOMBIE
-        except (psutil.NoSuchProcess, ValueError, TypeError):  # the last two: what was read is no pid, no time
+            return living(self.pid, self.started) is not None
+        except (ValueError, TypeError):  # what was read is no pid, no time
             return False
+
+
+def living(pid: int, started: float) -> psutil.Process | None:
+    """The process that had this number and start, if it lives on this machine; a pid may be another one's by now.
+
+    Raises:
+        psutil.AccessDenied: It may not be looked at.
+        ValueError, TypeError: These are no pid and no time.
+    """
+    try:
+        process = psutil.Process(pid)
+        same = abs(process.create_time() - started) <= CLOCK_STEP
+        return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+    except psutil.NoSuchProcess:
+        return None
 
 
 def _machine() -> str:

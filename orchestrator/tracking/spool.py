@@ -9,10 +9,9 @@ from typing import Any
 
 from orchestrator.plan.step import Step, describe_step, step_of
 from orchestrator.storage import Where, store_at
+from orchestrator.storage.layout import SPOOL
 
 _log = logging.getLogger(__name__)
-
-_NAME = "spool/mlflow.jsonl"
 
 Row = Mapping[str, float]
 
@@ -35,13 +34,13 @@ class Spool:
         Raises:
             Unwritable: The store cannot be written, or is full.
         """
-        self._store.append(_NAME, json.dumps({**describe_step(step), "rows": [dict(row) for row in rows]}).encode())
+        self._store.append(SPOOL, json.dumps({**describe_step(step), "rows": [dict(row) for row in rows]}).encode())
 
     def curves(self) -> list[tuple[Step, list[Row]]]:
         """The trainings, in the order in which they came, and the entries of each."""
         found: dict[str, tuple[Step, list[Row]]] = {}
         damaged = 0
-        for line in self._store.lines(_NAME):
+        for line in self._store.lines(SPOOL):
             try:
                 step, rows = _read(json.loads(line))
             except (ValueError, KeyError, TypeError, RecursionError):
@@ -49,12 +48,12 @@ class Spool:
                 continue
             found.setdefault(step.key, (step, []))[1].extend(rows)
         if damaged:
-            _log.warning("%s: %d damaged lines are left out.", self._store.where(_NAME), damaged)
+            _log.warning("%s: %d damaged lines are left out.", self._store.where(SPOOL), damaged)
         return list(found.values())
 
     def clear(self) -> None:
         """Forgets everything: it was sent."""
-        self._store.delete_all(_NAME)
+        self._store.delete_all(SPOOL)
 
 
 def _read(document: dict[str, Any]) -> tuple[Step, list[Row]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nemo.errors import UserError
+from orchestrator.ledger.lease import hold
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.report.overview import study_overview
 from orchestrator.storage import Where
@@ -25,7 +26,7 @@ def sync_study(where: Where) -> str:
     """
     ledger = Ledger(where)
     study = submitted_study(ledger.store)
-    with study.naming_lines(), ledger.lease():
+    with study.naming_lines(), hold(ledger.store):
         uri, artifact_root, experiment = store_of(study, ledger.store.parent)
         try:
             runs = StudyRuns(open_store(uri, artifact_root, experiment), study.name, ledger)

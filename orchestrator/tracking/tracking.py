@@ -16,6 +16,7 @@ from typing import Any
 
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.step import Step
+from orchestrator.storage.layout import ENVIRONMENT
 from orchestrator.system.credentials import masked
 from orchestrator.tracking.connection import (
     STORE_ERRORS,
@@ -27,7 +28,7 @@ from orchestrator.tracking.connection import (
     open_store,
 )
 from orchestrator.tracking.spool import Spool
-from orchestrator.tracking.writer import ENVIRONMENT, StudyRuns, now
+from orchestrator.tracking.writer import StudyRuns, now
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -18,13 +17,16 @@ from typing import IO
 
 from nemo.errors import UserError
 from orchestrator.storage import Store
-from orchestrator.storage.studies import DATABASE, artifact_root, tracking_uri
+from orchestrator.storage.layout import DATABASE
+from orchestrator.storage.studies import artifact_root, tracking_uri
 from orchestrator.study.file import submitted_study
 from orchestrator.system.credentials import masked
+from orchestrator.system.ports import HOST, usable_port
 from orchestrator.tracking.views import view_tags
 
-HOST = "127.0.0.1"
 PORT = 5000
+"""MLflow's own default."""
+
 START_SECONDS = 120.0
 
 # Four workers, a job runner and seven consumers are MLflow's default, at 1.9 GB; one worker without jobs needs 0.4.
@@ -61,7 +63,7 @@ def serving(
         raise UserError(
             f"no tracking store at {str(database)!r}; run a study without tracking.uri, or give --storage or --uri"
         )
-    port = _usable_port(port)
+    port = usable_port(port, PORT)
     url = f"http://{HOST}:{port}"
     command = [sys.executable, "-m", "mlflow", "server"]
     command += ["--artifacts-destination", artifact_root(storage.local)]
@@ -94,27 +96,6 @@ def experiments(url: str) -> dict[str, str]:
         found = json.load(answer).get("experiments", [])
     ours = [each for each in found if any(tag["key"] in view_tags() for tag in each.get("tags", []))]
     return {each["name"]: each["experiment_id"] for each in ours}
-
-
-def _usable_port(port: int | None) -> int:
-    if _is_free(port or PORT):
-        return port or PORT
-    if port is not None:
-        raise UserError(f"--port {port} is taken by another program; give another or leave it out")
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        # As the server does: a port whose last connections are still closing counts as free.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-    return True
 
 
 def _await(url: str, server: subprocess.Popen[bytes], log: IO[bytes]) -> None:

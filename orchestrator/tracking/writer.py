@@ -23,7 +23,7 @@ from nemo.errors import UserError
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.step import Step, step_of
 from orchestrator.storage.keys import content_key
-from orchestrator.storage.studies import SUBMITTED
+from orchestrator.storage.layout import ENVIRONMENT, NETWORK, RELEVANCE, SUBMITTED, artifact
 from orchestrator.tracking.connection import Store, first_line, is_refusal
 from orchestrator.tracking.entries import (
     dataset_input,
@@ -47,9 +47,6 @@ Write = Callable[[], None]
 REASON_LENGTH = 2000  # a tag has room for a few thousand characters, and what it is compared with must be what it holds
 
 SETTLES = 1.0  # seconds in which a server that is back has done what it was asked before it hung
-
-ENVIRONMENT = "environment.json"
-"""The file in a study's store that says what its last driver ran with."""
 
 
 @dataclass
@@ -165,12 +162,12 @@ class StudyRuns:
         if step.kind == "train":
             self._write_epochs(run, result.get("history", []))
             self._runs.write(run, metrics=result_points(result, end), tags=machine_tags(record))
-            self._copy(run, f"artifacts/{step.key}/network.safetensors", "model")
+            self._copy(run, artifact(step.key, NETWORK), "model")
         elif step.kind == "reuse":
             counts = {"class_count": len(result["classes"]), "seconds": record.get("seconds")}
             self._runs.write(run, metrics=result_points({**counts, **result}, end))
         elif step.kind == "modularize":
-            self._copy(run, f"artifacts/{step.key}/relevance.safetensors", "masks")
+            self._copy(run, artifact(step.key, RELEVANCE), "masks")
             self._runs.write(run, metrics=[Metric("kernels", float(sum(result["widths"])), end, 0)])
         else:
             self._runs.write(run, metrics=threshold_points(result, end))

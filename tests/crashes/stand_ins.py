@@ -23,7 +23,7 @@ from orchestrator.execution import scheduler as sweep
 from orchestrator.ledger import lease
 from orchestrator.ledger.lease import Lease
 from orchestrator.ledger.ledger import Ledger
-from orchestrator.storage import files, folder
+from orchestrator.storage import Store, files, folder
 from orchestrator.system.process import Process
 from tests.crashes.driver import Driver, Killed, current
 from tests.crashes.executor import FanOut, Tuner
@@ -86,9 +86,9 @@ def simulated(world: World) -> Iterator[World]:
         return world.drivers[process.pid].alive
 
     @contextmanager
-    def hold(ledger: Ledger) -> Iterator[None]:
+    def hold(store: Store) -> Iterator[None]:
         driver = current()
-        own = Lease(ledger.store, driver.process, world)
+        own = Lease(store, driver.process, world)
         own.take()
         driver.lease, driver.found = own, world.ledger().finished()
         try:
@@ -126,7 +126,7 @@ def simulated(world: World) -> Iterator[World]:
             (folder.fcntl, "flock", flock),
             (lease._log, "disabled", True),
             (Process, "alive", property(alive)),
-            (Ledger, "lease", hold),
+            (run, "hold", hold),
             (run, "end_orphan", end_orphan),
             (run, "ray_head", lambda *given, **named: nullcontext(CLUSTER)),
             (run, "this_machine", lambda: CLUSTER),

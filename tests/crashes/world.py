@@ -16,6 +16,7 @@ from orchestrator.ledger.lease import Clock, LeaseLost
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.planner import Plan, plan
 from orchestrator.plan.step import Step
+from orchestrator.storage import layout
 from orchestrator.study.study import Study
 from tests.crashes.driver import Driver, Killed, current
 from tests.orchestrator.invented import RESULTS
@@ -137,7 +138,7 @@ class World(Clock):
         if self.happens(0.1):
             raise ValueError("the loss is NaN")
         if step.kind == "train":
-            context.store.write(f"{context.checkpoints(step)}/checkpoint.pt", b"half of the epochs")
+            context.store.write(f"{layout.checkpoints(step.key)}/checkpoint.pt", b"half of the epochs")
         for parent in step.parents.values():
             assert ledger.verify(parent), f"{step.label} starts before what it builds on is whole"
         artifact, result = RESULTS[step.kind](step, random.Random(step.key))

@@ -18,6 +18,7 @@ import yaml
 from mlflow.tracking import MlflowClient
 
 from nemo.errors import UserError
+from orchestrator.ledger.lease import hold
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.step import Step, describe_step
 from orchestrator.study.study import Study
@@ -170,7 +171,7 @@ def tracked_client(server: Server):
 
 def _drive_and_die(storage: Path, name: str, uri: str) -> None:
     study, ledger = study_at(uri, storage, name)
-    with ledger.lease():
+    with hold(ledger.store):
         tracking = open_tracking(study, ledger)
         drive(tracking, study, ledger)
         fail_and_stop(tracking, study, ledger)
@@ -259,7 +260,7 @@ def test_epochs_that_are_run_again_are_not_there_twice(server: Server, storage: 
 
 def test_nemo_sync_leaves_a_running_study_to_its_driver(server: Server, storage: Path) -> None:
     _, ledger = study_at(server.url, storage, "driven")
-    with ledger.lease():
+    with hold(ledger.store):
         refused = tiny.nemo("sync", "driven", "--storage", storage)
     assert (refused.returncode, refused.stdout) == (2, "")
     assert f"this study is already run by process {os.getpid()}" in refused.stderr

@@ -13,6 +13,7 @@ from nemo.metrics import couplings, layer_rates
 from nemo.modularizing import load_relevance, module_masks
 from orchestrator.computing.networks import artifact_of, document_of, found_masks
 from orchestrator.report.tables import PAIR, method_name, pair_name
+from orchestrator.storage.layout import RELEVANCE
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -107,7 +108,7 @@ def masks_of_training(ledger: Ledger, training: str, modularize: str, threshold:
     found = found_masks(ledger, training)
     if found is not None:
         return found
-    with artifact_of(ledger, modularize, "relevance.safetensors") as path:
+    with artifact_of(ledger, modularize, RELEVANCE) as path:
         return module_masks(load_relevance(path).frequencies, threshold or 0.0)
 
 

@@ -10,9 +10,9 @@ import yaml
 from nemo.errors import UserError
 from orchestrator.driver.changes import check_changes, diff
 from orchestrator.driver.run import Driver, run_study
-from orchestrator.execution.context import Context
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.planner import Planner
+from orchestrator.storage import layout
 from orchestrator.study.data import describe
 from orchestrator.study.study import Study
 from tests.orchestrator.invented import STUDY, finish, invented_study, plan_of
@@ -107,7 +107,7 @@ def test_what_was_not_begun_is_not_missed(storage: Path) -> None:
     study, ledger = invented_study(storage, until=0)
     check(changed(recipe=LONGER), ledger)
     training = plan_of(study, ledger).steps[0]
-    ledger.store.make_folder(Context(ledger.store, study.resources).checkpoints(training))
+    ledger.store.make_folder(layout.checkpoints(training.key))
     with pytest.raises(UserError, match="and 1 training that it has finished or begun"):
         check(changed(recipe=LONGER), ledger)
 
@@ -115,7 +115,7 @@ def test_what_was_not_begun_is_not_missed(storage: Path) -> None:
 def test_what_failed_is_not_missed(storage: Path) -> None:
     study, ledger = invented_study(storage, until=0)
     training = next(step for step in plan_of(study, ledger).steps if step.params["settings"].get("lambda_coup") == 3.0)
-    ledger.store.make_folder(Context(ledger.store, study.resources).checkpoints(training))
+    ledger.store.make_folder(layout.checkpoints(training.key))
     ledger.fail(training, "diverged")
     wanted = changed(sweep={"mwt": {"grid": {"lambda_coup": [2.0]}}})
     check(wanted, ledger)

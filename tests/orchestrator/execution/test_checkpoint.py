@@ -18,7 +18,7 @@ from orchestrator.execution.checkpoint import Checkpoint
 from orchestrator.execution.context import Context
 from orchestrator.execution.training import resumed, run_epochs
 from orchestrator.plan.step import Step, make_step
-from orchestrator.storage import Store, store_at
+from orchestrator.storage import Store, layout, store_at
 from orchestrator.storage.files import Unwritable
 from orchestrator.study.resources import Resources
 
@@ -30,7 +30,7 @@ OTHER = make_step("train", {"seed": 1}, {}, {}, "mwt, seed 1")
 
 def checkpoint(store: Store, step: Step = STEP) -> Checkpoint:
     context = Context(store, Resources())
-    store.make_folder(context.checkpoints(step))
+    store.make_folder(layout.checkpoints(step.key))
     return Checkpoint(context, step)
 
 

@@ -14,6 +14,7 @@ from orchestrator.cluster.cluster import Cluster
 from orchestrator.cluster.head import ray_head
 from orchestrator.execution.checkpoint import Checkpoint
 from orchestrator.execution.context import Event
+from orchestrator.storage import layout
 from tests.orchestrator.driving import Drive, kill_one
 
 pytestmark = pytest.mark.ray
@@ -69,7 +70,7 @@ def test_a_killed_worker_changes_nothing(
         assert told == document["result"]["history"]  # every epoch once, in order, with its own time stamp
         assert [row["epoch"] for row in told] == list(range(6))
         assert drive.told("finished")[0].document == document
-        assert not (drive.folder / drive.context.checkpoints(step)).exists()
+        assert not (drive.folder / layout.checkpoints(step.key)).exists()
         assert document["workers"] == workers
         results.append(document)
     assert results[0]["artifacts"] == results[1]["artifacts"]  # the same checksums of weights and logits

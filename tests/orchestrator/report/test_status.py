@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.ledger.lease import Lease, read_owner
+from orchestrator.ledger.lease import Lease, hold, read_owner
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.report.overview import study_overview
 from orchestrator.report.status import Status, study_status
@@ -31,7 +31,7 @@ def failed_study(storage: Path) -> Ledger:
 
 def test_a_running_study(storage: Path) -> None:
     _, ledger = invented_study(storage, until=0)
-    with ledger.lease():
+    with hold(ledger.store):
         shown = status(ledger)
     assert shown.state == "running"
     assert f"process {Process.this().pid} on {Process.this().host} since 20" in shown.text
@@ -39,7 +39,7 @@ def test_a_running_study(storage: Path) -> None:
 
 def test_a_stopped_study(storage: Path) -> None:
     _, ledger = invented_study(storage, until=2)
-    with ledger.lease():
+    with hold(ledger.store):
         pass
     assert status(ledger).state == "stopped"
 
@@ -72,6 +72,6 @@ def test_a_finished_and_a_failed_study_whatever_became_of_their_drivers(storage:
 
 def test_a_failed_study_runs_again_with_retry_failed(storage: Path) -> None:
     ledger = failed_study(storage)
-    with ledger.lease():
+    with hold(ledger.store):
         assert status(ledger).state == "running"
     assert "--retry-failed" in status(ledger).text

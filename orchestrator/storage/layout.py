@@ -1,0 +1,89 @@
+"""The layout of a storage: the name of every file and folder of a study, and of MLflow's own beside the studies.
+
+Names are those of a `Store`: with slashes, below the study; what Ray keeps lies below its folder on this machine.
+"""
+
+from __future__ import annotations
+
+DATABASE, FILES = "mlflow.db", "mlartifacts"
+STORES = (DATABASE, FILES)
+"""What lies beside the studies: MLflow's own."""
+
+SUBMITTED = "study.yaml"
+"""A study as it was last submitted."""
+
+ENVIRONMENT = "environment.json"
+"""What its last driver ran with."""
+
+LEDGER, ARTIFACTS, QUARANTINE = "ledger", "artifacts", "quarantine"
+FAILURES, SEARCHES = f"{LEDGER}/failures", f"{LEDGER}/searches"
+LOCK = "lock"
+SPOOL = "spool/mlflow.jsonl"
+
+CHECKPOINTS = "checkpoints"
+"""Where trainings that are not finished keep theirs."""
+
+NETWORK, LOGITS, RELEVANCE, MODULES = (f"{name}.safetensors" for name in ("network", "logits", "relevance", "modules"))
+"""The artifacts of steps."""
+
+RAY_HEAD, RAY_TOKEN, RAY_TUNE = "ray/head.json", "ray/token", "ray/tune"
+
+
+def submitted_version(checksum: str) -> str:
+    """A study as it was submitted once, by the SHA-256 of its text."""
+    return f"studies/{checksum[:12]}.yaml"
+
+
+def results(kind: str) -> str:
+    """The folder of the results of one kind of step."""
+    return f"{LEDGER}/{kind}"
+
+
+def result(kind: str, key: str) -> str:
+    """A step's result."""
+    return f"{results(kind)}/{key}.json"
+
+
+def segments(kind: str) -> str:
+    """The folder of what the results of one kind say once more."""
+    return f"{LEDGER}/segments/{kind}"
+
+
+def failure(key: str) -> str:
+    """Why a step failed."""
+    return f"{FAILURES}/{key}.json"
+
+
+def search(key: str) -> str:
+    """The folder of an adaptive search's trials."""
+    return f"{SEARCHES}/{key}"
+
+
+def trial(key: str, number: int) -> str:
+    """One trial of an adaptive search."""
+    return f"{search(key)}/{number:05d}.json"
+
+
+def artifacts(key: str) -> str:
+    """The folder of a step's artifacts."""
+    return f"{ARTIFACTS}/{key}"
+
+
+def artifact(key: str, name: str) -> str:
+    """One artifact of a step."""
+    return f"{artifacts(key)}/{name}"
+
+
+def checkpoints(key: str) -> str:
+    """The folder where one training keeps its checkpoints."""
+    return f"{CHECKPOINTS}/{key}"
+
+
+def checkpoint(key: str) -> str:
+    """The state of one training."""
+    return f"{checkpoints(key)}/state.pt"
+
+
+def log(key: str) -> str:
+    """The traceback of a step that failed unexpectedly."""
+    return f"logs/{key}.txt"
