@@ -28,6 +28,7 @@ from orchestrator.execution.training import data_key
 from orchestrator.ledger.lease import hold
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.ledger.segments import AT_LEAST
+from orchestrator.plan.frontier import Frontier
 from orchestrator.plan.planner import Planner
 from orchestrator.plan.step import KINDS, Step
 from orchestrator.storage import Store, Where
@@ -89,7 +90,7 @@ def run_study(
         if driver.unfinished and address is None:
             with study.naming_lines():
                 check_room(this_machine(), study.resources)
-            _load_once(study, driver.pending)
+            _load_once(study, driver.frontier.pending)
         with study.naming_lines():
             tracking = TrackingQueue(Tracking(*store_of(study, root)))
         tracking.study_run(study.name, ledger, environment())
@@ -98,7 +99,7 @@ def run_study(
             if driver.unfinished:
                 with ray_head(ledger.folder, address=address) as cluster:
                     driver.run(cluster, tracking)
-            status = "FAILED" if driver.failed else "FINISHED"
+            status = "FAILED" if driver.frontier.broken else "FINISHED"
             ledger.fold()  # after an interruption the next run does it
         finally:
             tracking.close(status)
@@ -121,7 +122,7 @@ def sound_driver(study: Study, ledger: Ledger, descriptions: Mapping[str, Descri
     """A driver, after what its pending steps build on was read through: what is damaged is quarantined, and pending."""
     while True:
         driver = Driver(study, ledger, Planner(study, ledger, descriptions))
-        if ledger.sound(driver.parents):
+        if ledger.sound(driver.frontier.parents):
             return driver
 
 
@@ -146,48 +147,25 @@ class Driver:
         study: What is wanted.
         ledger: What is finished.
         planner: Of the study, against the ledger.
+
+    Attributes:
+        frontier: Where the work on the plan stands.
     """
 
     def __init__(self, study: Study, ledger: Ledger, planner: Planner) -> None:
         self._study, self._ledger, self._planner = study, ledger, planner
         self._lock = threading.RLock()  # events come from Tune's thread and from the fan-out's
-        self._steps: dict[str, Step] = {}
-        self._counts: Counter[str] = Counter()
-        self._children: dict[str, list[Step]] = {}
-        self._failed: set[str] = set(ledger.failures())
-        self._submitted: set[str] = set()
         self._loose = 0
         self._patience = patience()
         planned = planner.plan
         self._searches = planned.searches
-        self._adopt(planned.steps)
-        self._found = ledger.finished()
-        self._finished = self._found & self._steps.keys()
-
-    @property
-    def pending(self) -> list[Step]:
-        """The known steps that are still to run: without a result, and with no failure of their own or above them."""
-        lost = set(self._failed)
-        for key, step in self._steps.items():  # parents come first
-            if not lost.isdisjoint(step.parents.values()):
-                lost.add(key)
-        return [step for key, step in self._steps.items() if key not in self._finished and key not in lost]
-
-    @property
-    def parents(self) -> list[Step]:
-        """The steps whose results the pending ones read."""
-        keys = {parent for step in self.pending for parent in step.parents.values()}
-        return [step for key, step in self._steps.items() if key in keys]
+        self.frontier = Frontier(planned.steps, ledger.finished(), ledger.failures())
+        self._counts = Counter[str](step.kind for step in planned.steps)
 
     @property
     def unfinished(self) -> bool:
         """Whether a step is still to run, or an adaptive search may still suggest one."""
-        return bool(self.pending) or (bool(self._searches) and self._planner.up_to["train"] > 0)
-
-    @property
-    def failed(self) -> bool:
-        """Whether a step of the study failed for good; one that the study no longer has does not count."""
-        return not self._failed.isdisjoint(self._steps.keys() - self._finished)
+        return bool(self.frontier.pending) or (bool(self._searches) and self._planner.up_to["train"] > 0)
 
     def run(self, cluster: Cluster, tracking: TrackingQueue) -> None:
         """Runs everything that can run; failures are recorded and the rest goes on."""
@@ -195,14 +173,15 @@ class Driver:
         with self._study.naming_lines():
             check_room(cluster, context.resources)
         shared, slots = Shared(context), Slots(cluster)
-        finished = Counter[str](self._steps[key].kind for key in self._finished)
+        frontier = self.frontier
+        finished = Counter[str](step.kind for key, step in frontier.steps.items() if key in frontier.finished)
         with Progress(self._totals(), finished) as self._progress, stoppable() as stop:
             self._tracking = tracking
             self._fanout = FanOut(context, slots, shared, self._on_event, stop)
             self._watch = Watch(cluster, lambda: self._fanout.flying, Watchdog(self._patience))
             with watching(lambda: self._look(context, stop)), self._fanout:
-                self._submit(self.pending)
-                trainings = [step for step in self.pending if step.kind == "train"]
+                self._fanout.submit(frontier.release(frontier.pending))
+                trainings = [step for step in frontier.pending if step.kind == "train"]
                 run_trainings(trainings, self._searches, context, cluster, slots, shared, self._on_event)
 
     def _look(self, context: Context, stop: Callable[[BaseException], None]) -> bool:
@@ -234,13 +213,13 @@ class Driver:
                         self._progress.epoch(step, row, step.params["recipe"]["epochs"])
                 case "finished":
                     assert event.document is not None
-                    self._finished.add(step.key)
+                    self.frontier.finish(step)
                     self._tracking.log_result(event.document)
                     self._progress.finished(step, event.document["result"])
                     self._follow(step)
                     self._fold()
                 case "failed":
-                    self._failed.add(step.key)
+                    self.frontier.fail(step)
                     self._tracking.log_failure(step, event.reason)
                     self._progress.failed(step, event.reason)
                     self._follow(step)
@@ -252,38 +231,17 @@ class Driver:
     def _follow(self, step: Step) -> None:
         """Submits what the end of a step lets run: its children, and what the plan knows only now."""
         new = self._planner.follow(step)
-        self._adopt(new)
-        self._finished.update(self._found.intersection(each.key for each in new))
+        self.frontier.adopt(new)
+        self._counts.update(each.kind for each in new)
         self._progress.totals(self._totals())
-        self._submit([*self._children.get(step.key, ()), *new])
+        self._fanout.submit(self.frontier.release([*self.frontier.children(step), *new]))
 
     def _fold(self) -> None:
         """Folds the ledger whenever it has grown by a tenth, so that the cost per result does not grow with it."""
         self._loose += 1
-        if self._loose >= max(AT_LEAST, len(self._finished) // 10):
+        if self._loose >= max(AT_LEAST, len(self.frontier.finished) // 10):
             self._ledger.fold()
             self._loose = 0
-
-    def _submit(self, steps: Iterable[Step]) -> None:
-        """Hands over the steps whose parents are all finished, each once; trainings wait for theirs in Tune's queue."""
-        ready = [
-            step
-            for step in steps
-            if step.kind != "train"
-            and step.key not in self._submitted
-            and step.key not in self._finished
-            and step.key not in self._failed
-            and all(parent in self._finished for parent in step.parents.values())
-        ]
-        self._submitted.update(step.key for step in ready)
-        self._fanout.submit(ready)
-
-    def _adopt(self, steps: Iterable[Step]) -> None:
-        for step in steps:
-            self._steps[step.key] = step
-            self._counts[step.kind] += 1
-            for parent in step.parents.values():
-                self._children.setdefault(parent, []).append(step)
 
     def _totals(self) -> dict[str, int]:
         up_to = self._planner.up_to

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -23,10 +23,9 @@ from orchestrator.cluster.worker_groups import keep_coordinator
 from orchestrator.execution.context import DIED, Context, Event, OnEvent
 from orchestrator.execution.fanout import Shared
 from orchestrator.execution.trial import UNWRITABLE, resources_of, run_trial
-from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.combination_plan import Search
-from orchestrator.plan.search import Adaptive
 from orchestrator.plan.step import Step, describe_step
+from orchestrator.plan.training_queue import TrainingQueue
 from orchestrator.storage.files import Unwritable
 from orchestrator.storage.layout import RAY_TUNE
 
@@ -63,25 +62,16 @@ def run_trainings(
         UserError: The cluster has no room for even one training.
     """
     concurrent = concurrent_trainings(cluster, context.resources)
-    ledger = context.ledger
-    adaptives = {search.key: Adaptive(search, ledger) for search in searches}
-    suggested = {
-        adaptive.steps(dict(trial.settings))[0].key
-        for adaptive in adaptives.values()
-        for trial in ledger.suggestions(adaptive.search.key)
-    }
-    known = [step for step in steps if step.key not in suggested]
-    queue = Queue(known, adaptives, ledger)
-    total = len(known) + sum(adaptive.remaining for adaptive in adaptives.values()) - queue.drop_lost()
+    queue = TrainingQueue(steps, searches, context.ledger)
+    total = queue.waiting
     if total == 0:
         return
-    examples = [*known, *(search.family.train({}) for search in searches)]
-    datasets = shared.datasets(examples)
+    datasets = shared.datasets(queue.examples)
     if context.resources.training.workers > 1:
         keep_coordinator()
-    needs = [takes(step, cluster, context.resources) for step in examples]
+    needs = [takes(step, cluster, context.resources) for step in queue.examples]
     each = max(cpus for cpus, _ in needs), max(gpus for _, gpus in needs)
-    watcher = Watcher(context, adaptives, queue, slots, each, min(concurrent, total), total, on_event)
+    watcher = Watcher(context, queue, slots, each, concurrent, on_event)
     folder = context.folder / RAY_TUNE
     shutil.rmtree(folder, ignore_errors=True)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are told as events, with their reason
@@ -90,7 +80,7 @@ def run_trainings(
         tune.Tuner(
             tune.with_resources(trainable, lambda config: resources_of(config["steps"][0], context, cluster)),
             tune_config=tune.TuneConfig(
-                search_alg=queue,
+                search_alg=Suggestions(queue),
                 scheduler=PerSearch(searches),
                 num_samples=total,
                 max_concurrent_trials=concurrent,
@@ -142,68 +132,30 @@ class _Live:
         return self
 
 
-class Queue(_Live, Searcher):
-    """What Tune asks for the next trial: one whose teacher, if it has one, is trained.
+class Suggestions(_Live, Searcher):
+    """What Tune asks for the next trial: the queue's next training."""
 
-    Two trials of the same key never run at the same time.
-    """
-
-    def __init__(self, steps: Sequence[Step], adaptives: Mapping[str, Adaptive], ledger: Ledger) -> None:
+    def __init__(self, queue: TrainingQueue) -> None:
         super().__init__()
-        self._steps = list(steps)
-        self._adaptives = list(adaptives.values())
-        self._ledger = ledger
-        self.active: set[str] = set()
-        self.missing: set[str] = set()  # teachers that were not trained when a trial last ended
+        self._queue = queue
 
     def set_search_properties(self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any) -> bool:
         return True
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
-        step = next((step for step in self._steps if self._ready(step)), None)
-        if step is not None:
-            self._steps.remove(step)
-            self.active.add(step.key)
-            return {"steps": [step], "every_epoch": False, "search": None, "number": None}
-        for adaptive in list(self._adaptives):
-            self._adaptives.append(self._adaptives.pop(0))  # the searches take turns
-            if not self._ready(adaptive.search.family.train({})):
-                continue
-            suggestion = adaptive.next()
-            if suggestion is None:
-                self._adaptives.remove(adaptive)
-                continue
-            number, steps = suggestion
-            if steps[0].key in self.active:
-                adaptive.hold(number)
-                continue
-            self.active.add(steps[0].key)
-            search = adaptive.search
-            every = search.sweep.early_stopping is not None
-            return {"steps": steps, "every_epoch": every, "search": search.key, "number": number}
-        return None if self._steps or self._adaptives else Searcher.FINISHED  # type: ignore[return-value]
-
-    def drop_lost(self) -> int:
-        """Forgets the trials whose teacher failed, and says how many these are."""
-        failed = self._ledger.failures().keys()
-        steps = [step for step in self._steps if not failed.isdisjoint(step.parents.values())]
-        adaptives = [
-            adaptive
-            for adaptive in self._adaptives
-            if not failed.isdisjoint(adaptive.search.family.train({}).parents.values())
-        ]
-        self._steps = [step for step in self._steps if step not in steps]
-        self._adaptives = [adaptive for adaptive in self._adaptives if adaptive not in adaptives]
-        return len(steps) + sum(adaptive.remaining for adaptive in adaptives)
-
-    def _ready(self, step: Step) -> bool:
-        for parent in step.parents.values():
-            if parent not in self.missing and self._ledger.get(parent, "train") is None:
-                self.missing.add(parent)
-        return self.missing.isdisjoint(step.parents.values())
+        training = self._queue.next()
+        if training is None:
+            return Searcher.FINISHED if self._queue.exhausted else None  # type: ignore[return-value]
+        search = training.search
+        return {
+            "steps": training.steps,
+            "every_epoch": search is not None and search.sweep.early_stopping is not None,
+            "search": None if search is None else search.key,
+            "number": training.number,
+        }
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """The `Watcher` does it: it knows the trial."""
+        """The `Watcher` tells the queue: it knows the trial."""
 
     def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
         """Nothing to save: the ledger has it all."""
@@ -253,22 +205,20 @@ def _asha(search: Search) -> ASHAScheduler:
 
 
 class Watcher(_Live, tune.Callback):
-    """Turns what Tune tells of trials into events, the ledger's failures and the searches' values."""
+    """Turns what Tune tells of trials into events, and the ledger's failures."""
 
     def __init__(
         self,
         context: Context,
-        adaptives: Mapping[str, Adaptive],
-        queue: Queue,
+        queue: TrainingQueue,
         slots: Slots,
         each: tuple[float, float],
         concurrent: int,
-        total: int,
         on_event: OnEvent,
     ) -> None:
-        self._context, self._ledger = context, context.ledger
-        self._adaptives, self._queue = adaptives, queue
-        self._slots, self._each, self._concurrent, self._left = slots, each, concurrent, total
+        self._context, self._ledger, self._queue = context, context.ledger, queue
+        self._slots, self._each, self._left = slots, each, queue.waiting
+        self._concurrent = min(concurrent, self._left)
         self._running: set[str] = set()
         self._on_event = on_event
         self._share()
@@ -319,14 +269,10 @@ class Watcher(_Live, tune.Callback):
         self._on_event(Event("failed", step, reason=reason))
 
     def _end(self, trial: Trial) -> None:
-        key = trial.config["steps"][0].key
-        self._queue.active.discard(key)
-        self._queue.missing.clear()
-        self._running.discard(key)
-        self._left -= 1 + self._queue.drop_lost()
+        step = trial.config["steps"][0]
+        self._running.discard(step.key)
+        self._left -= 1 + self._queue.ended(step, trial.config["search"], trial.config["number"])
         self._share()
-        if trial.config["search"] is not None:
-            self._adaptives[trial.config["search"]].tell(trial.config["number"])
 
     def _share(self) -> None:
         self._slots.trainings(min(self._concurrent, self._left), len(self._running), *self._each)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from math import inf
 
@@ -19,9 +19,10 @@ from orchestrator.cluster.capacity import (
     takes,
 )
 from orchestrator.ledger.ledger import Ledger
+from orchestrator.plan.frontier import Frontier
 from orchestrator.plan.planner import Planner
-from orchestrator.plan.search import Adaptive
 from orchestrator.plan.step import Step
+from orchestrator.plan.training_queue import Training, TrainingQueue
 from orchestrator.simulation.assumptions import FakeCluster
 from orchestrator.simulation.forecast import Forecast
 from orchestrator.simulation.imagined import Imagined
@@ -86,35 +87,30 @@ class Simulation:
         self._concurrent = concurrent_trainings(self._cluster, resources)
         self.jobs: list[Job] = []
         self._running: dict[Job, _Run] = {}  # until the driver has taken notice of its end
-        self._steps: dict[str, Step] = {}
-        self._children: dict[str, list[Step]] = {}
         self._waiting: deque[Step] = deque()
-        self._submitted: set[str] = set()
-        self._finished: set[str] = set()
-        self._failed: set[str] = set()
         self._chains: dict[str, float] = {}  # key -> seconds of the longest chain of steps that ends there
         self._flying = self._training = 0
         self._counts: Counter[str] = Counter()
         self._seconds: dict[str, float] = {}  # of work by kind
         planned = planner.plan
+        self._frontier = Frontier([], set(), ())
         self._adopt(planned.steps, 0.0)
-        self._searches = [Adaptive(search, results) for search in planned.searches]
-        self._trainings = self._known_trainings()
-        examples = [*self._trainings, *(each.search.family.train({}) for each in self._searches)]
-        needs = [takes(step, self._cluster, resources) for step in examples]
+        trainings = [step for step in self._frontier.pending if step.kind == "train"]
+        self._queue = TrainingQueue(trainings, planned.searches, results)
+        needs = [takes(step, self._cluster, resources) for step in self._queue.examples]
         self._each = max((cpus for cpus, _ in needs), default=0.0), max((gpus for _, gpus in needs), default=0.0)
 
     def run(self) -> Forecast:
         """Runs what is left of the study."""
-        self._submit(list(self._steps.values()))
+        self._waiting.extend(self._frontier.release(self._frontier.pending))
         self._go_on()
         self._clock.run(lambda: not self._running)
         seconds, nodes = max(self._clock.now, self._mlflow.free), self._nodes
         return Forecast(
             seconds=seconds,
             finished=dict(self._counts),
-            failed=len(self._failed),
-            lost=len(self._steps) - len(self._finished) - len(self._failed),
+            failed=len(self._frontier.failed),
+            lost=len(self._frontier.lost),
             each={kind: self._seconds[kind] / count for kind, count in self._counts.items()},
             bounds=self._bounds(),
             work=self._shares(nodes.work, seconds),
@@ -143,70 +139,31 @@ class Simulation:
 
     # what is known and may run
 
-    def _adopt(self, steps: Iterable[Step], chain: float) -> None:
+    def _adopt(self, steps: Sequence[Step], chain: float) -> None:
         """Takes in steps that became known at the end of a chain of steps."""
+        self._frontier.adopt(steps)
         for step in steps:
-            self._steps[step.key] = step
             self._chains.setdefault(step.key, chain)  # what a search has suggested runs before the plan knows it
-            for parent in step.parents.values():
-                self._children.setdefault(parent, []).append(step)
             if self._results.get(step.key, step.kind) is not None:
-                self._finished.add(step.key)
+                self._frontier.finish(step)
             elif self._results.failure(step.key) is not None:
-                self._failed.add(step.key)
-
-    def _known_trainings(self) -> list[Step]:
-        """The trainings that are to run and that no search has suggested."""
-        suggested = {
-            each.steps(dict(trial.settings))[0].key
-            for each in self._searches
-            for trial in self._results.suggestions(each.search.key)
-        }
-        over = suggested | self._finished | self._failed
-        return [step for key, step in self._steps.items() if step.kind == "train" and key not in over]
-
-    def _submit(self, steps: Iterable[Step]) -> None:
-        for step in steps:
-            known = step.key in self._submitted or step.key in self._finished or step.key in self._failed
-            if step.kind != "train" and not known and self._finished.issuperset(step.parents.values()):
-                self._submitted.add(step.key)
-                self._waiting.append(step)
+                self._frontier.fail(step)
 
     def _go_on(self) -> None:
         """Starts what may start."""
-        self._trainings = [step for step in self._trainings if self._failed.isdisjoint(step.parents.values())]
-        while self._training < self._concurrent and self._start_training():
-            pass
-        left = self._training + len(self._trainings) + sum(each.remaining for each in self._searches)
+        while self._training < self._concurrent and (training := self._queue.next()) is not None:
+            self._start(_Run(training.steps, training), bundles_of(training.steps[0], self._cluster, self._resources))
+        left = self._training + self._queue.waiting
         self._slots.trainings(min(self._concurrent, left), self._training, *self._each)
         wanted = self._resources.subtask.cpus, self._resources.subtask.gpus
         while self._waiting and self._flying < self._slots.tasks(*wanted):
             self._start(_Run([self._waiting.popleft()]), [wanted])
 
-    def _start_training(self) -> bool:
-        for step in self._trainings:
-            if self._finished.issuperset(step.parents.values()):
-                self._trainings.remove(step)
-                self._start(_Run([step]), bundles_of(step, self._cluster, self._resources))
-                return True
-        for search in list(self._searches):
-            before = search.search.family.train({}).parents.values()
-            suggestion = search.next() if self._finished.issuperset(before) else None
-            if suggestion is None and (search.remaining == 0 or not self._failed.isdisjoint(before)):
-                self._searches.remove(search)
-            elif suggestion is not None:
-                self._searches.append(self._searches.pop(self._searches.index(search)))  # they take turns
-                number, steps = suggestion
-                bundles = bundles_of(steps[0], self._cluster, self._resources)
-                self._start(_Run(steps, partial(search.tell, number)), bundles)
-                return True
-        return False
-
     # running it
 
     def _start(self, run: _Run, bundles: Sequence[Bundle]) -> None:
         first = run.steps[0]
-        train = first if first.kind == "train" else self._steps[first.parents["train"]]
+        train = first if first.kind == "train" else self._frontier.steps[first.parents["train"]]
         training = first.kind == "train"
         fewer = self._resources.training.workers / len(bundles) if training and not splits(first) else 1.0
         run.seconds = [
@@ -242,30 +199,30 @@ class Simulation:
         if finished:
             for each, seconds in zip(run.steps, run.seconds, strict=True):
                 self._results.finish(each)
-                self._counts[each.kind] += each.key not in self._finished
+                self._counts[each.kind] += each.key not in self._frontier.finished
                 self._seconds[each.kind] = self._seconds.get(each.kind, 0.0) + seconds
-                self._finished.add(each.key)
+                self._frontier.finish(each)
             before = [self._chains.get(key, 0.0) for key in (step.key, *step.parents.values())]
             self._chains |= dict.fromkeys((each.key for each in run.steps), max(before) + job.useful)
             epochs = step.params["recipe"]["epochs"] if job.first else 0
             self._mlflow.take(self._clock.now, len(run.steps) + epochs)
         else:
             self._results.fail(step)
-            self._failed.add(step.key)
-        if run.tell is not None:
-            self._steps[step.key] = step
-            run.tell()
+            self._frontier.fail(step)
+        if run.training is not None:
+            search = run.training.search
+            self._queue.ended(step, None if search is None else search.key, run.training.number)
         new = self._planner.follow(step)
         self._adopt(new, self._chains.get(step.key, 0.0))
-        self._submit([*self._children.get(step.key, ()), *new])
+        self._waiting.extend(self._frontier.release([*self._frontier.children(step), *new]))
         self._go_on()
 
 
 class _Run:
-    """What one job does for the study: a step, or a trial of a search."""
+    """What one job does for the study: a step, or a training with what its search needs measured of it."""
 
-    def __init__(self, steps: list[Step], tell: Callable[[], None] | None = None) -> None:
-        self.steps, self.tell = steps, tell
+    def __init__(self, steps: list[Step], training: Training | None = None) -> None:
+        self.steps, self.training = steps, training
         self.seconds: list[float] = []
 
 

@@ -120,7 +120,7 @@ def test_what_failed_is_not_missed(storage: Path) -> None:
     wanted = changed(sweep={"mwt": {"grid": {"lambda_coup": [2.0]}}})
     check(wanted, ledger)
     for of, failed in ((study, True), (wanted, False)):
-        assert Driver(of, ledger, Planner(of, ledger, describe(of))).failed is failed
+        assert Driver(of, ledger, Planner(of, ledger, describe(of))).frontier.broken is failed
 
 
 def test_another_best_point_leaves_nothing_behind(storage: Path) -> None:

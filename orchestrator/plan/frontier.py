@@ -1,0 +1,86 @@
+"""The frontier: which steps of a plan may run now, which are lost, and which are still to run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Set
+
+from orchestrator.plan.step import Step
+
+
+class Frontier:
+    """Where the work on a plan stands; it moves with the results, and takes in the steps that the plan learns of.
+
+    Args:
+        steps: Those of the plan that are known, parents before children.
+        finished: The keys of all results, those of no step of the plan among them.
+        failed: The keys of the steps that failed for good.
+
+    Attributes:
+        steps: Key -> step of the plan.
+        finished, failed: See there.
+    """
+
+    def __init__(self, steps: Iterable[Step], finished: Set[str], failed: Iterable[str]) -> None:
+        self.finished, self.failed = set(finished), set(failed) - finished
+        self.steps: dict[str, Step] = {}
+        self._children: dict[str, list[Step]] = {}
+        self._released: set[str] = set()
+        self.adopt(steps)
+
+    def adopt(self, steps: Iterable[Step]) -> None:
+        """Takes in steps that became known, parents before children."""
+        for step in steps:
+            self.steps[step.key] = step
+            for parent in step.parents.values():
+                self._children.setdefault(parent, []).append(step)
+
+    def finish(self, step: Step) -> None:
+        """The step has its result."""
+        self.finished.add(step.key)
+
+    def fail(self, step: Step) -> None:
+        """The step failed for good."""
+        self.failed.add(step.key)
+
+    @property
+    def lost(self) -> set[str]:
+        """The keys of those that can never run, because a step that they build on failed."""
+        gone, over = set(self.failed), self.finished | self.failed
+        for key, step in self.steps.items():  # parents come first
+            if key not in over and not gone.isdisjoint(step.parents.values()):
+                gone.add(key)
+        return gone - self.failed
+
+    @property
+    def pending(self) -> list[Step]:
+        """The steps that are still to run: without a result, and with no failure of their own or above them."""
+        over = self.finished | self.failed | self.lost
+        return [step for key, step in self.steps.items() if key not in over]
+
+    @property
+    def parents(self) -> list[Step]:
+        """The steps whose results the pending ones read."""
+        keys = {parent for step in self.pending for parent in step.parents.values()}
+        return [step for key, step in self.steps.items() if key in keys]
+
+    @property
+    def broken(self) -> bool:
+        """Whether a step of the plan failed for good; one that the plan no longer has does not count."""
+        return not self.failed.isdisjoint(self.steps)
+
+    def children(self, step: Step) -> list[Step]:
+        """The steps that read a step's result."""
+        return self._children.get(step.key, [])
+
+    def release(self, steps: Iterable[Step]) -> list[Step]:
+        """Those that may run now, because all that they build on is finished; each once, and no trainings.
+
+        Trainings wait in a `TrainingQueue`.
+        """
+        ready = []
+        for step in steps:
+            over = step.key in self.finished or step.key in self.failed or step.key in self._released
+            if step.kind != "train" and not over and self.finished.issuperset(step.parents.values()):
+                self._released.add(step.key)
+                ready.append(step)
+        return ready

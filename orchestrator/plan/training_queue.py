@@ -1,0 +1,123 @@
+"""The queue of a study's trainings: which one starts next, and which can never start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from orchestrator.plan.combination_plan import Search
+from orchestrator.plan.search import Adaptive, Memory
+from orchestrator.plan.step import Step
+
+
+@dataclass(frozen=True)
+class Training:
+    """What starts next.
+
+    Attributes:
+        steps: The training, and what a search needs measured of it.
+        search: The search that suggested it; None of a training that was known beforehand.
+        number: Its number among that search's trials.
+    """
+
+    steps: list[Step]
+    search: Search | None = None
+    number: int | None = None
+
+
+class TrainingQueue:
+    """The trainings that are to run: known ones first, then those that searches suggest, which take turns.
+
+    One waits until what it builds on, such as its teacher, is trained, and is lost when that failed. Two of the same
+    key never run at the same time.
+
+    Args:
+        steps: Trainings to run; those that a search has suggested are left to it.
+        searches: The study's adaptive searches.
+        results: What is finished, and the searches' memory.
+    """
+
+    def __init__(self, steps: Iterable[Step], searches: Sequence[Search], results: Memory) -> None:
+        self._results = results
+        self._searches = {search.key: Adaptive(search, results) for search in searches}
+        suggested = {
+            each.steps(dict(trial.settings))[0].key
+            for each in self._searches.values()
+            for trial in results.suggestions(each.search.key)
+        }
+        self._steps = [step for step in steps if step.key not in suggested]
+        self._turns = list(self._searches.values())
+        self._running: set[str] = set()
+        self._missing: set[str] = set()  # what was not trained yet when a training last ended
+        self.examples = [*self._steps, *(search.family.train({}) for search in searches)]
+        self._drop_lost()
+
+    @property
+    def waiting(self) -> int:
+        """How many trainings are still to start."""
+        return len(self._steps) + sum(each.remaining for each in self._turns)
+
+    def next(self) -> Training | None:
+        """The training to start now; None where none may."""
+        step = next((step for step in self._steps if self._ready(step)), None)
+        if step is not None:
+            self._steps.remove(step)
+            return self._start(Training([step]))
+        for each in list(self._turns):
+            self._turns.append(self._turns.pop(0))
+            if not self._ready(each.search.family.train({})):
+                continue
+            suggestion = each.next()
+            if suggestion is None:
+                self._turns.remove(each)
+                continue
+            number, steps = suggestion
+            if steps[0].key not in self._running:
+                return self._start(Training(steps, each.search, number))
+            each.hold(number)
+        return None
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether nothing will start any more, whatever ends."""
+        return not self._steps and not self._turns
+
+    def ended(self, step: Step, search: str | None = None, number: int | None = None) -> int:
+        """Takes notice of a training's end, which the results know all about.
+
+        Args:
+            step: The training.
+            search: The key of the search that suggested it, if one did.
+            number: Its number there.
+
+        Returns:
+            How many trainings that waited are lost with it.
+        """
+        self._running.discard(step.key)
+        self._missing.clear()
+        if search is not None and number is not None:
+            self._searches[search].tell(number)
+        return self._drop_lost()
+
+    def _start(self, training: Training) -> Training:
+        self._running.add(training.steps[0].key)
+        return training
+
+    def _ready(self, step: Step) -> bool:
+        for parent in step.parents.values():
+            if parent not in self._missing and self._results.get(parent, "train") is None:
+                self._missing.add(parent)
+        return self._missing.isdisjoint(step.parents.values())
+
+    def _drop_lost(self) -> int:
+        """Forgets what builds on a training that failed, and says how many these are."""
+        before = self.waiting
+        of_turns = {each.search.key: each.search.family.train({}) for each in self._turns}
+        parents = {parent for step in (*self._steps, *of_turns.values()) for parent in step.parents.values()}
+        failed = {parent for parent in parents if self._results.failure(parent) is not None}
+        if failed:
+            self._steps = [step for step in self._steps if failed.isdisjoint(step.parents.values())]
+            self._turns = [
+                each for each in self._turns if failed.isdisjoint(of_turns[each.search.key].parents.values())
+            ]
+        return before - self.waiting
