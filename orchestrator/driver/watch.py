@@ -9,7 +9,7 @@ from orchestrator.cluster.cluster import Cluster
 from orchestrator.driver.watchdog import PATIENCE, Watchdog
 from orchestrator.execution.context import Event
 from orchestrator.plan.step import Step
-from orchestrator.report.overview import duration
+from orchestrator.system.terminal import duration
 
 SHOWN = 3
 """At most so many steps are named."""

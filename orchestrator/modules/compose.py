@@ -8,10 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich import box
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from nemo.composing import compose
 from nemo.datasets.dataset import Dataset, Split, select_classes
@@ -30,10 +28,10 @@ from orchestrator.modules.save import (
     measure_latency,
     print_figures,
     print_place,
-    print_table,
     save_module,
 )
 from orchestrator.storage.keys import canonical
+from orchestrator.system.terminal import new_table, print_table
 
 
 @dataclass(frozen=True)
@@ -207,9 +205,8 @@ def _joined(splits: Sequence[Split]) -> Split:
 
 
 def _print_parts(parts: Sequence[Part], record: ModuleRecord, console: Console) -> None:
-    table = Table(title="Parts", title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for column in ("Module", "Classes", "Of", "Accuracy %", "KRR %", "FLOPs M", "Parameters", "Latency ms"):
-        table.add_column(column, justify="left" if column in ("Module", "Classes", "Of") else "right")
+    columns = ("Module", "Classes", "Of", "Accuracy %", "KRR %", "FLOPs M", "Parameters", "Latency ms")
+    table = new_table("Parts", columns, words=range(3))
     for number, part in enumerate(parts):
         origin, figures = part.record.origins[0], part.record.figures
         table.add_row(

@@ -11,10 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich import box
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from nemo.deployed import for_inference
 from nemo.export import disagreement, example_images, export_program, onnx_bytes, onnx_runner, program_bytes
@@ -26,6 +24,7 @@ from orchestrator.modules.folder import MARK, write_file
 from orchestrator.modules.record import Latency, ModuleRecord
 from orchestrator.system.credentials import masked
 from orchestrator.system.environment import environment
+from orchestrator.system.terminal import new_table, print_table
 
 RUNS = 50
 _TOLERATED = 1e-3
@@ -100,22 +99,10 @@ def command_line() -> str:
 
 def print_figures(record: ModuleRecord, console: Console) -> None:
     """The figures of a module beside the whole networks'."""
-    table = Table(
-        title=escape(", ".join(record.classes)), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
-    )
-    table.add_column("")
-    for column in figure_columns(record):
-        table.add_column(column, justify="right")
+    table = new_table(escape(", ".join(record.classes)), ["", *figure_columns(record)])
     for row in figure_rows(record):
         table.add_row(*row)
     print_table(table, console)
-
-
-def print_table(table: Table, console: Console) -> None:
-    """A table for a terminal, as wide as it is; in a file, as wide as it needs."""
-    if not console.is_terminal:
-        console.width = max(console.width, Console(width=10_000).measure(table).maximum)
-    console.print(table)
 
 
 def print_place(out: Path, console: Console) -> None:

@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.planner import Plan, plan
 from orchestrator.plan.step import NOUNS
 from orchestrator.storage import Where
 from orchestrator.study.study import Study
+from orchestrator.system.terminal import duration, new_table
 
 
 @dataclass(frozen=True)
@@ -112,9 +111,9 @@ def study_overview(where: Where) -> Overview:
 
 def print_overview(shown: Overview, console: Console) -> None:
     """A table of the counts, the time that is left, and the failures."""
-    table = Table(title=shown.study, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for column in ("Steps", "Planned", "Up to", "Finished", "Failed", "Seconds each", "Time left"):
-        table.add_column(column, justify="left" if column == "Steps" else "right", no_wrap=column == "Steps")
+    columns = ("Steps", "Planned", "Up to", "Finished", "Failed", "Seconds each", "Time left")
+    table = new_table(shown.study, columns)
+    table.columns[0].no_wrap = True
     for each in shown.counts:
         if each.known or each.up_to:
             numbers = (each.known, each.known + each.up_to if each.up_to else "", each.finished, each.failed or "")
@@ -131,12 +130,3 @@ def print_overview(shown: Overview, console: Console) -> None:
         console.print("No estimate yet: it needs one finished step of every kind.")
     for failure in shown.failures:
         console.print(f"failed: {failure['label']}: {failure['reason']}", markup=False, soft_wrap=True)
-
-
-def duration(seconds: float | None) -> str:
-    """`45 s`, `12 min`, `3.5 h`; a question mark for what is not known."""
-    if seconds is None:
-        return "?"
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -6,13 +6,13 @@ import json
 from collections.abc import Sequence
 from typing import Any, TextIO
 
-from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
 
 from orchestrator.report.frames import Frames
 from orchestrator.report.tables import Table
+from orchestrator.system.terminal import new_table
 
 
 def as_json(frames: Frames) -> str:
@@ -61,10 +61,9 @@ def print_report(study: str, tables: Sequence[Table], file: TextIO) -> None:
 
 
 def _rich(table: Table) -> RichTable:
-    # Two spaces between columns and no lines: a table of ten columns fits a terminal of eighty.
-    shown = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for index, column in enumerate(table.columns):
-        shown.add_column(column, justify="left" if index < table.words else "right", min_width=0 if index else 14)
+    shown = new_table(None, table.columns, range(table.words))
+    shown.pad_edge = False
+    shown.columns[0].min_width = 14
     for row in table.rows:
         shown.add_row(*(escape(cell) for cell in row))
     return shown

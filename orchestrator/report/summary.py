@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from orchestrator.report.origins import origin_table
-from orchestrator.report.overview import Overview, count, duration
+from orchestrator.report.overview import Overview, count
 from orchestrator.report.study_report import StudyReport
 from orchestrator.report.tables import Table
+from orchestrator.system.terminal import duration
 
 
 def overview_of(report: StudyReport) -> Overview | None:

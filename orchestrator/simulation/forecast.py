@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from orchestrator.plan.step import NOUNS
-from orchestrator.report.overview import duration
 from orchestrator.simulation.assumptions import FakeCluster
+from orchestrator.system.terminal import duration, new_table
 
 BOUNDS = {
     "chain": "the longest chain of steps that wait for each other",
@@ -62,9 +60,8 @@ def print_forecast(shown: Forecast, fake: FakeCluster, sources: Callable[[str], 
     if not shown.finished:
         console.print(f"Simulated on {nodes}: nothing is left to run.")
         return
-    table = Table(title=f"Simulated on {nodes}", title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for column in ("Steps", "Simulated", "Seconds each", "Known from"):
-        table.add_column(column, justify="right" if column in ("Simulated", "Seconds each") else "left")
+    columns = ("Steps", "Simulated", "Seconds each", "Known from")
+    table = new_table(f"Simulated on {nodes}", columns, words=(0, 3))
     for kind, count in shown.finished.items():
         table.add_row(NOUNS[kind], str(count), f"{shown.each[kind]:.1f}", sources(kind))
     console.print(table)
