@@ -17,7 +17,7 @@ import typer
 
 from nemo.errors import UserError
 from orchestrator.storage import Store
-from orchestrator.storage.studies import default_storage, find_study, known_studies, storage_root
+from orchestrator.storage.studies import default_storage, find_study, storage_root
 from orchestrator.system.credentials import masked
 
 if TYPE_CHECKING:
@@ -93,6 +93,7 @@ def run(
     """Run a study here, or on the cluster at --address; a study that was started before carries on."""
     from orchestrator.driver.run import run_study
     from orchestrator.report.rendering import print_report
+    from orchestrator.report.status import print_failures
     from orchestrator.report.study_report import read_report
     from orchestrator.system.signals import Interrupted
     from orchestrator.tracking.ui import page_of
@@ -114,7 +115,8 @@ def run(
     page = page_of(folder, option)
     page = f"{page}   (every run in MLflow)   or   " if page else ""
     typer.echo(f"Next: {page}nemo report {folder.name}{option} --format md")
-    _exit_on_failures(folder)
+    if print_failures(folder, sys.stderr):
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -201,7 +203,7 @@ def plan(
     from rich.console import Console
 
     from orchestrator.ledger.ledger import Ledger
-    from orchestrator.report.overview import overview, print_overview
+    from orchestrator.report.status import overview, print_overview
     from orchestrator.simulation.assumptions import read_fake_cluster
     from orchestrator.study.file import load_study_file
 
@@ -229,31 +231,11 @@ def status(
     """Show whether studies run and how far they are: from their folders alone, or as jobs of a cluster."""
     if address is not None:
         return _submitted(name, address)
-    from datetime import UTC, datetime
-
     from rich.console import Console
 
-    from orchestrator.ledger.lease import read_owner
-    from orchestrator.report.overview import print_overview, study_overview
-    from orchestrator.report.status import study_status
+    from orchestrator.report.status import print_status
 
-    console = Console(highlight=False)
-    root = storage_root(storage)
-    names = known_studies(root) if name is None else [name]
-    if not names:
-        typer.echo(f"no study has been run under {str(root)!r} yet")
-    wrong = []
-    for folder in [find_study(root, each) for each in names]:
-        try:
-            owner, shown = read_owner(folder), study_overview(folder)
-        except UserError as error:  # such as data that this machine lacks; the others are shown all the same
-            wrong.append(str(error))
-            continue
-        status = study_status(shown, owner, datetime.now(UTC))
-        print_overview(shown, console)
-        console.print(f"{shown.study}: {status.state}: {status.text}.", markup=False, soft_wrap=True)
-    if wrong:
-        raise UserError("\n".join(wrong))
+    print_status(storage_root(storage), name, Console(highlight=False))
 
 
 @app.command()
@@ -467,17 +449,6 @@ def _export(where: Store, folder: Path) -> None:
 
     files = export(gather(where), folder)
     typer.echo(f"{len(files)} files in {folder}; {folder / 'report.html'} shows what they are of")
-
-
-def _exit_on_failures(folder: Store) -> None:
-    from orchestrator.report.overview import study_overview
-
-    failures = study_overview(folder).failures
-    for failure in failures:
-        print(f"failed: {failure['label']}: {failure['reason']}", file=sys.stderr)
-    if failures:
-        print("nemo run with --retry-failed tries them again", file=sys.stderr)
-        raise typer.Exit(1)
 
 
 if __name__ == "__main__":

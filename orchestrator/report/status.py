@@ -1,15 +1,141 @@
-"""The status of a study: whether it runs, was killed, stopped, failed or is finished; from its folder alone."""
+"""The status of a study: its plan against its ledger, counted, and whether it runs, was killed, stopped or is done."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Literal
+from datetime import UTC, datetime, timedelta
+from statistics import fmean
+from typing import Any, Literal, TextIO
 
-from orchestrator.ledger.lease import EXPIRED_AFTER, Owner
-from orchestrator.report.overview import Overview
+from rich.console import Console
+
+from nemo.errors import UserError
+from orchestrator.ledger.lease import EXPIRED_AFTER, Owner, read_owner
+from orchestrator.ledger.ledger import Ledger
+from orchestrator.plan.planner import Plan, plan
+from orchestrator.plan.step import NOUNS
+from orchestrator.storage import Store, Where
+from orchestrator.storage.studies import find_study, known_studies
+from orchestrator.study.study import Study
+from orchestrator.system.terminal import duration, new_table
 
 State = Literal["running", "silent", "killed", "stopped", "failed", "finished"]
+
+
+@dataclass(frozen=True)
+class Count:
+    """The steps of one kind.
+
+    Attributes:
+        known: How many the study has as far as is known, finished ones included.
+        up_to: How many more there may be, depending on results that are still missing.
+        failed: How many failed for good; they run again only when asked for.
+        lost: How many cannot run because a step they build on failed.
+        seconds: Mean seconds of a finished step of this kind; None before the first.
+    """
+
+    kind: str
+    known: int
+    up_to: int
+    finished: int
+    failed: int
+    lost: int
+    seconds: float | None
+
+    @property
+    def left(self) -> int:
+        """How many may still run."""
+        return self.known + self.up_to - self.finished - self.failed - self.lost
+
+    @property
+    def seconds_left(self) -> float | None:
+        """For everything that may still run, one step after the other; None where nothing tells how long one takes."""
+        return 0.0 if not self.left else None if self.seconds is None else self.left * self.seconds
+
+
+@dataclass(frozen=True)
+class Overview:
+    """A study's steps by kind, and the failures of those that are not finished."""
+
+    study: str
+    counts: list[Count]
+    failures: Sequence[Mapping[str, Any]]
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left to run."""
+        return not any(count.left for count in self.counts)
+
+
+def overview(study: Study, ledger: Ledger) -> Overview:
+    """Count a study's steps; touches nothing.
+
+    Raises:
+        UserError: A data set is unknown, missing or does not suit the study.
+    """
+    from orchestrator.study.data import check_study, describe
+
+    descriptions = describe(study)
+    check_study(study, descriptions)
+    return count(study.name, plan(study, ledger, descriptions), ledger)
+
+
+def count(name: str, planned: Plan, ledger: Ledger) -> Overview:
+    """The plan's steps by kind against the ledger."""
+    seconds: dict[str, list[float]] = {}
+    done = set()
+    for key, document in ledger.results():
+        done.add(key)
+        seconds.setdefault(document["kind"], []).append(document["seconds"])
+    finished = {step.key for step in planned.steps if step.key in done}
+    failed = {key: failure for key, failure in ledger.failures().items() if key not in finished}
+    lost: set[str] = set()
+    for step in planned.steps:  # parents come first
+        if step.key not in finished | failed.keys() and not (lost | failed.keys()).isdisjoint(step.parents.values()):
+            lost.add(step.key)
+    counts = []
+    for kind, known in planned.counts().items():
+        keys = {step.key for step in planned.steps if step.kind == kind}
+        mean = fmean(seconds[kind]) if kind in seconds else None
+        there = {"finished": len(keys & finished), "failed": len(keys & failed.keys()), "lost": len(keys & lost)}
+        counts.append(Count(kind, known, planned.up_to[kind], **there, seconds=mean))
+    return Overview(name, counts, [failed[step.key] for step in planned.steps if step.key in failed])
+
+
+def study_overview(where: Where) -> Overview:
+    """The overview of a study that was started, from its store alone.
+
+    Raises:
+        UserError: Its data cannot be described here, or its study file is damaged.
+    """
+    from orchestrator.study.file import submitted_study
+
+    ledger = Ledger(where, readonly=True)
+    return overview(submitted_study(ledger.store), ledger)
+
+
+def print_overview(shown: Overview, console: Console) -> None:
+    """A table of the counts, the time that is left, and the failures."""
+    columns = ("Steps", "Planned", "Up to", "Finished", "Failed", "Seconds each", "Time left")
+    table = new_table(shown.study, columns)
+    table.columns[0].no_wrap = True
+    for each in shown.counts:
+        if each.known or each.up_to:
+            numbers = (each.known, each.known + each.up_to if each.up_to else "", each.finished, each.failed or "")
+            mean = "" if each.seconds is None else f"{each.seconds:.1f}"
+            table.add_row(NOUNS[each.kind], *map(str, numbers), mean, duration(each.seconds_left))
+    console.print(table)
+    left = [each.seconds_left for each in shown.counts]
+    known = [seconds for seconds in left if seconds is not None]
+    if shown.done:
+        console.print("Nothing is left but what failed." if shown.failures else "Everything is finished.")
+    elif len(known) == len(left):
+        console.print(f"About {duration(sum(known))} are left, one step after the other.")
+    else:
+        console.print("No estimate yet: it needs one finished step of every kind.")
+    for failure in shown.failures:
+        console.print(f"failed: {failure['label']}: {failure['reason']}", markup=False, soft_wrap=True)
 
 
 @dataclass(frozen=True)
@@ -44,6 +170,43 @@ def study_status(shown: Overview, owner: Owner | None, now: datetime) -> Status:
     if owner.process.alive is None:
         return Status("silent", f"{owner.text} was last heard of at {owner.renewed}; nemo run takes over")
     return Status("killed", f"{owner.text} died while it ran this; nemo run carries on")
+
+
+def print_status(root: Store, name: str | None, console: Console) -> None:
+    """The overview and the status of a study, or of all that a storage has.
+
+    Raises:
+        UserError: There is no study of this name; or some cannot be told of here, which the others are shown before.
+    """
+    names = known_studies(root) if name is None else [name]
+    if not names:
+        console.print(f"no study has been run under {str(root)!r} yet", markup=False, soft_wrap=True)
+    wrong = []
+    for folder in [find_study(root, each) for each in names]:
+        try:
+            owner, shown = read_owner(folder), study_overview(folder)
+        except UserError as error:  # such as data that this machine lacks; the others are shown all the same
+            wrong.append(str(error))
+            continue
+        status = study_status(shown, owner, datetime.now(UTC))
+        print_overview(shown, console)
+        console.print(f"{shown.study}: {status.state}: {status.text}.", markup=False, soft_wrap=True)
+    if wrong:
+        raise UserError("\n".join(wrong))
+
+
+def print_failures(where: Where, file: TextIO) -> bool:
+    """What failed for good of a study that was started, and how to try it again; returns whether anything did.
+
+    Raises:
+        UserError: See `study_overview`.
+    """
+    failures = study_overview(where).failures
+    for failure in failures:
+        print(f"failed: {failure['label']}: {failure['reason']}", file=file)
+    if failures:
+        print("nemo run with --retry-failed tries them again", file=file)
+    return bool(failures)
 
 
 def _seems_alive(owner: Owner, now: datetime) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from orchestrator.report.origins import origin_table
-from orchestrator.report.overview import Overview, count
+from orchestrator.report.status import Overview, count
 from orchestrator.report.study_report import StudyReport
 from orchestrator.report.tables import Table
 from orchestrator.system.terminal import duration

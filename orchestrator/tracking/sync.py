@@ -5,7 +5,7 @@ from __future__ import annotations
 from nemo.errors import UserError
 from orchestrator.ledger.lease import hold
 from orchestrator.ledger.ledger import Ledger
-from orchestrator.report.overview import study_overview
+from orchestrator.report.status import study_overview
 from orchestrator.storage import Where
 from orchestrator.study.file import submitted_study
 from orchestrator.tracking.connection import STORE_ERRORS, cannot_use, open_store, store_of

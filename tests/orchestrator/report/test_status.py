@@ -8,8 +8,7 @@ import pytest
 
 from orchestrator.ledger.lease import Lease, hold, read_owner
 from orchestrator.ledger.ledger import Ledger
-from orchestrator.report.overview import study_overview
-from orchestrator.report.status import Status, study_status
+from orchestrator.report.status import Status, study_overview, study_status
 from orchestrator.system.process import Process
 from tests.orchestrator.invented import STUDY, invented_study, plan_of
 
