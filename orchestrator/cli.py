@@ -6,17 +6,14 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Callable
 from enum import StrEnum
-from io import StringIO
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nemo.errors import UserError
-from orchestrator.storage import Store
 from orchestrator.storage.studies import default_storage, find_study, storage_root
 from orchestrator.system.credentials import masked
 
@@ -92,9 +89,8 @@ def run(
 ) -> None:
     """Run a study here, or on the cluster at --address; a study that was started before carries on."""
     from orchestrator.driver.run import run_study
-    from orchestrator.report.rendering import print_report
+    from orchestrator.report.output import write_report
     from orchestrator.report.status import print_failures
-    from orchestrator.report.study_report import read_report
     from orchestrator.system.signals import Interrupted
     from orchestrator.tracking.ui import page_of
 
@@ -109,8 +105,7 @@ def run(
         command = "the same nemo submit" if submitted else shlex.join(["nemo", *sys.argv[1:]])
         print(f"nemo: stopped by {end}; what is finished is kept, this carries on: {command}", file=sys.stderr)
         raise typer.Exit(end.exit_code) from None
-    frames, tables = read_report(folder)
-    print_report(frames.study, tables, sys.stdout)
+    write_report(folder, "terminal", None)
     option = "" if default_storage() == folder.parent else f" --storage {folder.parent}"
     page = page_of(folder, option)
     page = f"{page}   (every run in MLflow)   or   " if page else ""
@@ -258,13 +253,14 @@ def report(
 ) -> None:
     """Show what a study found so far."""
     where = find_study(storage_root(storage), name)
-    if export is not None:
-        if out is not None or format is not Format.terminal:
-            raise UserError("--export: writes every format into one folder, leave --format and --out out.")
-        return _export(where, export)
-    from orchestrator.report.output import write_report
+    if export is not None and (out is not None or format is not Format.terminal):
+        raise UserError("--export: writes every format into one folder, leave --format and --out out.")
+    from orchestrator.report.output import write_export, write_report
 
-    _write(lambda file: write_report(where, format, file), out)
+    if export is not None:
+        typer.echo(write_export(where, export))
+    else:
+        write_report(where, format, out)
 
 
 @app.command()
@@ -288,7 +284,7 @@ def compare(
     """Show what differs between studies, or trainings of one: in settings, and in results by more than seeds do."""
     from orchestrator.report.output import write_comparison
 
-    _write(lambda file: write_comparison(names, runs or [], storage, format, file), out)
+    write_comparison(names, runs or [], storage, format, out)
 
 
 @app.command()
@@ -429,26 +425,6 @@ def _follow(jobs: Jobs, job: Job) -> int:
         raise
     print(ended.text, file=sys.stderr)
     return 0 if ended.state == "succeeded" else ended.exit_code or 1
-
-
-def _write(write: Callable[[TextIO], None], out: Path | None) -> None:
-    """Writes to standard output, or to a file when all of it is known."""
-    from orchestrator.report.output import write_text
-
-    if out is None:
-        write(sys.stdout)
-        return
-    written = StringIO()
-    write(written)
-    write_text(written, out)
-
-
-def _export(where: Store, folder: Path) -> None:
-    from orchestrator.report.export import export
-    from orchestrator.report.study_report import gather
-
-    files = export(gather(where), folder)
-    typer.echo(f"{len(files)} files in {folder}; {folder / 'report.html'} shows what they are of")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
 from typing import TextIO
@@ -14,21 +16,40 @@ from orchestrator.storage import Where
 from orchestrator.storage.studies import study_at
 
 
-def write_report(where: Where, form: str, file: TextIO) -> None:
-    """Writes a study's report as `terminal`, `md`, `json` or `html`."""
-    if form == "html":
-        from orchestrator.report.page import read_page
+def write_report(where: Where, form: str, out: Path | None) -> None:
+    """Writes a study's report as `terminal`, `md`, `json` or `html`, to a file or to standard output.
 
-        file.write(read_page(where))
-        return
-    frames, tables = read_report(where)
-    if form == "terminal":
-        print_report(frames.study, tables, file)
-    else:
-        file.write(as_json(frames) + "\n" if form == "json" else as_markdown(frames.study, tables))
+    Raises:
+        UserError: The file cannot be written.
+    """
+    with _output(out) as file:
+        if form == "html":
+            from orchestrator.report.page import read_page
+
+            file.write(read_page(where))
+            return
+        frames, tables = read_report(where)
+        if form == "terminal":
+            print_report(frames.study, tables, file)
+        else:
+            file.write(as_json(frames) + "\n" if form == "json" else as_markdown(frames.study, tables))
 
 
-def write_comparison(names: Sequence[str], runs: Sequence[str], storage: Where | None, form: str, file: TextIO) -> None:
+def write_export(where: Where, folder: Path) -> str:
+    """Writes everything that a study's report has into a folder; returns the sentence about it.
+
+    Raises:
+        UserError: The folder cannot be written.
+    """
+    from orchestrator.report.export import export
+
+    files = export(gather(where), folder)
+    return f"{len(files)} files in {folder}; {folder / 'report.html'} shows what they are of"
+
+
+def write_comparison(
+    names: Sequence[str], runs: Sequence[str], storage: Where | None, form: str, out: Path | None
+) -> None:
     """Writes a comparison of studies, or of trainings of one study, as `terminal`, `md` or `json`.
 
     Args:
@@ -36,10 +57,10 @@ def write_comparison(names: Sequence[str], runs: Sequence[str], storage: Where |
         runs: Keys of trainings of the only study, or none.
         storage: Where the studies lie that are given by name.
         form: The format.
-        file: Where it goes.
+        out: The file; None is standard output.
 
     Raises:
-        UserError: There is nothing to compare, or something does not exist.
+        UserError: There is nothing to compare, something does not exist, or the file cannot be written.
     """
     from orchestrator.report.comparison.comparison import compare, side_of, training_side
     from orchestrator.report.comparison.tables import comparison_json, comparison_tables
@@ -62,18 +83,21 @@ def write_comparison(names: Sequence[str], runs: Sequence[str], storage: Where |
         shown = plain if len(set(plain)) == len(plain) else list(names)  # studies of one name in two storages
         comparison = compare([side_of(name, report) for name, report in zip(shown, reports, strict=True)])
     tables, title = comparison_tables(comparison), " against ".join(comparison.names)
-    if form == "terminal":
-        print_report(title, tables, file)
-    else:
-        file.write(comparison_json(comparison) + "\n" if form == "json" else as_markdown(title, tables))
+    with _output(out) as file:
+        if form == "terminal":
+            print_report(title, tables, file)
+        else:
+            file.write(comparison_json(comparison) + "\n" if form == "json" else as_markdown(title, tables))
 
 
-def write_text(text: StringIO, out: Path) -> None:
-    """Writes what was written so far to a file.
-
-    Raises:
-        UserError: It cannot be written.
-    """
+@contextmanager
+def _output(out: Path | None) -> Iterator[TextIO]:
+    """Standard output, or what is written to a file when all of it is known."""
+    if out is None:
+        yield sys.stdout
+        return
+    text = StringIO()
+    yield text
     try:
         out.write_text(text.getvalue(), encoding="utf-8")
     except OSError as error:
