@@ -14,6 +14,7 @@ from orchestrator.plan.combination_plan import plan_family
 from orchestrator.plan.planner import families
 from orchestrator.plan.results import Results
 from orchestrator.plan.step import Step
+from orchestrator.storage.keys import keys_named
 from orchestrator.study.data import class_number
 from orchestrator.study.study import Study
 
@@ -153,7 +154,8 @@ def _cuttable(study: Study, results: Results, descriptions: Mapping[str, Descrip
 
 
 def _named(run: str, found: Sequence[Cuttable]) -> Cuttable:
-    fitting = [network for network in found if run and network.train.key.startswith(run)]
+    trained = {network.train.key: network for network in found}
+    fitting = [trained[key] for key in keys_named(run, trained)]
     if len(fitting) == 1:
         return fitting[0]
     if not found:

@@ -10,8 +10,7 @@ import polars as pl
 
 from nemo.errors import UserError
 from orchestrator.ledger.ledger import Ledger
-from orchestrator.report.study_report import StudyReport, report_of
-from orchestrator.report.tables import method_name
+from orchestrator.report.study_report import StudyReport, report_of, training_key
 from orchestrator.storage import Where
 from orchestrator.storage.studies import study_at
 
@@ -180,22 +179,3 @@ class LoadedStudy:
             (method,) = self.trainings.filter(pl.col("key") == training)["method"]
             raise UserError(f"{training}: this {method} training has no modules (yet), give a modular one's key.")
         return self._passes[training]
-
-
-def training_key(trainings: pl.DataFrame, key: str) -> str:
-    """The one key among those of some trainings that is this, or starts with it.
-
-    Raises:
-        UserError: There is none, or more than one.
-    """
-    found = [each for each in trainings["key"] if key and each.startswith(key)]
-    if key in found:
-        return key
-    if len(found) != 1:
-        text = "more than one training's key starts with it" if found else "no training has this key"
-        shown = trainings.filter(pl.col("key").is_in(found)) if found else trainings
-        rows = shown.head(8).to_dicts()
-        known = ", ".join(f"{row['key']} ({method_name(row)} seed {row['seed']})" for row in rows)
-        more = f" and {len(shown) - 8} more" if len(shown) > 8 else ""
-        raise UserError(f"{key!r}: {text}, choose among {known or 'none, for nothing has finished yet'}{more}.")
-    return found[0]

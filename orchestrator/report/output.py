@@ -11,7 +11,7 @@ from typing import TextIO
 
 from nemo.errors import UserError
 from orchestrator.report.rendering import as_json, as_markdown, print_report
-from orchestrator.report.study_report import gather, read_report
+from orchestrator.report.study_report import gather, read_report, training_key
 from orchestrator.storage import Where
 from orchestrator.storage.studies import study_at
 
@@ -64,7 +64,6 @@ def write_comparison(
     """
     from orchestrator.report.comparison.comparison import compare, side_of, training_side
     from orchestrator.report.comparison.tables import comparison_json, comparison_tables
-    from orchestrator.report.notebook import training_key
 
     if runs and len(names) != 1:
         raise UserError("--run: names trainings of one study, give that study alone.")

@@ -6,14 +6,17 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import polars as pl
+
 from nemo.errors import UserError
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.planner import Plan, plan
 from orchestrator.report.frames import Frames, read_frames
 from orchestrator.report.fronts import front_table
 from orchestrator.report.published import published_tables
-from orchestrator.report.tables import Table, tables_by_topic
+from orchestrator.report.tables import Table, method_name, tables_by_topic
 from orchestrator.storage import Where
+from orchestrator.storage.keys import keys_named
 from orchestrator.study.data import describe
 from orchestrator.study.file import submitted_study
 from orchestrator.study.study import Study
@@ -81,6 +84,23 @@ def report_of(ledger: Ledger) -> StudyReport:
         "fronts": [front for front in fronts if front is not None],
     }
     return StudyReport(ledger, planned, frames, tables)
+
+
+def training_key(trainings: pl.DataFrame, key: str) -> str:
+    """The one key among those of some trainings that is this, or starts with it.
+
+    Raises:
+        UserError: There is none, or more than one.
+    """
+    found = keys_named(key, trainings["key"])
+    if len(found) != 1:
+        text = "more than one training's key starts with it" if found else "no training has this key"
+        shown = trainings.filter(pl.col("key").is_in(found)) if found else trainings
+        rows = shown.head(8).to_dicts()
+        known = ", ".join(f"{row['key']} ({method_name(row)} seed {row['seed']})" for row in rows)
+        more = f" and {len(shown) - 8} more" if len(shown) > 8 else ""
+        raise UserError(f"{key!r}: {text}, choose among {known or 'none, for nothing has finished yet'}{more}.")
+    return found[0]
 
 
 def _plan(ledger: Ledger) -> Planned | None:

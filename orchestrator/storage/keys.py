@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from typing import Any
 
 
@@ -19,3 +20,9 @@ def canonical(value: Any) -> str:
 def content_key(value: Any) -> str:
     """The first 20 hexadecimal digits of the SHA-256 of the canonical JSON."""
     return hashlib.sha256(canonical(value).encode()).hexdigest()[:20]
+
+
+def keys_named(digits: str, keys: Iterable[str]) -> list[str]:
+    """The keys that these digits may stand for: the key itself, or all that begin with them; no digits name none."""
+    found = [key for key in keys if digits and key.startswith(digits)]
+    return [digits] if digits in found else found
