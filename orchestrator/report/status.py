@@ -13,6 +13,7 @@ from rich.console import Console
 from nemo.errors import UserError
 from orchestrator.ledger.lease import EXPIRED_AFTER, Owner, read_owner
 from orchestrator.ledger.ledger import Ledger
+from orchestrator.plan.frontier import Frontier
 from orchestrator.plan.planner import Plan, plan
 from orchestrator.plan.step import NOUNS
 from orchestrator.storage import Store, Where
@@ -88,19 +89,16 @@ def count(name: str, planned: Plan, ledger: Ledger) -> Overview:
     for key, document in ledger.results():
         done.add(key)
         seconds.setdefault(document["kind"], []).append(document["seconds"])
-    finished = {step.key for step in planned.steps if step.key in done}
-    failed = {key: failure for key, failure in ledger.failures().items() if key not in finished}
-    lost: set[str] = set()
-    for step in planned.steps:  # parents come first
-        if step.key not in finished | failed.keys() and not (lost | failed.keys()).isdisjoint(step.parents.values()):
-            lost.add(step.key)
+    failures = ledger.failures()
+    frontier = Frontier(planned.steps, done, failures)
+    states = {"finished": frontier.finished, "failed": frontier.failed, "lost": frontier.lost}
     counts = []
     for kind, known in planned.counts().items():
         keys = {step.key for step in planned.steps if step.kind == kind}
         mean = fmean(seconds[kind]) if kind in seconds else None
-        there = {"finished": len(keys & finished), "failed": len(keys & failed.keys()), "lost": len(keys & lost)}
-        counts.append(Count(kind, known, planned.up_to[kind], **there, seconds=mean))
-    return Overview(name, counts, [failed[step.key] for step in planned.steps if step.key in failed])
+        numbers = {state: len(keys & there) for state, there in states.items()}
+        counts.append(Count(kind, known, planned.up_to[kind], **numbers, seconds=mean))
+    return Overview(name, counts, [failures[step.key] for step in planned.steps if step.key in frontier.failed])
 
 
 def study_overview(where: Where) -> Overview:
