@@ -58,8 +58,8 @@ def prepare(folder: Path, epochs: int) -> tuple[Step, Ledger]:
     file = folder / "study.yaml"
     file.write_text(STUDY.format(epochs=epochs))
     study = load_study_file(file)
-    ledger, descriptions = Ledger(folder / study.name), describe(study)
-    steps = plan(study, ledger, descriptions).steps
+    ledger = Ledger(folder / study.name)
+    steps = plan(describe(study), ledger).steps
     dataset = work.as_dataset(work.dataset_arrays(steps[0].where))
     for step in steps:
         if step.kind == "train":
@@ -179,7 +179,7 @@ if __name__ == "__main__":
         place, count, epochs = Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
         study = load_study_file(place / "study.yaml")
         ledger = Ledger(place / study.name)
-        (wanted,) = [step for step in plan(study, ledger, describe(study)).steps if step.kind == "reuse"]
+        (wanted,) = [step for step in plan(describe(study), ledger).steps if step.kind == "reuse"]
         print(json.dumps(plain(wanted, ledger.folder, count)))
     else:
         main()

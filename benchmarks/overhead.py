@@ -117,7 +117,7 @@ def fill(storage: Path, size: int, with_mlflow: bool) -> tuple[Study, Times]:
     tracking = Tracking(*store_of(study, storage)) if with_mlflow else None
     if tracking:
         tracking.study_run(study.name, ledger, environment())
-    planner = Planner(study, ledger, describe(study))
+    planner = Planner(describe(study), ledger)
     waiting = planner.plan.steps
     done: set[str] = set()
     while waiting:
@@ -151,16 +151,16 @@ def read(folder: Path, repeats: int) -> Times:
 
 def plans(study: Study, folder: Path, repeats: int) -> Times:
     """The plan of the whole study, by a driver that has just opened its ledger."""
-    descriptions = describe(study)
-    count = len(Planner(study, Ledger(folder), descriptions).plan.steps)
-    every = [timed(lambda: Planner(study, Ledger(folder), descriptions).plan) / count for _ in range(repeats)]
+    described = describe(study)
+    count = len(Planner(described, Ledger(folder)).plan.steps)
+    every = [timed(lambda: Planner(described, Ledger(folder)).plan) / count for _ in range(repeats)]
     return {"plan, per step": every}
 
 
 def events(study: Study, folder: Path) -> Times:
     """The last seed, run to its end: what the driver does when a step is finished, MLflow left out."""
     ledger = Ledger(folder)
-    driver = Driver(study, ledger, Planner(study, ledger, describe(study)))
+    driver = Driver(study, ledger, Planner(describe(study), ledger))
     times: Times = {"event, sub-task": [], "event, others": []}
     waiting: list[Step] = []
 

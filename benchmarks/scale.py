@@ -179,7 +179,7 @@ def child(storage: Path, size: int, with_ray: bool) -> dict[str, float]:
     sampler = Sampler(max(1, size // SAMPLES))
     with replaced(sampler, with_ray, ledger.folder) as cluster:
         before = rss()
-        driver = Driver(study, ledger, Planner(study, ledger, describe(study)))
+        driver = Driver(study, ledger, Planner(describe(study), ledger))
         driver.run(cluster, sampler)  # type: ignore[arg-type]
         sampler.sample()
     ledger.fold()

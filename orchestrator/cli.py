@@ -200,12 +200,12 @@ def plan(
     from orchestrator.ledger.ledger import Ledger
     from orchestrator.report.status import overview, print_overview
     from orchestrator.simulation.assumptions import read_fake_cluster
-    from orchestrator.study.file import load_study_file
+    from orchestrator.study.file import study_with_data
 
-    wanted, console = load_study_file(study, overrides or []), Console(highlight=False)
+    wanted, console = study_with_data(study, overrides), Console(highlight=False)
     fake = None if simulate is None else read_fake_cluster(simulate)
-    root = storage_root(storage or wanted.storage)
-    print_overview(overview(wanted, Ledger(root / wanted.name, readonly=True)), console)
+    root = storage_root(storage or wanted.study.storage)
+    print_overview(overview(wanted, Ledger(root / wanted.study.name, readonly=True)), console)
     if fake is not None:
         from orchestrator.simulation.forecast import print_forecast
         from orchestrator.simulation.simulation import simulate as simulate_study

@@ -54,7 +54,7 @@ def test_a_sub_task_more_builds_on_what_is_there(before: Path) -> None:
     assert study.subtasks is not None
     grown = study.model_copy(update={"subtasks": study.subtasks.model_copy(update={"samples": 3})})
     ledger = Ledger(before / "before")
-    new = plan(grown, ledger, describe(grown)).pending(ledger)
+    new = plan(describe(grown), ledger).pending(ledger)
     assert {step.kind for step in new} == {"reuse"}
     finish_study(grown, before)
     after = result_files(before, "before")

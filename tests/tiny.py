@@ -67,7 +67,7 @@ def nemo(*words: object, timeout: float = 1200) -> subprocess.CompletedProcess[s
 def planned(study: Path, storage: Where) -> Plan:
     """The plan of a study against what its ledger holds now."""
     wanted = load_study_file(study, [])
-    return plan(wanted, Ledger(store_at(storage) / wanted.name, readonly=True), describe(wanted))
+    return plan(describe(wanted), Ledger(store_at(storage) / wanted.name, readonly=True))
 
 
 def report(storage: Where, name: str = "tiny") -> dict[str, Any]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import difflib
 import logging
 from collections import Counter
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
 import yaml
 
@@ -15,17 +14,14 @@ from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.planner import Plan, plan
 from orchestrator.plan.step import NOUNS, Step
 from orchestrator.storage.layout import CHECKPOINTS, SUBMITTED
-from orchestrator.study.data import describe
+from orchestrator.study.data import DescribedStudy, describe
 from orchestrator.study.file import submitted_study
 from orchestrator.study.study import Study
-
-if TYPE_CHECKING:
-    from nemo.datasets.description import Description
 
 _log = logging.getLogger(__name__)
 
 
-def check_changes(wanted: Study, ledger: Ledger, descriptions: Mapping[str, Description]) -> None:
+def check_changes(wanted: DescribedStudy, ledger: Ledger) -> None:
     """Refuses a study whose predecessor under the same name has work that would no longer belong.
 
     Where the predecessor can't be read any more, or its data is gone, that is told and nothing is refused.
@@ -33,7 +29,6 @@ def check_changes(wanted: Study, ledger: Ledger, descriptions: Mapping[str, Desc
     Args:
         wanted: The study that is to run.
         ledger: With what was done so far; its store has the predecessor, `study.yaml`.
-        descriptions: Of the wanted study's data.
 
     Raises:
         UserError: What would be left behind, and the difference between the two studies.
@@ -43,22 +38,22 @@ def check_changes(wanted: Study, ledger: Ledger, descriptions: Mapping[str, Desc
         return
     try:
         previous = submitted_study(ledger.store)
-        difference = diff(previous, wanted)
+        difference = diff(previous, wanted.study)
         if not difference:
             return
-        before = plan(previous, ledger, describe(previous))
+        before = plan(describe(previous), ledger)
     except UserError as error:
         text = "%s: cannot be compared with the study as it is now (%s); it runs, and what no longer belongs is unused."
         _log.warning(text, submitted, str(error).splitlines()[0])
         return
-    left = left_behind(before, plan(_widened(previous, wanted), ledger, descriptions))
+    left = left_behind(before, plan(replace(wanted, study=_widened(previous, wanted.study)), ledger))
     worked_on = ledger.finished() | ledger.store.below(CHECKPOINTS) if left else set()
     begun = [step for step in left if step.key in worked_on and ledger.failure(step.key) is None]
     if begun:
         raise UserError(
-            f"{wanted.where('name')}: {wanted.name!r} was run before as another study, and {_counted(begun)} that it "
-            "has finished or begun would no longer belong to it; give the changed study another name, or pass "
-            f"--replace to leave them unused in {ledger.store}.\n{difference}"
+            f"{wanted.study.where('name')}: {wanted.study.name!r} was run before as another study, and "
+            f"{_counted(begun)} that it has finished or begun would no longer belong to it; give the changed study "
+            f"another name, or pass --replace to leave them unused in {ledger.store}.\n{difference}"
         )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,8 +33,8 @@ from orchestrator.plan.planner import Planner
 from orchestrator.plan.step import KINDS, Step
 from orchestrator.storage import Store, Where
 from orchestrator.storage.studies import storage_root
-from orchestrator.study.data import check_study, describe, location
-from orchestrator.study.file import load_study_file
+from orchestrator.study.data import DescribedStudy, location
+from orchestrator.study.file import study_with_data
 from orchestrator.study.study import Study
 from orchestrator.system.environment import environment
 from orchestrator.system.signals import interruptible, stoppable
@@ -43,7 +43,7 @@ from orchestrator.tracking.queue import TrackingQueue
 from orchestrator.tracking.tracking import Tracking
 
 if TYPE_CHECKING:
-    from nemo.datasets.description import Description
+    pass
 
 
 def run_study(
@@ -72,21 +72,20 @@ def run_study(
             heard of it for so long that there is no hope.
         Interrupted: Ctrl-C or SIGTERM came; everything that was started has ended, and the same call carries on.
     """
-    study = load_study_file(path, overrides or [])
-    descriptions = describe(study)
-    check_study(study, descriptions)
+    described = study_with_data(path, overrides)
+    study = described.study
     root = storage_root(storage or study.storage)
     ledger = Ledger(root / study.name)
     _make_local(ledger.store)
     with hold(ledger.store), interruptible(lambda: end_orphan(ledger.folder)):
         ledger.fold()
         if not replace:
-            check_changes(study, ledger, descriptions)
+            check_changes(described, ledger)
         ledger.record_study(study.text)
         end_orphan(ledger.folder)  # of a driver that was killed; its workers may still write checkpoints
         if retry_failed:
             ledger.forget_failures()
-        driver = sound_driver(study, ledger, descriptions)
+        driver = sound_driver(described, ledger)
         if driver.unfinished and address is None:
             with study.naming_lines():
                 check_room(this_machine(), study.resources)
@@ -118,10 +117,10 @@ def _make_local(store: Store) -> None:
             ) from error
 
 
-def sound_driver(study: Study, ledger: Ledger, descriptions: Mapping[str, Description]) -> Driver:
+def sound_driver(described: DescribedStudy, ledger: Ledger) -> Driver:
     """A driver, after what its pending steps build on was read through: what is damaged is quarantined, and pending."""
     while True:
-        driver = Driver(study, ledger, Planner(study, ledger, descriptions))
+        driver = Driver(described.study, ledger, Planner(described, ledger))
         if ledger.sound(driver.frontier.parents):
             return driver
 

@@ -192,7 +192,7 @@ _FIFO = FIFOScheduler()
 
 
 def _asha(search: Search) -> ASHAScheduler:
-    epochs = search.family.train({}).params["recipe"]["epochs"]
+    epochs = search.combination.train({}).params["recipe"]["epochs"]
     return ASHAScheduler(
         time_attr="epoch",  # Tune's own counter starts again when a trial is resumed
         metric="validation/accuracy",

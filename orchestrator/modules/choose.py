@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nemo.errors import UserError
 from nemo.methods import METHODS
 from orchestrator.plan.best import Candidate, best_point
-from orchestrator.plan.combination import Family
-from orchestrator.plan.combination_plan import plan_family
-from orchestrator.plan.planner import families
+from orchestrator.plan.combination import Combination
+from orchestrator.plan.combination_plan import plan_combination
+from orchestrator.plan.planner import combinations
 from orchestrator.plan.results import Results
 from orchestrator.plan.step import Step
 from orchestrator.storage.keys import keys_named
-from orchestrator.study.data import class_number
+from orchestrator.study.data import DescribedStudy, class_number
 from orchestrator.study.study import Study
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Cuttable:
         krr: Of its modules at the study's highest threshold; None where that is not measured yet.
     """
 
-    family: Family
+    combination: Combination
     train: Step
     modularize: Step
     standard: Step | None
@@ -47,7 +47,7 @@ class Cuttable:
 
     def reuse(self, classes: Sequence[int], threshold: float | None) -> Step:
         """The step that cuts and fine-tunes one of its modules."""
-        return self.family.reuse(self.train, self.modularize, self.standard, classes, threshold)
+        return self.combination.reuse(self.train, self.modularize, self.standard, classes, threshold)
 
 
 @dataclass(frozen=True)
@@ -59,35 +59,33 @@ class Choice:
     why: str
 
 
-def choose(
-    study: Study, results: Results, descriptions: Mapping[str, Description], classes: Sequence[str], run: str | None
-) -> Choice:
+def choose(described: DescribedStudy, results: Results, classes: Sequence[str], run: str | None) -> Choice:
     """Chooses the network to cut classes from.
 
     The best of each pair and seed is chosen as the sub-tasks' `from: best` is (`orchestrator.plan.best`), among all
     modular methods; of these the most accurate on validation images, then the one with the lowest KRR.
 
     Args:
-        study: As last submitted.
+        described: The study as last submitted.
         results: Its ledger; a study that still runs is chosen from as far as it is.
-        descriptions: See `plan`.
         classes: Names, or numbers.
         run: A training's key, or how it begins; None chooses.
 
     Raises:
         UserError: A class does not exist, no network is ready, none has that key, or nothing tells which is the best.
     """
-    found = _cuttable(study, results.snapshot(), descriptions)
+    study = described.study
+    found = _cuttable(described, results.snapshot())
     wrong = ""
     fitting: list[tuple[Cuttable, list[int]]] = []
     named = found if run is None else [_named(run, found)]
     for network in named:
         try:
-            fitting.append((network, class_numbers(classes, network.family.description)))
+            fitting.append((network, class_numbers(classes, network.combination.description)))
         except UserError as error:
             wrong = wrong or str(error)
     if not named:
-        _check_classes_of_study(classes, descriptions)
+        _check_classes_of_study(classes, described)
         raise UserError(
             f"study {study.name!r}: no modular network is trained and modularized yet, let nemo run finish one."
         )
@@ -121,28 +119,29 @@ def class_numbers(names: Sequence[str], description: Description) -> list[int]:
     return numbers
 
 
-def _check_classes_of_study(classes: Sequence[str], descriptions: Mapping[str, Description]) -> None:
+def _check_classes_of_study(classes: Sequence[str], described: DescribedStudy) -> None:
     """Tells of a wrong class although no network is ready to say what there is."""
-    if len(descriptions) == 1:
-        class_numbers(classes, next(iter(descriptions.values())))
+    if len(described.data) == 1:
+        class_numbers(classes, next(iter(described.data.values())))
 
 
-def _cuttable(study: Study, results: Results, descriptions: Mapping[str, Description]) -> list[Cuttable]:
+def _cuttable(described: DescribedStudy, results: Results) -> list[Cuttable]:
+    study = described.study
     found: dict[str, Cuttable] = {}
-    for family, standard in families(study, descriptions):
-        if not family.modular:
+    for combination, standard in combinations(described):
+        if not combination.modular:
             continue
         reference = None if standard is None else results.get(standard.key, "train")
-        for train in plan_family(family, standard, results).steps:
-            if train.kind != "train" or train.params["method"] != family.method:
+        for train in plan_combination(combination, standard, results).steps:
+            if train.kind != "train" or train.params["method"] != combination.method:
                 continue
-            modularize = family.modularize(train)
+            modularize = combination.modularize(train)
             trained = results.get(train.key, "train")
             if trained is None or results.get(modularize.key, "modularize") is None:
                 continue
-            measured = results.get(family.measure(train, modularize, max(study.thresholds)).key, "measure")
+            measured = results.get(combination.measure(train, modularize, max(study.thresholds)).key, "measure")
             found[train.key] = Cuttable(
-                family,
+                combination,
                 train,
                 modularize,
                 None if reference is None else standard,
@@ -177,7 +176,7 @@ def _best(fitting: Sequence[Cuttable], tolerance: float) -> tuple[Cuttable, str]
         )
     groups: dict[tuple[str, int], list[Cuttable]] = {}
     for network in judged:
-        groups.setdefault((network.family.name, network.family.seed), []).append(network)
+        groups.setdefault((network.combination.name, network.combination.seed), []).append(network)
     winners = [_best_of(group, tolerance) for group in groups.values()]
     best = min(winners, key=lambda each: (-_number(each.accuracy), _number(each.krr), each.train.key))
     return best, f"the best of {len(judged)} modular networks on validation images"
@@ -206,9 +205,9 @@ def threshold_of(network: Cuttable, study: Study, wanted: float | None) -> float
     Raises:
         UserError: The study has no such threshold.
     """
-    if network.family.splits:
+    if network.combination.splits:
         if wanted is not None:
-            method = METHODS[network.family.method].name
+            method = METHODS[network.combination.method].name
             raise UserError(f"--threshold: {method} finds its modules without one, leave it out.")
         return None
     if wanted is None:

@@ -35,8 +35,7 @@ from orchestrator.modules.save import (
 )
 from orchestrator.plan.step import Step, make_step
 from orchestrator.storage import Where
-from orchestrator.study.data import describe
-from orchestrator.study.file import submitted_study
+from orchestrator.study.file import submitted_with_data
 from orchestrator.study.study import Study
 
 
@@ -74,9 +73,10 @@ def reuse_and_save(where: Where, wanted: Wanted, console: Console) -> ModuleReco
             not here, or fine-tuning diverged.
     """
     ledger = Ledger(where, readonly=True)
-    study = submitted_study(ledger.store)
+    described = submitted_with_data(ledger.store)
+    study = described.study
     with new_folder(wanted.out, wanted.force) as folder:
-        choice = choose(study, ledger, describe(study), wanted.classes, wanted.run)
+        choice = choose(described, ledger, wanted.classes, wanted.run)
         network = choice.network
         step = network.reuse(choice.classes, threshold_of(network, study, wanted.threshold))
         step = _as_cut(step) if wanted.as_cut else step

@@ -1,4 +1,4 @@
-"""A family: all steps of one pair, method and seed, each from a sweep point."""
+"""A combination: all steps of one pair, method and seed, each from a sweep point."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ VERSIONS = {"modularize": 1, "measure": 1, "reuse": 1}
 
 
 @dataclass(frozen=True)
-class Family:
+class Combination:
     """What the steps of one pair, method and seed have in common.
 
     Attributes:
@@ -77,7 +77,7 @@ class Family:
         held_out = self.study.recipe_for(self.pair, self.method).validation
         pair = pair.model_copy(update={"recipe": {**pair.recipe, "validation": held_out}})
         name = f"{short_name(pair.backbone)}/{self.description.name}"
-        return {"teacher": Family(self.study, pair, "standard", self.seed, self.description, name).train({})}
+        return {"teacher": Combination(self.study, pair, "standard", self.seed, self.description, name).train({})}
 
     def train(self, point: Point) -> Step:
         """The training at a sweep point."""

@@ -1,4 +1,4 @@
-"""What one family adds to a plan: its steps as far as they are known, and how many more there may be."""
+"""What one combination adds to a plan: its steps as far as they are known, and how many more there may be."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.plan.best import Candidate, best_point
-from orchestrator.plan.combination import Family
+from orchestrator.plan.combination import Combination
 from orchestrator.plan.results import Results, Trial
 from orchestrator.plan.step import Step
 from orchestrator.storage.keys import content_key
@@ -35,15 +35,15 @@ class Search:
     sweep: Sweep
     directions: Mapping[str, str]
     threshold: float
-    family: Family
+    combination: Combination
 
 
 @dataclass(frozen=True)
-class FamilyPlan:
-    """A plan of one family; it stays as it is until a result or a failure arrives that it asked for.
+class CombinationPlan:
+    """A plan of one combination; it stays as it is until a result or a failure arrives that it asked for.
 
     Attributes:
-        steps: The family's, and the trainings that they need of others.
+        steps: The combination's, and the trainings that they need of others.
         up_to: Kind -> how many more there may be.
         search: Its adaptive search, if it has one.
         best: Key of the training that was chosen on the validation images, if something was.
@@ -57,63 +57,63 @@ class FamilyPlan:
     asked: Set[str]
 
 
-def plan_family(family: Family, standard: Step | None, results: Results) -> FamilyPlan:
-    """Plans a family; `standard` is the standard training of its pair and seed, where the study has it."""
-    return _Planner(family, standard, results).plan()
+def plan_combination(combination: Combination, standard: Step | None, results: Results) -> CombinationPlan:
+    """Plans a combination; `standard` is the standard training of its pair and seed, where the study has it."""
+    return _Planner(combination, standard, results).plan()
 
 
 class _Planner:
-    def __init__(self, family: Family, standard: Step | None, results: Results) -> None:
-        self._family, self._standard, self._results = family, standard, results
-        self._study = family.study
+    def __init__(self, combination: Combination, standard: Step | None, results: Results) -> None:
+        self._combination, self._standard, self._results = combination, standard, results
+        self._study = combination.study
         self._asked: set[str] = set()
 
-    def plan(self) -> FamilyPlan:
-        family, wanted = self._family, self._study.subtasks
+    def plan(self) -> CombinationPlan:
+        combination, wanted = self._combination, self._study.subtasks
         points, missing, search = self._points()
-        steps = [*family.before.values()]
+        steps = [*combination.before.values()]
         for point in points:
-            steps += family.point_steps(point)
+            steps += combination.point_steps(point)
         up_to = Counter(train=missing)
-        if family.modular:
-            up_to.update(modularize=missing, measure=missing * len(family.thresholds))
-        tasks = len(family.subtask_classes()) * len(family.subtask_thresholds) if family.modular else 0
+        if combination.modular:
+            up_to.update(modularize=missing, measure=missing * len(combination.thresholds))
+        tasks = len(combination.subtask_classes()) * len(combination.subtask_thresholds) if combination.modular else 0
         best: Point | None = None
         if wanted is None or wanted.source == "every":
             for point in points:
-                steps += family.reuse_steps(point, self._standard)
+                steps += combination.reuse_steps(point, self._standard)
             up_to["reuse"] = missing * tasks
-        elif family.modular:
+        elif combination.modular:
             known, best = self._choose(points) if not missing else (False, None)
             if best is not None:
-                steps += family.reuse_steps(best, self._standard)
+                steps += combination.reuse_steps(best, self._standard)
             up_to["reuse"] = 0 if known else tasks
-        return FamilyPlan(steps, up_to, search, None if best is None else family.train(best).key, self._asked)
+        return CombinationPlan(steps, up_to, search, None if best is None else combination.train(best).key, self._asked)
 
     def _points(self) -> tuple[list[Point], int, Search | None]:
         """The points to train, how many more a search may still suggest, and that search."""
-        sweep = self._study.sweep.get(self._family.method)
+        sweep = self._study.sweep.get(self._combination.method)
         if sweep is None or not sweep.search:
-            return self._study.points(self._family.method), 0, None
-        if any(self._failed(step) for step in self._family.before.values()):
+            return self._study.points(self._combination.method), 0, None
+        if any(self._failed(step) for step in self._combination.before.values()):
             return [], 0, None
-        search = _search(self._family, sweep)
+        search = _search(self._combination, sweep)
         trials = self._results.suggestions(search.key)[: sweep.trials]
         points = [dict(trial.settings) for trial in trials if trial.outcome is None or self._trained(trial)]
         return points, (sweep.trials or 0) - len(trials), search
 
     def _trained(self, trial: Trial) -> bool:
         """Whether a trial has a result although it was stopped: another study trained the same to the end."""
-        return self._get(self._family.train(dict(trial.settings))) is not None
+        return self._get(self._combination.train(dict(trial.settings))) is not None
 
     def _choose(self, points: list[Point]) -> tuple[bool, Point | None]:
         """Whether everything is known that the choice depends on, and the best point; failed points do not count."""
-        family, threshold = self._family, max(self._study.thresholds)
+        combination, threshold = self._combination, max(self._study.thresholds)
         candidates: dict[str, tuple[Candidate, Point]] = {}
         for point in points:
-            train = family.train(point)
-            modularize = family.modularize(train)
-            measure = family.measure(train, modularize, threshold)
+            train = combination.train(point)
+            modularize = combination.modularize(train)
+            measure = combination.measure(train, modularize, threshold)
             trained, measured = self._get(train), self._get(measure)
             if trained is not None and measured is not None:
                 candidate = Candidate(train.key, trained["result"]["validation_accuracy"], measured["result"]["krr"])
@@ -139,13 +139,13 @@ class _Planner:
         return self._results.failure(step.key) is not None
 
 
-def _search(family: Family, sweep: Sweep) -> Search:
-    threshold = sweep.threshold or max(family.study.thresholds)
-    train = family.train({})
+def _search(combination: Combination, sweep: Sweep) -> Search:
+    threshold = sweep.threshold or max(combination.study.thresholds)
+    train = combination.train({})
     space = {name: dimension.model_dump() for name, dimension in (sweep.space or {}).items()}
     directions = {objective: OBJECTIVES[objective] for objective in sweep.objectives}
     described = {"train": train.params, "search": sweep.search, "space": space, "objectives": directions}
     if train.parents:
         described["parents"] = train.parents
     key = content_key({**described, "threshold": threshold, "early_stopping": sweep.early_stopping})
-    return Search(key, f"{sweep.search} {family.label}", sweep, directions, threshold, family)
+    return Search(key, f"{sweep.search} {combination.label}", sweep, directions, threshold, combination)

@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nemo.backbones.vit_config import short_name
-from orchestrator.plan.combination import Family
-from orchestrator.plan.combination_plan import FamilyPlan, Search, plan_family
+from orchestrator.plan.combination import Combination
+from orchestrator.plan.combination_plan import CombinationPlan, Search, plan_combination
 from orchestrator.plan.results import Nothing, Results
 from orchestrator.plan.step import KINDS, Step
+from orchestrator.study.data import DescribedStudy
 from orchestrator.study.pair import Pair
-from orchestrator.study.study import Study
-
-if TYPE_CHECKING:
-    from nemo.datasets.description import Description
 
 
 @dataclass(frozen=True)
@@ -27,7 +24,7 @@ class Plan:
         steps: Each once, parents before children.
         up_to: Kind -> how many more there may be, depending on results that are still missing.
         searches: The adaptive searches.
-        best: `Family.label` -> key of the training that was chosen on the validation images, where something chose.
+        best: `Combination.label` -> key of the training that was chosen on the validation images, where one was.
     """
 
     steps: list[Step]
@@ -45,35 +42,31 @@ class Plan:
         return {kind: counted[kind] for kind in KINDS}
 
 
-def plan(
-    study: Study, results: Results | Mapping[str, Mapping[str, Any]], descriptions: Mapping[str, Description]
-) -> Plan:
+def plan(described: DescribedStudy, results: Results | Mapping[str, Mapping[str, Any]]) -> Plan:
     """Plans a study: pure in its arguments.
 
     Args:
-        study: What is wanted.
+        described: What is wanted, of which data.
         results: A ledger, or key -> result document.
-        descriptions: `Pair.data` -> description, from `describe(study)`.
     """
     known: Results = Nothing(results) if isinstance(results, Mapping) else results
-    return Planner(study, known, descriptions).plan
+    return Planner(described, known).plan
 
 
 class Planner:
-    """A plan that follows its results: of what happens to a step, only the families that depend on it take notice.
+    """A plan that follows its results: of what happens to a step, only the combinations that depend on it take notice.
 
     Args:
-        study: What is wanted.
+        described: What is wanted, of which data.
         results: A ledger that grows.
-        descriptions: See `plan`.
     """
 
-    def __init__(self, study: Study, results: Results, descriptions: Mapping[str, Description]) -> None:
+    def __init__(self, described: DescribedStudy, results: Results) -> None:
         self._results = results
-        self._families = families(study, descriptions)
-        self._asking: dict[str, set[int]] = {}  # key of a step -> the families that depend on how it goes
+        self._combinations = combinations(described)
+        self._asking: dict[str, set[int]] = {}  # key of a step -> the combinations that depend on how it goes
         now = results.snapshot()
-        self._plans = [self._plan(place, now) for place in range(len(self._families))]
+        self._plans = [self._plan(place, now) for place in range(len(self._combinations))]
         self._up_to = self._count()
         self._known = {step.key for part in self._plans for step in part.steps}
 
@@ -82,7 +75,7 @@ class Planner:
         """The plan as it is now."""
         steps = _in_order(step for part in self._plans for step in part.steps)
         searches = [part.search for part in self._plans if part.search is not None]
-        labels = [family.label for family, _ in self._families]
+        labels = [combination.label for combination, _ in self._combinations]
         best = {label: part.best for label, part in zip(labels, self._plans, strict=True) if part.best is not None}
         return Plan(steps, self.up_to, searches, best)
 
@@ -109,8 +102,8 @@ class Planner:
         self._known.update(each.key for each in new)
         return _in_order(new)
 
-    def _plan(self, place: int, results: Results) -> FamilyPlan:
-        part = plan_family(*self._families[place], results)
+    def _plan(self, place: int, results: Results) -> CombinationPlan:
+        part = plan_combination(*self._combinations[place], results)
         for key in part.asked:
             self._asking.setdefault(key, set()).add(place)
         return part
@@ -119,17 +112,18 @@ class Planner:
         return {kind: sum(part.up_to[kind] for part in self._plans) for kind in KINDS}
 
 
-def families(study: Study, descriptions: Mapping[str, Description]) -> list[tuple[Family, Step | None]]:
-    """Every family of a study, each with the standard training of its pair and seed, where the study has one."""
-    found: list[tuple[Family, Step | None]] = []
-    for pair, name in zip(study.pairs, _pair_names(study, descriptions), strict=True):
+def combinations(described: DescribedStudy) -> list[tuple[Combination, Step | None]]:
+    """Every combination of a study, each with the standard training of its pair and seed, where the study has one."""
+    study = described.study
+    found: list[tuple[Combination, Step | None]] = []
+    for pair, name in zip(study.pairs, _pair_names(described), strict=True):
         for seed in study.seeds:
             standard: Step | None = None
             for method in sorted(study.methods, key=lambda method: method != "standard"):
-                family = Family(study, pair, method, seed, descriptions[pair.data], name)
+                combination = Combination(study, pair, method, seed, described.of(pair), name)
                 if method == "standard":
-                    standard = family.train({})
-                found.append((family, standard))
+                    standard = combination.train({})
+                found.append((combination, standard))
     return found
 
 
@@ -142,18 +136,18 @@ def _in_order(steps: Iterable[Step]) -> list[Step]:
     return sorted(first.values(), key=lambda step: order[step.kind])
 
 
-def _pair_names(study: Study, descriptions: Mapping[str, Description]) -> list[str]:
+def _pair_names(described: DescribedStudy) -> list[str]:
     """`vgg16/digits` for every pair, with what tells pairs apart where that is not enough."""
 
     def plain(pair: Pair) -> str:
-        return f"{short_name(pair.backbone)}/{descriptions[pair.data].name}"
+        return f"{short_name(pair.backbone)}/{described.of(pair).name}"
 
     def full(pair: Pair) -> str:
-        return f"{plain(pair)} width {pair.width:g} image {descriptions[pair.data].image_size}"
+        return f"{plain(pair)} width {pair.width:g} image {described.of(pair).image_size}"
 
     names = []
-    for position, pair in enumerate(study.pairs):
-        same = [other for other in study.pairs if plain(other) == plain(pair)]
+    for position, pair in enumerate(described.study.pairs):
+        same = [other for other in described.study.pairs if plain(other) == plain(pair)]
         alike = [other for other in same if full(other) == full(pair)]
         recipes = [other for other in alike if other.recipe == pair.recipe]
         if len(same) == 1:

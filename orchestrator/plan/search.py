@@ -96,12 +96,12 @@ class Adaptive:
 
     def steps(self, settings: dict[str, float]) -> list[Step]:
         """The training at these settings, and what the objectives need measured of it."""
-        family = self.search.family
-        train = family.train(settings)
+        combination = self.search.combination
+        train = combination.train(settings)
         if set(self.search.directions) == {"accuracy"}:
             return [train]
-        modularize = family.modularize(train)
-        return [train, modularize, family.measure(train, modularize, self.search.threshold)]
+        modularize = combination.modularize(train)
+        return [train, modularize, combination.measure(train, modularize, self.search.threshold)]
 
     def values(self, settings: dict[str, float]) -> list[float] | None:
         """The objectives' values at these settings, in their order; None unless all are known."""

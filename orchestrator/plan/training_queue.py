@@ -49,7 +49,7 @@ class TrainingQueue:
         self._turns = list(self._searches.values())
         self._running: set[str] = set()
         self._missing: set[str] = set()  # what was not trained yet when a training last ended
-        self.examples = [*self._steps, *(search.family.train({}) for search in searches)]
+        self.examples = [*self._steps, *(search.combination.train({}) for search in searches)]
         self._drop_lost()
 
     @property
@@ -65,7 +65,7 @@ class TrainingQueue:
             return self._start(Training([step]))
         for each in list(self._turns):
             self._turns.append(self._turns.pop(0))
-            if not self._ready(each.search.family.train({})):
+            if not self._ready(each.search.combination.train({})):
                 continue
             suggestion = each.next()
             if suggestion is None:
@@ -112,7 +112,7 @@ class TrainingQueue:
     def _drop_lost(self) -> int:
         """Forgets what builds on a training that failed, and says how many these are."""
         before = self.waiting
-        of_turns = {each.search.key: each.search.family.train({}) for each in self._turns}
+        of_turns = {each.search.key: each.search.combination.train({}) for each in self._turns}
         parents = {parent for step in (*self._steps, *of_turns.values()) for parent in step.parents.values()}
         failed = {parent for parent in parents if self._results.failure(parent) is not None}
         if failed:

@@ -18,7 +18,8 @@ from orchestrator.plan.planner import Plan, plan
 from orchestrator.plan.step import NOUNS
 from orchestrator.storage import Store, Where
 from orchestrator.storage.studies import find_study, known_studies
-from orchestrator.study.study import Study
+from orchestrator.study.data import DescribedStudy, check_data
+from orchestrator.study.file import submitted_with_data
 from orchestrator.system.terminal import duration, new_table
 
 State = Literal["running", "silent", "killed", "stopped", "failed", "finished"]
@@ -69,17 +70,14 @@ class Overview:
         return not any(count.left for count in self.counts)
 
 
-def overview(study: Study, ledger: Ledger) -> Overview:
+def overview(described: DescribedStudy, ledger: Ledger) -> Overview:
     """Count a study's steps; touches nothing.
 
     Raises:
-        UserError: A data set is unknown, missing or does not suit the study.
+        UserError: A data set does not suit the study.
     """
-    from orchestrator.study.data import check_study, describe
-
-    descriptions = describe(study)
-    check_study(study, descriptions)
-    return count(study.name, plan(study, ledger, descriptions), ledger)
+    check_data(described)
+    return count(described.study.name, plan(described, ledger), ledger)
 
 
 def count(name: str, planned: Plan, ledger: Ledger) -> Overview:
@@ -107,10 +105,8 @@ def study_overview(where: Where) -> Overview:
     Raises:
         UserError: Its data cannot be described here, or its study file is damaged.
     """
-    from orchestrator.study.file import submitted_study
-
     ledger = Ledger(where, readonly=True)
-    return overview(submitted_study(ledger.store), ledger)
+    return overview(submitted_with_data(ledger.store), ledger)
 
 
 def print_overview(shown: Overview, console: Console) -> None:

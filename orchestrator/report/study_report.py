@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -17,23 +16,24 @@ from orchestrator.report.published import published_tables
 from orchestrator.report.tables import Table, method_name, tables_by_topic
 from orchestrator.storage import Where
 from orchestrator.storage.keys import keys_named
-from orchestrator.study.data import describe
-from orchestrator.study.file import submitted_study
+from orchestrator.study.data import DescribedStudy
+from orchestrator.study.file import submitted_with_data
 from orchestrator.study.study import Study
-
-if TYPE_CHECKING:
-    from nemo.datasets.description import Description
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Planned:
-    """A study as it was last submitted, its data sets by `Pair.data`, and its plan."""
+    """A study as it was last submitted, with its data, and its plan."""
 
-    study: Study
-    descriptions: dict[str, Description]
+    described: DescribedStudy
     plan: Plan
+
+    @property
+    def study(self) -> Study:
+        """What was submitted."""
+        return self.described.study
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class StudyReport:
     @property
     def class_names(self) -> dict[str, tuple[str, ...]]:
         """Fingerprint of a data set -> the names of its classes; empty where the study cannot be planned here."""
-        described = [] if self.planned is None else self.planned.descriptions.values()
+        described = [] if self.planned is None else self.planned.described.data.values()
         return {each.fingerprint: each.classes for each in described}
 
 
@@ -105,9 +105,8 @@ def training_key(trainings: pl.DataFrame, key: str) -> str:
 
 def _plan(ledger: Ledger) -> Planned | None:
     try:
-        study = submitted_study(ledger.store)
-        descriptions = describe(study)
-        return Planned(study, descriptions, plan(study, ledger, descriptions))
+        described = submitted_with_data(ledger.store)
+        return Planned(described, plan(described, ledger))
     except UserError as error:
         _log.warning("%s: shown with everything that its storage holds, because %s", ledger.store.name, error)
         return None

@@ -30,26 +30,26 @@ from orchestrator.simulation.nodes import Bundle, Clock, Job, SimulatedCluster
 from orchestrator.simulation.timings import Timings
 from orchestrator.storage import Store
 from orchestrator.storage.studies import known_studies
-from orchestrator.study.data import describe
+from orchestrator.study.data import DescribedStudy
 from orchestrator.study.resources import Resources
-from orchestrator.study.study import Study
 
 
-def simulate(study: Study, storage: Store, fake: FakeCluster) -> tuple[Forecast, Timings]:
+def simulate(described: DescribedStudy, storage: Store, fake: FakeCluster) -> tuple[Forecast, Timings]:
     """Runs what is left of a study in simulated time, and says where the times came from; touches nothing.
 
     Args:
-        study: What is wanted.
+        described: What is wanted.
         storage: Where it lies; steps of the other studies there tell how long those take that this one has none of.
         fake: Where it runs.
 
     Raises:
-        UserError: A training or a sub-task can never fit, or a data set is unknown or missing.
+        UserError: A training or a sub-task can never fit.
     """
+    study = described.study
     names = dict.fromkeys([study.name, *known_studies(storage)])
     ledgers = [Ledger(storage / name, readonly=True) for name in names]
     results, timings = Imagined(ledgers[0], fake.seed), Timings(ledgers, fake.given, fake.seed)
-    planner = Planner(study, results, describe(study))
+    planner = Planner(described, results)
     with study.naming_lines():
         simulation = Simulation(planner, results, study.resources, fake, timings)
     return simulation.run(), timings

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +18,25 @@ if TYPE_CHECKING:
     from nemo.datasets.description import Description
 
 
-def describe(study: Study) -> dict[str, Description]:
-    """Describes every data set of a study, by `Pair.data`.
+@dataclass(frozen=True)
+class DescribedStudy:
+    """A study, and what is known of its data before anything is loaded: all that a plan is made of.
+
+    Attributes:
+        study: What is wanted.
+        data: `Pair.data` -> description.
+    """
+
+    study: Study
+    data: Mapping[str, Description]
+
+    def of(self, pair: Pair) -> Description:
+        """What is known of a pair's data set."""
+        return self.data[pair.data]
+
+
+def describe(study: Study) -> DescribedStudy:
+    """Describes every data set of a study.
 
     Raises:
         UserError: All data sets that are unknown, missing or damaged, each with its line in the study file.
@@ -36,7 +54,7 @@ def describe(study: Study) -> dict[str, Description]:
             wrong[pair.data] = f"{study.where('pairs', position, 'dataset')}: {error}"
     if wrong:
         raise UserError("\n".join(wrong.values()))
-    return descriptions
+    return DescribedStudy(study, descriptions)
 
 
 def location(study: Study, pair: Pair) -> dict[str, Any]:
@@ -54,15 +72,15 @@ def _absolute(path: str) -> str:
     return str(Path(os.path.expanduser(path)).absolute())
 
 
-def check_study(study: Study, descriptions: Mapping[str, Description]) -> None:
+def check_data(described: DescribedStudy) -> None:
     """Checks a study against its data sets: image sizes, and sub-tasks against the number of classes.
 
     Raises:
         UserError: All of what is wrong, each with its line in the study file.
     """
-    wrong = []
+    study, wrong = described.study, []
     for position, pair in enumerate(study.pairs):
-        description = descriptions[pair.data]
+        description = described.of(pair)
         for built, place in ((pair, ()), (pair.taught_by, ("teacher",))):
             if built is not None:
                 try:

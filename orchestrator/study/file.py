@@ -9,7 +9,7 @@ import yaml
 from nemo.errors import UserError
 from orchestrator.storage import Store
 from orchestrator.storage.layout import SUBMITTED
-from orchestrator.study.data import check_study, describe
+from orchestrator.study.data import DescribedStudy, check_data, describe
 from orchestrator.study.errors import find_errors
 from orchestrator.study.overrides import Override, apply_overrides
 from orchestrator.study.problems import Place, field_name
@@ -70,6 +70,26 @@ def submitted_study(store: Store) -> Study:
         return load_study_file(path, shown=where)
 
 
+def submitted_with_data(store: Store) -> DescribedStudy:
+    """The study that lies in a store, with its data described as it is here and now.
+
+    Raises:
+        UserError: It is missing or damaged, or its data is not here.
+    """
+    return describe(submitted_study(store))
+
+
+def study_with_data(path: str | Path, overrides: list[str] | None = None) -> DescribedStudy:
+    """Reads a study file and describes its data, and checks both; see `load_study_file`.
+
+    Raises:
+        UserError: All of what is wrong with the study, or with its data.
+    """
+    described = describe(load_study_file(path, overrides))
+    check_data(described)
+    return described
+
+
 def load_study_file(path: str | Path, overrides: list[str] | None = None, shown: str | None = None) -> Study:
     """Reads and checks a study file.
 
@@ -103,7 +123,7 @@ def load_study_file(path: str | Path, overrides: list[str] | None = None, shown:
 def _errors_of_data(study: Study) -> list[str]:
     """What the data sets' descriptions show, for a study that is refused anyway: everything is told at once."""
     try:
-        check_study(study, describe(study))
+        check_data(describe(study))
     except UserError as error:
         return str(error).splitlines()
     return []

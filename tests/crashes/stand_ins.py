@@ -24,6 +24,8 @@ from orchestrator.ledger import lease
 from orchestrator.ledger.lease import Lease
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.storage import Store, files, folder
+from orchestrator.study import file
+from orchestrator.study.data import DescribedStudy
 from orchestrator.system.process import Process
 from tests.crashes.driver import Driver, Killed, current
 from tests.crashes.executor import FanOut, Tuner
@@ -135,8 +137,8 @@ def simulated(world: World) -> Iterator[World]:
             (run, "stoppable", nullcontext),
             (run, "watching", nullcontext),
             (run, "Watch", Anything),
-            (run, "describe", lambda study: DESCRIPTIONS),
-            (changes, "describe", lambda study: DESCRIPTIONS),
+            (file, "describe", lambda study: DescribedStudy(study, DESCRIPTIONS)),
+            (changes, "describe", lambda study: DescribedStudy(study, DESCRIPTIONS)),
             (run, "environment", dict),
             (run, "Tracking", Anything),
             (run, "TrackingQueue", Anything),

@@ -17,6 +17,7 @@ from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.planner import Plan, plan
 from orchestrator.plan.step import Step
 from orchestrator.storage import layout
+from orchestrator.study.data import DescribedStudy
 from orchestrator.study.study import Study
 from tests.crashes.driver import Driver, Killed, current
 from tests.orchestrator.invented import RESULTS
@@ -70,7 +71,7 @@ class World(Clock):
         return Ledger(self.folder, readonly=True)
 
     def plan(self) -> Plan:
-        return plan(Study.model_validate(self.fields), self.ledger(), DESCRIPTIONS)
+        return plan(DescribedStudy(Study.model_validate(self.fields), DESCRIPTIONS), self.ledger())
 
     # time
 

@@ -21,6 +21,7 @@ from nemo.datasets.description import Description
 from nemo.datasets.dataset import Split
 from nemo.loader import Loader
 from orchestrator.plan.planner import plan
+from orchestrator.study.data import DescribedStudy
 from orchestrator.study.study import Study
 from tests.nemo.networks import calibrated, constant_masks, images, random_masks
 
@@ -60,7 +61,7 @@ study = Study.model_validate({
     "sweep": {"sparse": {"grid": {"lambda_size": [0.1, 0.2]}}}, "subtasks": {"sizes": [2], "samples": 3},
 })
 described = {"digits": Description("digits", tuple("0123456789"), 32, 1437, 360, "f" * 64)}
-kinds = [step.kind for step in plan(study, {}, described).steps]
+kinds = [step.kind for step in plan(DescribedStudy(study, described), {}).steps]
 assert {kind: kinds.count(kind) for kind in kinds} == {"train": 3, "modularize": 2, "measure": 2, "reuse": 6}
 """
 

@@ -37,7 +37,7 @@ class Drive:
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.study = load_study_file(tiny.write_study(self.folder, **self.changes), [])
-        self.descriptions = describe(self.study)
+        self.described = describe(self.study)
         self.ledger = Ledger(self.folder)
         self.context = Context(self.ledger.store, self.study.resources)
         self.slots = Slots(self.cluster)
@@ -45,7 +45,7 @@ class Drive:
 
     @property
     def plan(self) -> Plan:
-        return plan(self.study, self.ledger, self.descriptions)
+        return plan(self.described, self.ledger)
 
     def steps(self, kind: str) -> list[Step]:
         return [step for step in self.plan.steps if step.kind == kind]

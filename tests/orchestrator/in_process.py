@@ -39,7 +39,7 @@ def finish_study(study: Study, storage: Where, until: int | None = None) -> Ledg
     ledger.record_study(study.text)
     done = 0
     while until is None or done < until:
-        pending = plan(study, ledger, describe(study)).pending(ledger)
+        pending = plan(describe(study), ledger).pending(ledger)
         if not pending:
             break
         step = pending[0]

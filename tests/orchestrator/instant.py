@@ -71,7 +71,7 @@ def all_finish(
 def drive(study: Study, folder: Path, trainings: Trainings = all_finish, tracking: Any = None) -> Driver:
     """Runs a study to its end."""
     ledger = Ledger(folder)
-    driver = Driver(study, ledger, Planner(study, ledger, describe(study)))
+    driver = Driver(study, ledger, Planner(describe(study), ledger))
     fanouts: list[FanOut] = []
 
     def fan_out(*given: Any) -> FanOut:

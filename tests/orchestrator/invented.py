@@ -40,7 +40,7 @@ def report_tables(frames: Frames) -> list[Table]:
 
 
 def plan_of(study: Study, ledger: Ledger) -> Plan:
-    return plan(study, ledger, describe(study))
+    return plan(describe(study), ledger)
 
 
 def invented_study(

@@ -21,7 +21,7 @@ def results_of(wanted: Study, folder: Path) -> dict[str, dict[str, object]]:
     """Every step's result, computed here in the plan's order, by kind and method."""
     ledger = Ledger(folder / wanted.name)
     results: dict[str, dict[str, object]] = {}
-    while pending := plan(wanted, ledger, describe(wanted)).pending(ledger):
+    while pending := plan(describe(wanted), ledger).pending(ledger):
         step = pending[0]
         result = compute(step, ledger)
         ledger.put(step, result, seconds=1.0, environment={}, device="cpu", workers=1)

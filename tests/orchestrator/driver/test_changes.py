@@ -29,7 +29,7 @@ def changed(**fields: Any) -> Study:
 
 
 def check(wanted: Study, ledger: Ledger) -> None:
-    check_changes(wanted, ledger, describe(wanted))
+    check_changes(describe(wanted), ledger)
 
 
 def finished(storage: Path, **fields: Any) -> Ledger:
@@ -120,7 +120,7 @@ def test_what_failed_is_not_missed(storage: Path) -> None:
     wanted = changed(sweep={"mwt": {"grid": {"lambda_coup": [2.0]}}})
     check(wanted, ledger)
     for of, failed in ((study, True), (wanted, False)):
-        assert Driver(of, ledger, Planner(of, ledger, describe(of))).frontier.broken is failed
+        assert Driver(of, ledger, Planner(describe(of), ledger)).frontier.broken is failed
 
 
 def test_another_best_point_leaves_nothing_behind(storage: Path) -> None:
@@ -147,7 +147,7 @@ def test_a_search_may_have_more_trials_but_no_other_space(storage: Path) -> None
     for number in range(3):
         settings = {"lambda_coup": 1.0 + number}
         ledger.suggest(search.key, number, settings)
-        finish(ledger, search.family.train(settings))
+        finish(ledger, search.combination.train(settings))
     check(changed(sweep={"mwt": {**SEARCH, "trials": 9}}, subtasks=None), ledger)
     with pytest.raises(UserError, match="and 1 training that"):
         check(changed(sweep={"mwt": {**SEARCH, "trials": 2}}, subtasks=None), ledger)

@@ -32,15 +32,15 @@ SEARCHED = BEST | {
 
 @pytest.fixture
 def replanned(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """Counts how often each family is planned."""
+    """Counts how often each combination is planned."""
     counted: Counter[str] = Counter()
-    real = planning.plan_family
+    real = planning.plan_combination
 
-    def plan_family(family, standard, results):
-        counted[family.label] += 1
-        return real(family, standard, results)
+    def plan_combination(combination, standard, results):
+        counted[combination.label] += 1
+        return real(combination, standard, results)
 
-    monkeypatch.setattr(planning, "plan_family", plan_family)
+    monkeypatch.setattr(planning, "plan_combination", plan_combination)
     return counted
 
 
@@ -56,7 +56,7 @@ def test_everything_runs(storage: Path) -> None:
     assert_finished(study, storage)
 
 
-def test_settled_families_are_planned_once(storage: Path, replanned: Counter[str]) -> None:
+def test_settled_combinations_are_planned_once(storage: Path, replanned: Counter[str]) -> None:
     study = Study.model_validate(EVERY)
     drive(study, storage)
     assert len(replanned) == 3

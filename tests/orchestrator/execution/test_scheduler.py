@@ -201,7 +201,7 @@ def test_asha_stops_some_trials_hangs_none_and_leaves_nothing(
     assert len(drive.told("finished")) == count - len(stopped)
     for trial in stopped:
         assert 1 <= trial.outcome["epoch"] < 6  # type: ignore[index]
-        assert drive.ledger.get(search.family.point_steps(dict(trial.settings))[0].key) is None
+        assert drive.ledger.get(search.combination.point_steps(dict(trial.settings))[0].key) is None
     assert not list((tmp_path / "checkpoints").glob("*"))
     assert_nothing_is_held(cluster)
 

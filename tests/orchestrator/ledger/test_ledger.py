@@ -12,6 +12,7 @@ from orchestrator.plan.results import Trial
 from orchestrator.plan.step import make_step
 from orchestrator.storage import files
 from orchestrator.storage.files import atomic_path
+from orchestrator.study.data import DescribedStudy
 from tests.orchestrator.study_examples import DESCRIPTIONS, documents, study
 
 TRAIN = make_step("train", {"seed": 0}, {}, {"resources": {}}, "standard vgg16/digits seed 0")
@@ -210,15 +211,15 @@ def test_a_trial_whose_suggestion_is_damaged_while_it_runs_is_suggested_anew(led
 def test_a_plan_reads_a_ledger(tmp_path):
     made = study(recipe={"validation": 0.1}, subtasks={"from": "best", "sizes": [2], "samples": 4})
     ledger = Ledger(tmp_path)
-    before = plan(made, ledger, DESCRIPTIONS)
+    before = plan(DescribedStudy(made, DESCRIPTIONS), ledger)
     numbers = {"train": {"validation_accuracy": 0.9}, "measure": {"krr": 0.5}, "modularize": {}}
     for step in before.steps:
         ledger.put(step, numbers[step.kind])
-    after = plan(made, again(ledger), DESCRIPTIONS)
+    after = plan(DescribedStudy(made, DESCRIPTIONS), again(ledger))
     assert after.counts()["reuse"] == 4
     assert [step.kind for step in after.pending(ledger)] == ["reuse"] * 4
     known = documents(before.steps, {step.key: numbers[step.kind] for step in before.steps})
-    assert plan(made, known, DESCRIPTIONS) == after
+    assert plan(DescribedStudy(made, DESCRIPTIONS), known) == after
 
 
 def test_every_submitted_study_is_kept(ledger):

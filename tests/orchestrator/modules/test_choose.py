@@ -19,7 +19,7 @@ NO_VALIDATION = STUDY.replace(", validation: 0.1", "").replace("from: best", "fr
 
 
 def chosen(study: Study, ledger: Ledger, classes: Sequence[str] = ("3", "5"), run: str | None = None) -> Choice:
-    return choose(study, ledger, describe(study), classes, run)
+    return choose(describe(study), ledger, classes, run)
 
 
 def refused(study: Study, ledger: Ledger, classes: Sequence[str] = ("3", "5"), run: str | None = None) -> str:

@@ -9,13 +9,16 @@ import pytest
 from orchestrator.plan.frontier import Frontier
 from orchestrator.plan.planner import plan
 from orchestrator.plan.step import Step
+from orchestrator.study.data import DescribedStudy
 from tests.orchestrator.study_examples import DESCRIPTIONS, study
 
 
 @pytest.fixture
 def steps() -> list[Step]:
     """Two trainings, and what is made of the modular one."""
-    return plan(study(thresholds=[0.5, 0.9], subtasks={"sizes": [2], "samples": 2}), {}, DESCRIPTIONS).steps
+    return plan(
+        DescribedStudy(study(thresholds=[0.5, 0.9], subtasks={"sizes": [2], "samples": 2}), DESCRIPTIONS), {}
+    ).steps
 
 
 def of_kind(steps: list[Step], kind: str) -> list[Step]:

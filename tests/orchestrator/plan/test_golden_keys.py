@@ -6,6 +6,7 @@ from typing import Any
 
 from nemo.methods import METHODS
 from orchestrator.plan.planner import plan
+from orchestrator.study.data import DescribedStudy
 from tests.orchestrator.study_examples import DESCRIPTIONS, study
 
 CNN: dict[str, Any] = {
@@ -47,7 +48,7 @@ def keys(fields: dict[str, Any]) -> dict[str, str]:
     """`kind method` -> key, of the first step of each."""
     found: dict[str, str] = {}
     methods: dict[str, str] = {}
-    for step in plan(study(**fields), {}, DESCRIPTIONS).steps:
+    for step in plan(DescribedStudy(study(**fields), DESCRIPTIONS), {}).steps:
         method = methods[step.parents["train"]] if "train" in step.parents else step.params["method"]
         methods[step.key] = method
         found.setdefault(f"{step.kind} {method}", step.key)
@@ -87,5 +88,5 @@ def test_keys_of_a_transformer_with_a_teacher_and_elastic_workers() -> None:
 
 
 def test_key_of_an_adaptive_search() -> None:
-    (search,) = plan(study(**SEARCH), {}, DESCRIPTIONS).searches
+    (search,) = plan(DescribedStudy(study(**SEARCH), DESCRIPTIONS), {}).searches
     assert search.key == "e596fec4d625e6501632"

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from orchestrator.plan.planner import Planner, plan
 from orchestrator.plan.results import Trial
 from orchestrator.plan.step import make_step
+from orchestrator.study.data import DescribedStudy
 from orchestrator.study.file import load_study_file
 from tests.orchestrator.study_examples import DESCRIPTIONS, SWEPT, documents, of_kind, study, write
 
@@ -39,7 +40,7 @@ class Finished:
 
 
 def planned(made, results=None):
-    return plan(made, results or {}, DESCRIPTIONS)
+    return plan(DescribedStudy(made, DESCRIPTIONS), results or {})
 
 
 def labels(steps):
@@ -188,7 +189,7 @@ def test_what_changes_the_numbers_changes_every_key(changed):
 def test_other_data_gives_other_keys():
     other = {"digits": replace(DESCRIPTIONS["digits"], fingerprint="0" * 64)}
     made = study(subtasks={"sizes": [2]})
-    assert not {s.key for s in planned(made).steps} & {s.key for s in plan(made, {}, other).steps}
+    assert not {s.key for s in planned(made).steps} & {s.key for s in plan(DescribedStudy(made, other), {}).steps}
 
 
 @pytest.mark.parametrize(
@@ -279,7 +280,7 @@ def test_an_adaptive_search_grows_with_its_suggestions():
     after = planned(made, Finished(trials=trials))
     assert after.counts() == {"train": 3, "modularize": 2, "measure": 4, "reuse": 0}
     assert after.up_to == {"train": 1, "modularize": 1, "measure": 2, "reuse": 4}
-    assert search.family.point_steps({"lambda_coup": 1.5})[0] == of_kind(after, "train")[1]
+    assert search.combination.point_steps({"lambda_coup": 1.5})[0] == of_kind(after, "train")[1]
 
     trials.append(Trial(2, {"lambda_coup": 2.0}, {"state": "stopped", "epoch": 3}))
     complete = planned(made, Finished(trials=trials))
@@ -315,11 +316,11 @@ def test_a_study_of_thousands_of_steps():
 @pytest.mark.parametrize("changed", [{**GRID, **BEST, "seeds": [0, 1]}, {"sweep": {"mwt": SEARCH}, **BEST}])
 def test_a_plan_that_follows_its_results_is_the_one_made_afresh(changed, seed):
     made, results, luck = study(**changed), Finished(), Random(seed)
-    planner = Planner(made, results, DESCRIPTIONS)
+    planner = Planner(DescribedStudy(made, DESCRIPTIONS), results)
     known = {step.key for step in planner.plan.steps}
     stopped = set()
     while True:
-        now = plan(made, results, DESCRIPTIONS)
+        now = plan(DescribedStudy(made, DESCRIPTIONS), results)
         if not now.searches:
             assert planner.plan == now
         ended = results.documents.keys() | results.failed | stopped
@@ -348,4 +349,4 @@ def test_a_plan_that_follows_its_results_is_the_one_made_afresh(changed, seed):
 
 
 def _train_of(planned, trial):
-    return planned.searches[0].family.point_steps(dict(trial.settings))[0].key
+    return planned.searches[0].combination.point_steps(dict(trial.settings))[0].key

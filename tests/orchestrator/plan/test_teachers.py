@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from orchestrator.plan.planner import Plan, plan
 from orchestrator.plan.step import Step
+from orchestrator.study.data import DescribedStudy
 from tests.orchestrator.plan.test_planner import Finished
 from tests.orchestrator.study_examples import DESCRIPTIONS, study
 
@@ -18,7 +19,7 @@ TINY = {"model_type": "vit", "hidden_size": 16, "intermediate_size": 32, "num_at
 
 
 def planned(pairs: list[dict[str, Any]], **changed: Any) -> Plan:
-    return plan(study(pairs=pairs, **changed), {}, DESCRIPTIONS)
+    return plan(DescribedStudy(study(pairs=pairs, **changed), DESCRIPTIONS), {})
 
 
 def trainings(planned: Plan) -> list[Step]:
@@ -80,10 +81,10 @@ def test_another_teacher_gives_other_students() -> None:
 def test_a_search_waits_for_its_teacher_and_ends_with_it() -> None:
     sweep = {"mwt": {"search": "random", "trials": 3, "space": {"lambda_coup": [0.1, 1.0]}}}
     wanted = study(pairs=[DEIT], methods=["mwt"], recipe={"validation": 0.1}, sweep=sweep)
-    waiting = plan(wanted, {}, DESCRIPTIONS)
+    waiting = plan(DescribedStudy(wanted, DESCRIPTIONS), {})
     [teacher] = trainings(waiting)
     assert (len(waiting.searches), waiting.up_to["train"]) == (1, 3)
-    lost = plan(wanted, Finished(failed={teacher.key}), DESCRIPTIONS)
+    lost = plan(DescribedStudy(wanted, DESCRIPTIONS), Finished(failed={teacher.key}))
     assert (len(lost.searches), lost.up_to["train"]) == (0, 0)
 
 

@@ -215,7 +215,7 @@ def test_the_front_of_a_search_holds_what_no_other_trial_beats(storage: Path) ->
     points = {}
     for number in range(4):
         ledger.suggest(planned.key, number, {"lambda_coup": 1.0 + number})
-        train, modularize, *measures = planned.family.point_steps({"lambda_coup": 1.0 + number})
+        train, modularize, *measures = planned.combination.point_steps({"lambda_coup": 1.0 + number})
         results = [finish(ledger, step)["result"] for step in (train, modularize, *measures)]
         points[f"trial {number}"] = (results[0]["validation_accuracy"], results[-1]["krr"])
     front = {

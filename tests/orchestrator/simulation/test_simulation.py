@@ -15,6 +15,7 @@ from orchestrator.simulation.forecast import sentences
 from orchestrator.simulation.imagined import Imagined
 from orchestrator.simulation.simulation import Simulation
 from orchestrator.simulation.timings import Timings
+from orchestrator.study.data import DescribedStudy
 from orchestrator.study.study import Study
 from tests.orchestrator.simulation.test_nodes import clusters
 from tests.orchestrator.study_examples import DESCRIPTIONS, study
@@ -47,7 +48,11 @@ def studies(draw: st.DrawFn) -> Study:
 def simulation(wanted: Study, fake: FakeCluster, times: dict[str, float] = TIMES) -> Simulation:
     results = Imagined(Nothing(), fake.seed)
     return Simulation(
-        Planner(wanted, results, DESCRIPTIONS), results, wanted.resources, fake, Timings([], times, fake.seed)
+        Planner(DescribedStudy(wanted, DESCRIPTIONS), results),
+        results,
+        wanted.resources,
+        fake,
+        Timings([], times, fake.seed),
     )
 
 

@@ -7,13 +7,14 @@ import yaml
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.planner import Plan, plan
 from orchestrator.simulation.timings import ASSUMED, Timings
+from orchestrator.study.data import DescribedStudy
 from orchestrator.study.study import Study
 from tests.orchestrator.invented import SECONDS, STUDY, invented_study
 from tests.orchestrator.study_examples import DESCRIPTIONS
 
 
 def planned(text: str, ledger: Ledger | None = None) -> Plan:
-    return plan(Study.model_validate(yaml.safe_load(text)), ledger or {}, DESCRIPTIONS)  # type: ignore[arg-type]
+    return plan(DescribedStudy(Study.model_validate(yaml.safe_load(text)), DESCRIPTIONS), ledger or {})  # type: ignore[arg-type]
 
 
 def seconds(timings: Timings, text: str, kind: str, method: str = "mwt", ledger: Ledger | None = None) -> list[float]:

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nemo.errors import UserError
-from orchestrator.study.data import check_study, describe
+from orchestrator.study.data import check_data, describe
 from orchestrator.study.file import load_study_file
 from orchestrator.study.overrides import apply_overrides
 from orchestrator.study.study import Study
@@ -120,7 +120,7 @@ GOOD = [yaml.safe_load(SWEPT), *(yaml.safe_load(path.read_text()) for path in so
 def assert_read_or_refused(study: Path) -> None:
     try:
         read = load_study_file(study)
-        check_study(read, describe(read))
+        check_data(describe(read))
     except UserError as error:
         assert str(error) and all(line.partition(": ")[2] for line in str(error).splitlines()), error
     else:

@@ -6,7 +6,7 @@ import pytest
 
 from nemo.recipe import Recipe
 from orchestrator.plan.planner import plan
-from orchestrator.study.data import check_study, describe
+from orchestrator.study.data import check_data, describe
 from orchestrator.study.file import load_study_file
 from tests.pictures import shape, write_table
 
@@ -50,9 +50,9 @@ def load(name, tmp_path, monkeypatch):
             labels = [number % 10 for number in range(count)]
             write_table(tmp_path / f"data/cifar10-jpeg/{part}.parquet", [shape(0, 0, 32)] * count, labels)
     study = load_study_file(STUDIES / name)
-    descriptions = describe(study)
-    check_study(study, descriptions)
-    return study, plan(study, {}, descriptions)
+    described = describe(study)
+    check_data(described)
+    return study, plan(described, {})
 
 
 def test_every_study_is_counted_here():

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from nemo.backbones import BACKBONES
 from nemo.errors import UserError
-from orchestrator.study.data import check_study, describe
+from orchestrator.study.data import DescribedStudy, check_data, describe
 from orchestrator.study.errors import find_errors
 from orchestrator.study.file import load_study_file
 from orchestrator.study.study import Study
@@ -193,7 +193,7 @@ def test_subtasks_must_fit_the_classes(tmp_path):
     text = HEAD + "subtasks:\n  sizes: [2, 11]\n  classes: [[0, 10], [cat, '3']]\n"
     loaded = load_study_file(write(tmp_path, text))
     with pytest.raises(UserError) as refused:
-        check_study(loaded, DESCRIPTIONS)
+        check_data(DescribedStudy(loaded, DESCRIPTIONS))
     told = str(refused.value).splitlines()
     assert [line.split(": ")[1] for line in told] == [
         "subtasks.sizes[1]",
@@ -210,7 +210,7 @@ def test_the_backbone_must_fit_the_images(tmp_path):
     assert "FILE:2: pairs[0].image_size: vgg16 halves its input too often for 16x16 images" in told
     loaded = load_study_file(write(tmp_path, HEAD))
     with pytest.raises(UserError, match=r"study\.yaml:2: pairs\[0\]\.image_size: vgg16 halves"):
-        check_study(loaded, {"digits": replace(DESCRIPTIONS["digits"], image_size=28)})
+        check_data(DescribedStudy(loaded, {"digits": replace(DESCRIPTIONS["digits"], image_size=28)}))
 
 
 def test_a_missing_folder_is_told_with_its_line(tmp_path):
@@ -273,7 +273,7 @@ def test_planning_imports_no_heavy_library(module):
         "from orchestrator.plan.planner import plan\n"
         "from orchestrator.study.data import describe\n"
         "made = study(subtasks={'sizes': [2]})\n"
-        "plan(made, {}, describe(made))\n"
+        "plan(describe(made), {})\n"
         "print([name for name in ('torch', 'torchvision', 'ray', 'mlflow', 'optuna', 'polars') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
