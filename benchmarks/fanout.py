@@ -30,7 +30,8 @@ from nemo.distributed import Workers
 from orchestrator.cluster.capacity import Slots
 from orchestrator.cluster.cluster import Cluster
 from orchestrator.cluster.head import ray_head
-from orchestrator.computing import compute as work
+from orchestrator.computing import compute
+from orchestrator.computing.data import as_dataset, dataset_arrays
 from orchestrator.execution.context import Context, Event
 from orchestrator.execution.fanout import FanOut, Shared
 from orchestrator.ledger.ledger import Ledger
@@ -60,15 +61,15 @@ def prepare(folder: Path, epochs: int) -> tuple[Step, Ledger]:
     study = load_study_file(file)
     ledger = Ledger(folder / study.name)
     steps = plan(describe(study), ledger).steps
-    dataset = work.as_dataset(work.dataset_arrays(steps[0].where))
+    dataset = as_dataset(dataset_arrays(steps[0].where))
     for step in steps:
         if step.kind == "train":
-            trainer = work.make_trainer(step, dataset, ledger, CPU, Workers())
+            trainer = compute.make_trainer(step, dataset, ledger, CPU, Workers())
             while not trainer.done:
                 trainer.run_epoch()
-            ledger.put(step, work.finish_training(step, trainer, ledger))
+            ledger.put(step, compute.finish_training(step, trainer, ledger))
         elif step.kind == "modularize":
-            ledger.put(step, work.modularize(step, dataset, ledger, CPU))
+            ledger.put(step, compute.modularize(step, dataset, ledger, CPU))
     (subtask,) = [step for step in steps if step.kind == "reuse"]
     return subtask, ledger
 
@@ -82,11 +83,11 @@ def copies(step: Step, count: int, name: str) -> list[Step]:
 def plain(step: Step, folder: Path, count: int) -> list[float]:
     """The times at which one process was done with each of so many sub-tasks, in a row."""
     torch.set_num_threads(1)
-    dataset = work.as_dataset(work.dataset_arrays(step.where))
-    model = work.model_arrays(dict(step.parents), Ledger(folder))
+    dataset = as_dataset(dataset_arrays(step.where))
+    model = compute.model_arrays(dict(step.parents), Ledger(folder))
     ends = []
     for _ in range(count):
-        work.reuse(step, dataset, model, CPU)
+        compute.reuse(step, dataset, model, CPU)
         ends.append(time.time())
     return ends
 
@@ -112,8 +113,8 @@ def fanned_out(cluster: Cluster, context: Context, steps: Sequence[Step], worker
     ends: list[tuple[float, float]] = []
 
     def on_event(event: Event) -> None:
-        assert event.document is not None, event.reason
-        ends.append((time.time(), event.document["seconds"]))
+        assert event.result is not None, event.reason
+        ends.append((time.time(), event.result["seconds"]))
 
     with FanOut(context, Slots(cluster), Shared(context), on_event) as fanout:
         fanout.submit(steps)

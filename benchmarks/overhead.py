@@ -36,9 +36,10 @@ from orchestrator.driver.run import Driver, run_study
 from orchestrator.execution.context import Event
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.planner import Planner
+from orchestrator.plan.results import Result
 from orchestrator.plan.step import Step
 from orchestrator.study.data import describe
-from orchestrator.study.file import load_study_file
+from orchestrator.study.file import load_study_file, study_with_data
 from orchestrator.study.study import Study
 from orchestrator.system.environment import environment
 from orchestrator.tracking.connection import store_of
@@ -117,6 +118,7 @@ def fill(storage: Path, size: int, with_mlflow: bool) -> tuple[Study, Times]:
     tracking = Tracking(*store_of(study, storage)) if with_mlflow else None
     if tracking:
         tracking.study_run(study.name, ledger, environment())
+        tracking.flush()
     planner = Planner(describe(study), ledger)
     waiting = planner.plan.steps
     done: set[str] = set()
@@ -128,12 +130,17 @@ def fill(storage: Path, size: int, with_mlflow: bool) -> tuple[Study, Times]:
         done.add(step.key)
         times["ledger put"].append(seconds)
         if tracking:
-            times["MLflow"].append(timed(partial(tracking.log_result, document)))
+            times["MLflow"].append(timed(partial(_written, tracking, document)))
         waiting += planner.follow(step)
     if tracking:
         tracking.close("KILLED")
     ledger.fold()
     return study, {name: values[-LAST:] for name, values in times.items() if values}
+
+
+def _written(tracking: Tracking, result: Result) -> None:
+    tracking.log_result(result)
+    tracking.flush()
 
 
 def _seed(step: Step, ledger: Ledger) -> int:
@@ -167,7 +174,7 @@ def events(study: Study, folder: Path) -> Times:
     def drain(on_event: Callable[[Event], None]) -> None:
         while waiting:
             step = waiting.pop(0)
-            event = Event("finished", step, document=finish(Ledger(folder), step)[0])
+            event = Event("finished", step, result=finish(Ledger(folder), step)[0])
             name = "event, sub-task" if step.kind == "reuse" else "event, others"
             times[name].append(timed(partial(on_event, event)))
 
@@ -240,7 +247,7 @@ def resume(storage: Path, with_mlflow: bool, began: float) -> None:
     tracking = Tracking if with_mlflow else Unwritten
     with stand_ins(submitted, submitted), patch.object(run, "Tracking", tracking), suppress(Submitted):
         try:
-            run_study(storage / "study.yaml", storage=storage)
+            run_study(study_with_data(storage / "study.yaml"), storage=storage)
         except Submitted as first:
             print(json.dumps({"start": first.args[0] - began, "of which imports": imported - began}))
             raise

@@ -139,7 +139,7 @@ def replaced(sampler: Sampler, with_ray: bool, folder: Path) -> Iterator[Cluster
 
     def trainings(steps: Sequence[Step], *given: Any) -> None:
         for step in steps:
-            given[-1](Event("finished", step, document=finish(Ledger(folder), step)[0]))
+            given[-1](Event("finished", step, result=finish(Ledger(folder), step)[0]))
 
     def progress(*given: Any) -> Progress:
         return Progress(*given, console=Console(file=StringIO()))

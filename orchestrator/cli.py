@@ -88,7 +88,7 @@ def run(
     replace: Replace = False,
 ) -> None:
     """Run a study here, or on the cluster at --address; a study that was started before carries on."""
-    from orchestrator.driver.run import run_study
+    from orchestrator import run_study
     from orchestrator.report.output import write_report
     from orchestrator.report.status import print_failures
     from orchestrator.system.signals import Interrupted
@@ -100,7 +100,14 @@ def run(
 
         lasting(os.environ.get("NEMO_STORAGE") or "runs", "$NEMO_STORAGE on the cluster")
     try:
-        folder = run_study(study, overrides or [], storage, address, retry_failed, replace)
+        folder = run_study(
+            study,
+            storage,
+            overrides=overrides or [],
+            address=address,
+            retry_failed=retry_failed,
+            replace=replace,
+        ).where
     except Interrupted as end:
         command = "the same nemo submit" if submitted else shlex.join(["nemo", *sys.argv[1:]])
         print(f"nemo: stopped by {end}; what is finished is kept, this carries on: {command}", file=sys.stderr)
@@ -197,21 +204,16 @@ def plan(
     """Show what would run: steps by kind, what is finished, and how long the rest takes; touches nothing."""
     from rich.console import Console
 
-    from orchestrator.ledger.ledger import Ledger
-    from orchestrator.report.status import overview, print_overview
-    from orchestrator.simulation.assumptions import read_fake_cluster
-    from orchestrator.study.file import study_with_data
+    from orchestrator import plan as plan_study
+    from orchestrator.report.status import print_overview
 
-    wanted, console = study_with_data(study, overrides), Console(highlight=False)
-    fake = None if simulate is None else read_fake_cluster(simulate)
-    root = storage_root(storage or wanted.study.storage)
-    print_overview(overview(wanted, Ledger(root / wanted.study.name, readonly=True)), console)
-    if fake is not None:
-        from orchestrator.simulation.forecast import print_forecast
-        from orchestrator.simulation.simulation import simulate as simulate_study
+    console = Console(highlight=False)
+    if simulate is None:
+        print_overview(plan_study(study, storage, overrides=overrides or []), console)
+        return
+    from orchestrator.simulation.simulation import print_simulation
 
-        forecast, timings = simulate_study(wanted, root, fake)
-        print_forecast(forecast, fake, timings.sources, console)
+    print_simulation(study, storage, overrides or [], simulate, console)
 
 
 @app.command()

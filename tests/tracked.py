@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.step import Step
 from orchestrator.study.study import Study
+from orchestrator.tracking.tracking import Tracking
 from tests.orchestrator.invented import plan_of
 
 Point = tuple[int, int, float]
 """Step, time stamp, value."""
+
+
+class AtOnce(Tracking):
+    """A tracking that has written what it is told when the call returns."""
+
+    def _put(self, write: Callable[[], object]) -> None:
+        super()._put(write)
+        self.flush()
 
 
 def runs(uri: str, experiment: str = "invented") -> dict[str, Run]:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any, TypedDict, cast
 
+import numpy as np
 import torch
 from safetensors.numpy import load_file as load_numpy
 
-from nemo.datasets import load_dataset
-from nemo.datasets.dataset import Dataset, Split
+from nemo.datasets.dataset import Dataset
 from nemo.distributed import Workers
-from nemo.errors import UserError
 from nemo.evaluation import BATCH, predict
 from nemo.flops import count_flops, count_parameters
 from nemo.loader import Loader
@@ -46,34 +44,28 @@ from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.step import Step
 from orchestrator.storage.layout import LOGITS, NETWORK, RELEVANCE
 
-Arrays = dict[str, Any]
-"""A data set or a model as numpy arrays: what Ray's object store hands to the workers of a node without a copy."""
-
-warnings.filterwarnings("ignore", "The given NumPy array is not writable")  # true, and nothing here writes into them
+Array = np.ndarray[Any, Any]
 
 
-def dataset_arrays(where: Mapping[str, Any]) -> Arrays:
-    """Loads the data set that a step's `where` names.
+class ModelArrays(TypedDict):
+    """What all sub-tasks of one trained network share, as numpy arrays like those of a data set.
 
-    Raises:
-        UserError: Its files are missing or damaged, or others than when the study was planned.
+    Attributes:
+        params: The training's.
+        standard_flops: FLOPs of the standard network.
+        state: The weights by name.
+        masks: Per layer bool `[N, K_l]` of what a search found; None of a training.
+        frequencies, mean_masks: Per layer `[N, K_l]`, of the relevance pass.
+        logits: Float32 `[n, N]` of the test images, of the network (`train`) and of the `standard` one.
     """
-    dataset = load_dataset(
-        where["dataset"], root=where["data_root"], image_size=where["image_size"], **where["dataset_options"]
-    )
-    if dataset.fingerprint != where["fingerprint"]:
-        raise UserError(
-            f"dataset {where['dataset']}: its files are others than when the study started, put them back, or run the "
-            "study again to plan it with these."
-        )
-    splits = {"train": dataset.train, "test": dataset.test}
-    return {**vars(dataset), **{name: (part.images.numpy(), part.labels.numpy()) for name, part in splits.items()}}
 
-
-def as_dataset(arrays: Arrays) -> Dataset:
-    """The data set of `dataset_arrays`, on the same memory."""
-    splits = {name: Split(*map(torch.from_numpy, arrays[name])) for name in ("train", "test")}
-    return Dataset(**{**arrays, **splits})
+    params: Mapping[str, Any]
+    standard_flops: float
+    state: dict[str, Array]
+    masks: list[Array] | None
+    frequencies: list[Array]
+    mean_masks: list[Array]
+    logits: dict[str, Array]
 
 
 def make_trainer(step: Step, dataset: Dataset, ledger: Ledger, device: torch.device, workers: Workers) -> Trainer:
@@ -194,7 +186,7 @@ def measure_modules(steps: Sequence[Step], ledger: Ledger, device: torch.device)
     return [{**each, "flops_reduction": saved(kept)} for each, kept in zip(figures, modules, strict=True)]
 
 
-def model_arrays(parents: Mapping[str, str], ledger: Ledger) -> Arrays:
+def model_arrays(parents: Mapping[str, str], ledger: Ledger) -> ModelArrays:
     """What all sub-tasks of one trained network share: its weights, frequencies, mean masks and everybody's logits.
 
     Args:
@@ -219,7 +211,7 @@ def model_arrays(parents: Mapping[str, str], ledger: Ledger) -> Arrays:
     }
 
 
-def reuse(step: Step, dataset: Dataset, model: Arrays, device: torch.device) -> dict[str, Any]:
+def reuse(step: Step, dataset: Dataset, model: ModelArrays, device: torch.device) -> dict[str, Any]:
     """Cuts out and fine-tunes the module of one sub-task, and compares it with the networks it could replace.
 
     Returns:
@@ -230,7 +222,7 @@ def reuse(step: Step, dataset: Dataset, model: Arrays, device: torch.device) -> 
     return reused(step, dataset, model, device)[1]
 
 
-def reused(step: Step, dataset: Dataset, model: Arrays, device: torch.device) -> tuple[Reuse, dict[str, Any]]:
+def reused(step: Step, dataset: Dataset, model: ModelArrays, device: torch.device) -> tuple[Reuse, dict[str, Any]]:
     """The module of a sub-task with what `reuse` returns of it."""
     params = step.params
     built = reuse_module(
@@ -261,13 +253,13 @@ def reused(step: Step, dataset: Dataset, model: Arrays, device: torch.device) ->
     }
 
 
-def whole_network(model: Arrays) -> ModularNetwork:
+def whole_network(model: ModelArrays) -> ModularNetwork:
     """The network of `model_arrays`, in eval mode."""
     state = {name: torch.from_numpy(each) for name, each in model["state"].items()}
     return cast("ModularNetwork", network_of(model["params"], state))
 
 
-def masks_at(model: Arrays, threshold: float | None) -> list[torch.Tensor]:
+def masks_at(model: ModelArrays, threshold: float | None) -> list[torch.Tensor]:
     """Per layer bool `[N, K_l]`: the module masks of `model_arrays` at a threshold, or those that a search found."""
     if model["masks"] is None:
         assert threshold is not None

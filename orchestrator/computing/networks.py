@@ -18,29 +18,30 @@ from nemo.modular import ModularNetwork
 from nemo.recipe import Recipe
 from nemo.training import build_network
 from orchestrator.ledger.ledger import Ledger
+from orchestrator.plan.results import Result
 from orchestrator.storage.layout import MODULES, NETWORK
 
 
 def params_of(ledger: Ledger, key: str) -> Mapping[str, Any]:
     """The parameters of a finished step."""
-    return cast("Mapping[str, Any]", document_of(ledger, key)["params"])
+    return finished(ledger, key)["params"]
 
 
 def result_of(ledger: Ledger, key: str) -> Mapping[str, Any]:
     """The result of a finished step."""
-    return cast("Mapping[str, Any]", document_of(ledger, key)["result"])
+    return finished(ledger, key)["result"]
 
 
-def document_of(ledger: Ledger, key: str) -> Mapping[str, Any]:
-    """The document of a finished step.
+def finished(ledger: Ledger, key: str) -> Result:
+    """What the ledger has of a finished step.
 
     Raises:
         UserError: It is not there any more.
     """
-    document = ledger.get(key)
-    if document is None:
+    result = ledger.get(key)
+    if result is None:
         raise UserError(_lost(key))
-    return document
+    return result
 
 
 @contextmanager
@@ -67,7 +68,7 @@ def modular_network(ledger: Ledger, key: str) -> ModularNetwork:
 
 def state_of(ledger: Ledger, key: str) -> dict[str, Tensor]:
     """The weights of a training; those of a search are the ones that it started from, which it leaves alone."""
-    document = document_of(ledger, key)
+    document = finished(ledger, key)
     starts_from = METHODS[document["params"]["method"]].starts_from
     if starts_from is None:
         with artifact_of(ledger, key, NETWORK) as path:

@@ -8,23 +8,19 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from nemo.errors import UserError
 from orchestrator.cluster.capacity import Slots, check_room
 from orchestrator.cluster.cluster import Cluster, this_machine
 from orchestrator.cluster.head import end_orphan, head_lives, ray_head
-from orchestrator.computing.compute import dataset_arrays
+from orchestrator.computing.data import load_once
 from orchestrator.driver.changes import check_changes
 from orchestrator.driver.progress import Progress
-from orchestrator.driver.watch import Silence, Watch
-from orchestrator.driver.watchdog import Watchdog, patience, watching
+from orchestrator.driver.silence import Silence, Watch, Watchdog, patience, watching
 from orchestrator.execution.context import Context, Event
 from orchestrator.execution.fanout import FanOut, Shared
 from orchestrator.execution.scheduler import run_trainings
-from orchestrator.execution.training import data_key
 from orchestrator.ledger.lease import hold
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.ledger.segments import AT_LEAST
@@ -33,22 +29,16 @@ from orchestrator.plan.planner import Planner
 from orchestrator.plan.step import KINDS, Step
 from orchestrator.storage import Store, Where
 from orchestrator.storage.studies import storage_root
-from orchestrator.study.data import DescribedStudy, location
-from orchestrator.study.file import study_with_data
+from orchestrator.study.data import DescribedStudy
 from orchestrator.study.study import Study
 from orchestrator.system.environment import environment
 from orchestrator.system.signals import interruptible, stoppable
 from orchestrator.tracking.connection import store_of
-from orchestrator.tracking.queue import TrackingQueue
 from orchestrator.tracking.tracking import Tracking
-
-if TYPE_CHECKING:
-    pass
 
 
 def run_study(
-    path: Path,
-    overrides: list[str] | None = None,
+    described: DescribedStudy,
     storage: Where | None = None,
     address: str | None = None,
     retry_failed: bool = False,
@@ -57,9 +47,8 @@ def run_study(
     """Runs a study to its end, or carries on with it; a finished one is left as it is.
 
     Args:
-        path: The study file.
-        overrides: `key=value` texts that win over the file.
-        storage: Where the studies lie; wins over the file's.
+        described: The study.
+        storage: Where the studies lie; wins over the study's own.
         address: A running Ray head; None starts one for this study and ends it afterwards.
         retry_failed: Whether steps that failed for good in an earlier run are tried again.
         replace: Whether another study of the same name, with finished work that this one lacks, may be followed.
@@ -68,11 +57,10 @@ def run_study(
         Where the study lies.
 
     Raises:
-        UserError: Something is wrong with the study, its data, its storage, its tracking or the cluster, or nothing was
+        UserError: Something is wrong with the study's data, its storage, its tracking or the cluster, or nothing was
             heard of it for so long that there is no hope.
         Interrupted: Ctrl-C or SIGTERM came; everything that was started has ended, and the same call carries on.
     """
-    described = study_with_data(path, overrides)
     study = described.study
     root = storage_root(storage or study.storage)
     ledger = Ledger(root / study.name)
@@ -89,9 +77,9 @@ def run_study(
         if driver.unfinished and address is None:
             with study.naming_lines():
                 check_room(this_machine(), study.resources)
-            _load_once(study, driver.frontier.pending)
+            load_once(study, driver.frontier.pending)
         with study.naming_lines():
-            tracking = TrackingQueue(Tracking(*store_of(study, root)))
+            tracking = Tracking(*store_of(study, root))
         tracking.study_run(study.name, ledger, environment())
         status = "KILLED"
         try:
@@ -125,20 +113,6 @@ def sound_driver(described: DescribedStudy, ledger: Ledger) -> Driver:
             return driver
 
 
-def _load_once(study: Study, steps: Iterable[Step]) -> None:
-    """Reads every data set here before anything starts, so that damaged files are told of at once."""
-    needed, wrong = {data_key(step): step.where for step in steps}, []
-    for position, pair in enumerate(study.pairs):
-        here = location(study, pair).items()
-        for key in [key for key, where in needed.items() if here <= where.items()]:
-            try:
-                dataset_arrays(needed.pop(key))
-            except UserError as error:
-                wrong.append(f"{study.where('pairs', position, 'dataset')}: {error}")
-    if wrong:
-        raise UserError("\n".join(wrong))
-
-
 class Driver:
     """Keeps the plan up to date with the ledger, and everything that may run running.
 
@@ -166,7 +140,7 @@ class Driver:
         """Whether a step is still to run, or an adaptive search may still suggest one."""
         return bool(self.frontier.pending) or (bool(self._searches) and self._planner.up_to["train"] > 0)
 
-    def run(self, cluster: Cluster, tracking: TrackingQueue) -> None:
+    def run(self, cluster: Cluster, tracking: Tracking) -> None:
         """Runs everything that can run; failures are recorded and the rest goes on."""
         context = Context(self._ledger.store, self._study.resources)
         with self._study.naming_lines():
@@ -211,10 +185,10 @@ class Driver:
                     for row in event.rows:
                         self._progress.epoch(step, row, step.params["recipe"]["epochs"])
                 case "finished":
-                    assert event.document is not None
+                    assert event.result is not None
                     self.frontier.finish(step)
-                    self._tracking.log_result(event.document)
-                    self._progress.finished(step, event.document["result"])
+                    self._tracking.log_result(event.result)
+                    self._progress.finished(step, event.result["result"])
                     self._follow(step)
                     self._fold()
                 case "failed":

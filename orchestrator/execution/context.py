@@ -6,10 +6,11 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from nemo.errors import UserError
 from orchestrator.ledger.ledger import Ledger
+from orchestrator.plan.results import Result
 from orchestrator.plan.step import Step
 from orchestrator.storage import Store, layout
 from orchestrator.storage.files import Unwritable
@@ -72,14 +73,14 @@ class Event:
         kind: `started`; `epochs`: a training has new entries of its history, which a checkpoint holds; `finished`: its
             result is in the ledger; `failed` for good in this run; `stopped` early by its search.
         rows: The new entries of the history.
-        document: The ledger's document of a finished step.
+        result: What the ledger has of a finished step.
         reason: Why it failed or was stopped, one sentence.
     """
 
     kind: Literal["started", "epochs", "finished", "failed", "stopped"]
     step: Step
     rows: Sequence[Mapping[str, float]] = ()
-    document: Mapping[str, Any] | None = None
+    result: Result | None = None
     reason: str = ""
 
 

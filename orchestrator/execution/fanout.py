@@ -12,13 +12,13 @@ from typing import Any, Self
 import ray
 import torch
 
-from nemo.datasets.dataset import Dataset
 from orchestrator.cluster.capacity import MAX_RETRIES, Slots
-from orchestrator.computing import compute as work
+from orchestrator.computing.compute import ModelArrays, model_arrays
+from orchestrator.computing.data import DatasetArrays, as_dataset, data_key, dataset_arrays
 from orchestrator.execution.context import Context, Event, OnEvent
-from orchestrator.execution.training import compute, data_key, own_device, ran_on
+from orchestrator.execution.worker import compute_and_put, reuse_and_put
+from orchestrator.plan.results import Result
 from orchestrator.plan.step import Step
-from orchestrator.system.environment import environment
 
 OnError = Callable[[BaseException], object]
 
@@ -35,11 +35,11 @@ class Shared:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._lock = threading.Lock()
-        self._datasets: dict[str, ray.ObjectRef[work.Arrays]] = {}
-        self._models: dict[str, ray.ObjectRef[work.Arrays]] = {}
+        self._datasets: dict[str, ray.ObjectRef[DatasetArrays]] = {}
+        self._models: dict[str, ray.ObjectRef[ModelArrays]] = {}
         self._users: Counter[str] = Counter()
 
-    def dataset(self, step: Step) -> ray.ObjectRef[work.Arrays]:
+    def dataset(self, step: Step) -> ray.ObjectRef[DatasetArrays]:
         """The data set of a step."""
         key = data_key(step)
         with self._lock:
@@ -47,7 +47,7 @@ class Shared:
                 self._datasets[key] = _read_dataset.options(retry_exceptions=[OSError]).remote(dict(step.where))
             return self._datasets[key]
 
-    def datasets(self, steps: Iterable[Step]) -> dict[str, ray.ObjectRef[work.Arrays]]:
+    def datasets(self, steps: Iterable[Step]) -> dict[str, ray.ObjectRef[DatasetArrays]]:
         """The data sets of some steps, by `data_key`."""
         return {data_key(step): self.dataset(step) for step in steps}
 
@@ -56,7 +56,7 @@ class Shared:
         with self._lock:
             self._users.update(_model_key(step) for step in steps if step.kind == "reuse")
 
-    def model(self, step: Step) -> ray.ObjectRef[work.Arrays]:
+    def model(self, step: Step) -> ray.ObjectRef[ModelArrays]:
         """The trained network that a reuse step cuts from."""
         key = _model_key(step)
         with self._lock:
@@ -103,7 +103,7 @@ class FanOut:
         self._context, self._slots, self._shared, self._on_event = context, slots, shared, on_event
         self._stop = stop
         self._waiting: deque[Step] = deque()
-        self._flying: dict[ray.ObjectRef[list[dict[str, Any]]], list[Step]] = {}
+        self._flying: dict[ray.ObjectRef[list[Result]], list[Step]] = {}
         self._closing = threading.Event()
         self._aborting = threading.Event()
         self._ended = threading.Event()
@@ -169,7 +169,7 @@ class FanOut:
             for reference in self._flying:
                 ray.cancel(reference, force=True)
 
-    def _ended_ones(self) -> list[ray.ObjectRef[list[dict[str, Any]]]]:
+    def _ended_ones(self) -> list[ray.ObjectRef[list[Result]]]:
         """All steps that have ended, after waiting for one: looking for the next costs as much as looking for all."""
         done, flying = ray.wait(list(self._flying), num_returns=1, timeout=_POLL)
         if done and flying:
@@ -198,11 +198,11 @@ class FanOut:
             steps.append(self._waiting.popleft())
         return steps
 
-    def _collect(self, reference: ray.ObjectRef[list[dict[str, Any]]]) -> None:
+    def _collect(self, reference: ray.ObjectRef[list[Result]]) -> None:
         steps = self._flying.pop(reference)
         try:
             documents = ray.get(reference)
-            events = [Event("finished", step, document=each) for step, each in zip(steps, documents, strict=True)]
+            events = [Event("finished", step, result=each) for step, each in zip(steps, documents, strict=True)]
         except (ray.exceptions.RayTaskError, ray.exceptions.RayError) as error:
             events = [Event("failed", step, reason=self._context.fail(step, error)) for step in steps]
             self._shared.forget(steps[0])
@@ -213,19 +213,19 @@ class FanOut:
 
 @ray.remote(max_retries=MAX_RETRIES)
 def _run_steps(
-    steps: list[Step], context: Context, dataset: list[ray.ObjectRef[work.Arrays]], model: work.Arrays | None
-) -> list[dict[str, Any]]:
+    steps: list[Step], context: Context, dataset: list[ray.ObjectRef[DatasetArrays]], model: ModelArrays | None
+) -> list[Result]:
     """One reuse or modularize step, or measure steps of one network."""
     _show(steps[0].label)
     ledger = context.ledger
     documents = [ledger.get(step.key, step.kind) for step in steps]  # a first worker may have died in the middle
     missing = [step for step, document in zip(steps, documents, strict=True) if document is None]
     torch.set_num_threads(max(1, int(context.resources.subtask.cpus)))
-    found: Iterator[dict[str, Any]] = iter(())
+    found: Iterator[Result] = iter(())
     if missing and model is None:
-        found = iter(compute(missing, context, dataset[0]))
+        found = iter(compute_and_put(missing, context, dataset[0]))
     elif missing and model is not None:
-        found = iter([_reused(missing[0], context, work.as_dataset(ray.get(dataset[0])), model)])
+        found = iter([reuse_and_put(missing[0], context, as_dataset(ray.get(dataset[0])), model)])
     return [next(found) if document is None else document for document in documents]
 
 
@@ -236,22 +236,15 @@ def _show(label: str) -> None:
     setproctitle(f"ray::{label}")
 
 
-def _reused(step: Step, context: Context, dataset: Dataset, model: work.Arrays) -> dict[str, Any]:
-    started, device = time.monotonic(), own_device()
-    result = work.reuse(step, dataset, model, device)
-    seconds = time.monotonic() - started
-    return context.ledger.put(step, result, seconds=seconds, environment=environment(), **ran_on(device))
-
-
 # These need no CPU of their own: they would wait for one that a training holds, which waits for them.
 @ray.remote(num_cpus=0, max_retries=MAX_RETRIES)
-def _read_dataset(where: dict[str, Any]) -> work.Arrays:
-    return work.dataset_arrays(where)
+def _read_dataset(where: dict[str, Any]) -> DatasetArrays:
+    return dataset_arrays(where)
 
 
 @ray.remote(num_cpus=0, max_retries=MAX_RETRIES)
-def _read_model(parents: dict[str, str], context: Context) -> work.Arrays:
-    return work.model_arrays(parents, context.ledger)
+def _read_model(parents: dict[str, str], context: Context) -> ModelArrays:
+    return model_arrays(parents, context.ledger)
 
 
 def _model_key(step: Step) -> str:

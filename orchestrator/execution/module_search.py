@@ -21,15 +21,15 @@ from nemo.modular import ModularNetwork
 from nemo.surgery import extract_module
 from nemo.training import training_images
 from orchestrator.cluster.capacity import MAX_FAILURES
-from orchestrator.computing.compute import Arrays, as_dataset, image_shape, relevance_of, standard_flops
+from orchestrator.computing.compute import image_shape, relevance_of, standard_flops
+from orchestrator.computing.data import DatasetArrays, as_dataset
 from orchestrator.computing.networks import network_of, save_tensors, searched_state
 from orchestrator.execution.checkpoint import Checkpoint
 from orchestrator.execution.context import Context
-from orchestrator.execution.training import message, own_device, ran_on
+from orchestrator.execution.worker import message, own_device, put
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.step import Step
 from orchestrator.storage.layout import LOGITS, MODULES
-from orchestrator.system.environment import environment
 
 Shared = tuple[ModularNetwork, Dataset]
 """What every task of a search reads: the network, and the fitness images as a data set's training images."""
@@ -38,7 +38,7 @@ CHUNKS = 4
 """A generation is cut into so many tasks for each that runs at a time, so that a slow one holds up little."""
 
 
-def split(step: Step, context: Context, dataset: ray.ObjectRef[Arrays]) -> None:
+def split(step: Step, context: Context, dataset: ray.ObjectRef[DatasetArrays]) -> None:
     """Runs a search to its end from its last finished generation, and puts its result.
 
     The task that calls this needs a placement group with a bundle for each task that may run at a time. It computes
@@ -72,8 +72,7 @@ def split(step: Step, context: Context, dataset: ray.ObjectRef[Arrays]) -> None:
         ray.tune.report(message(rows[-1:]))
     result = _finish(step, network.to(device), search.modules(), data, held_out, ledger, device)
     seconds = max(time.monotonic() - begun, sum(row["seconds"] for row in rows))
-    ran = ran_on(device, len(_bundles()))
-    ledger.put(step, {**result, "history": rows}, seconds=seconds, environment=environment(), **ran)
+    put(ledger, step, {**result, "history": rows}, seconds, device, len(_bundles()))
 
 
 def _bundles() -> list[dict[str, float]]:

@@ -247,7 +247,7 @@ class Watcher(_Live, tune.Callback):
         config, step = trial.config, trial.config["steps"][0]
         document, failure = self._ledger.get(step.key, "train"), self._ledger.failure(step.key)
         if document is not None:
-            event = Event("finished", step, document=document)
+            event = Event("finished", step, result=document)
         elif failure is not None:
             event = Event("failed", step, reason=failure["reason"])
         else:

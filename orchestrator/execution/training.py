@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import ray
@@ -25,13 +25,13 @@ from nemo.distributed import Workers
 from nemo.errors import UserError
 from nemo.training import Trainer, TrainingDiverged
 from orchestrator.cluster.capacity import MAX_FAILURES
-from orchestrator.computing import compute as steps
+from orchestrator.computing.compute import finish_training, make_trainer
+from orchestrator.computing.data import as_dataset
 from orchestrator.execution.checkpoint import NOT_ITS_FAULT, Checkpoint
-from orchestrator.execution.context import Context, reason_of
-from orchestrator.plan.step import Step
+from orchestrator.execution.context import reason_of
+from orchestrator.execution.worker import message, own_device, put
 from orchestrator.storage.files import Unwritable
 from orchestrator.storage.layout import CHECKPOINTS
-from orchestrator.system.environment import environment
 
 CHECKPOINT_SHARE = 0.05
 """At most this share of a training's time goes into its checkpoints: where epochs are short, some go without."""
@@ -57,41 +57,6 @@ class Session(Protocol):
 
     def agree(self, value: bool) -> bool:
         """What the first worker says."""
-
-
-def data_key(step: Step) -> str:
-    """Steps with the same one use the same data set."""
-    from orchestrator.storage.keys import canonical
-
-    return canonical({name: value for name, value in step.where.items() if name != "resources"})
-
-
-def compute(wanted: Sequence[Step], context: Context, dataset: ray.ObjectRef[steps.Arrays]) -> list[dict[str, Any]]:
-    """Runs one modularize step, or measure steps of one training, in this process and puts their results."""
-    started, ledger, device = time.monotonic(), context.ledger, own_device()
-    if wanted[0].kind == "modularize":
-        results = [steps.modularize(wanted[0], steps.as_dataset(ray.get(dataset)), ledger, device)]
-    else:
-        results = steps.measure_modules(wanted, ledger, device)
-    seconds = (time.monotonic() - started) / len(wanted)  # what they share is none's alone
-    return [
-        ledger.put(step, result, seconds=seconds, environment=environment(), **ran_on(device))
-        for step, result in zip(wanted, results, strict=True)
-    ]
-
-
-def own_device() -> torch.device:
-    """The GPU that Ray gave to this process, or the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() and ray.get_gpu_ids() else "cpu")
-
-
-def ran_on(device: torch.device, workers: int = 1) -> dict[str, Any]:
-    """What a result records about where it was computed.
-
-    Within these it is bit-identical on a CPU; a GPU's libraries may add in another order from run to run.
-    """
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
-    return {"device": name, "threads": torch.get_num_threads(), "workers": workers}
 
 
 def fit(arguments: dict[str, Any]) -> str:
@@ -144,9 +109,9 @@ def _run_worker(arguments: dict[str, Any]) -> str:
     session: Session = _Alone() if wanted.workers == 1 else _Group()
     checkpoint, started = Checkpoint(context, step), time.monotonic()
     try:
-        dataset = steps.as_dataset(ray.get(arguments["dataset"]))
+        dataset = as_dataset(ray.get(arguments["dataset"]))
         trainer = resumed(
-            lambda: steps.make_trainer(step, dataset, context.ledger, session.device, session.workers),
+            lambda: make_trainer(step, dataset, context.ledger, session.device, session.workers),
             checkpoint,
             session,
         )
@@ -157,10 +122,10 @@ def _run_worker(arguments: dict[str, Any]) -> str:
         return reason_of(error)
     if session.workers.rank == 0:
         ledger = context.ledger
-        result = steps.finish_training(step, trainer, ledger)
+        result = finish_training(step, trainer, ledger)
         seconds = max(time.monotonic() - started, sum(row["seconds"] for row in trainer.history))
-        ran = ran_on(session.device, session.workers.world) | ({"compiled": True} if trainer.compiled else {})
-        ledger.put(step, result, seconds=seconds, environment=environment(), **ran)
+        compiled = {"compiled": True} if trainer.compiled else {}
+        put(ledger, step, result, seconds, session.device, session.workers.world, **compiled)
     return ""
 
 
@@ -249,17 +214,6 @@ class _Group:
         flag = torch.tensor(int(value), device=self.device)
         torch.distributed.broadcast(flag, 0)
         return bool(flag.item())
-
-
-def message(rows: list[dict[str, float]], damage: str = "") -> dict[str, Any]:
-    """What Tune sees: all new rows, and the last one's metrics by name for a scheduler, which counts epochs from 1.
-
-    Args:
-        rows: The new entries of the history; none when the training has started.
-        damage: What was wrong with the checkpoint that it found.
-    """
-    last = {**rows[-1], "epoch": int(rows[-1]["epoch"]) + 1} if rows else {}
-    return {"rows": rows, "damage": damage, **last}
 
 
 def _first_failure(error: ray.train.TrainingFailedError) -> BaseException:

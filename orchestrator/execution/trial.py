@@ -12,10 +12,11 @@ from ray.tune import PlacementGroupFactory
 from nemo.errors import UserError
 from orchestrator.cluster.capacity import bundles_of, splits
 from orchestrator.cluster.cluster import Cluster
-from orchestrator.computing.compute import Arrays
+from orchestrator.computing.data import DatasetArrays, data_key
 from orchestrator.execution.context import Context
 from orchestrator.execution.module_search import split
-from orchestrator.execution.training import compute, data_key, fit
+from orchestrator.execution.training import fit
+from orchestrator.execution.worker import compute_and_put
 from orchestrator.plan.step import Step
 from orchestrator.storage.files import Unwritable
 
@@ -39,7 +40,9 @@ def resources_of(step: Step, context: Context, cluster: Cluster) -> PlacementGro
     return PlacementGroupFactory(bundles if training.workers == 1 else [waits])
 
 
-def run_trial(config: Mapping[str, Any], *, context: Context, datasets: Mapping[str, ray.ObjectRef[Arrays]]) -> None:
+def run_trial(
+    config: Mapping[str, Any], *, context: Context, datasets: Mapping[str, ray.ObjectRef[DatasetArrays]]
+) -> None:
     """Trains a step unless its result is there, and computes the rest of `config["steps"]` after it.
 
     Args:
@@ -53,7 +56,7 @@ def run_trial(config: Mapping[str, Any], *, context: Context, datasets: Mapping[
         ray.tune.report({UNWRITABLE: str(error)})
 
 
-def _run(config: Mapping[str, Any], context: Context, datasets: Mapping[str, ray.ObjectRef[Arrays]]) -> None:
+def _run(config: Mapping[str, Any], context: Context, datasets: Mapping[str, ray.ObjectRef[DatasetArrays]]) -> None:
     step, *others = config["steps"]
     ledger, dataset = context.ledger, datasets[data_key(step)]
     if ledger.get(step.key, step.kind) is None:
@@ -75,7 +78,7 @@ def _run(config: Mapping[str, Any], context: Context, datasets: Mapping[str, ray
     try:
         for other in others:
             if ledger.get(other.key, other.kind) is None:
-                compute([other], context, dataset)
+                compute_and_put([other], context, dataset)
     except Unwritable:
         raise
     except Exception as error:  # the training is finished all the same

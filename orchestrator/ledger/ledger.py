@@ -12,12 +12,12 @@ from datetime import UTC, datetime
 from functools import cache, partial
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from orchestrator.ledger.document import sealed, unsealed
 from orchestrator.ledger.segments import AT_LEAST, AT_LEAST_REMOTE, Segment, Segments
 from orchestrator.ledger.snapshot import Snapshot
-from orchestrator.plan.results import Results, Trial
+from orchestrator.plan.results import Failure, Result, Results, Trial
 from orchestrator.plan.step import KINDS, Kind, Step, describe_step
 from orchestrator.storage import Stamp, Store, Where, layout, store_at
 from orchestrator.storage.files import file_sha256
@@ -50,7 +50,7 @@ class Ledger:
     def __init__(self, where: Where, *, readonly: bool = False) -> None:
         self.store: Store = store_at(where)
         self.readonly = readonly
-        self._known: dict[str, dict[str, Any]] = {}
+        self._known: dict[str, Result] = {}
         self._small: dict[str, tuple[Stamp, dict[str, Any]]] = {}  # failures and suggestions, as they were read
         self._written: dict[str, tuple[Stamp, str]] = {}  # the checksums of artifacts that were written here
         self._ignored: set[str] = set()
@@ -64,11 +64,8 @@ class Ledger:
 
     # results
 
-    def get(self, key: str, kind: Kind | None = None) -> dict[str, Any] | None:
-        """The whole result document of a step, or None if it is not finished.
-
-        `key, kind, label, params, parents, result, artifacts (name -> {sha256, bytes}), environment, seconds,
-        finished` and whatever `put` was told about the run.
+    def get(self, key: str, kind: Kind | None = None) -> Result | None:
+        """The result of a step, whole, or None if it is not finished.
 
         Args:
             key: The step's.
@@ -86,7 +83,7 @@ class Ledger:
         """The keys of the finished steps."""
         return {key for key, _ in self.results(kind)}
 
-    def results(self, kind: Kind | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
+    def results(self, kind: Kind | None = None) -> Iterator[tuple[str, Result]]:
         """The key and the document of every finished step, by kind and key; they are not kept in memory."""
         for each in KINDS if kind is None else (kind,):
             files = self._stamps(each)
@@ -101,9 +98,9 @@ class Ledger:
         """What the ledger says now, for those who ask for one result after the other."""
         return Snapshot(self) if self.store.remote else self
 
-    def remember(self, document: Mapping[str, Any]) -> None:
-        """Spares `get` to read a document that was read here in another way."""
-        self._known[document["key"]] = dict(document)
+    def remember(self, result: Result) -> None:
+        """Spares `get` to read a result that was read here in another way."""
+        self._known[result["key"]] = result
 
     def fold(self, at_least: int | None = None) -> None:
         """Folds the results of a kind into a segment where at least so many are in none; the driver does it.
@@ -123,7 +120,7 @@ class Ledger:
         seconds: float = 0.0,
         environment: Mapping[str, Any] | None = None,
         **ran: Any,
-    ) -> dict[str, Any]:
+    ) -> Result:
         """Records the result of a step, and the checksums of its artifacts, which must be written before.
 
         Args:
@@ -155,30 +152,30 @@ class Ledger:
         while not self.store.create(name, data):  # somebody was faster
             there = self._result(step.kind, step.key)
             if there is not None:
-                plain = there
+                plain = dict(there)
                 break
-        self._known[step.key] = plain
+        self._known[step.key] = cast("Result", plain)
         self.store.delete(layout.failure(step.key))
-        return plain
+        return self._known[step.key]
 
     def fail(self, step: Step, reason: str) -> None:
         """Records why a step failed; kept beside the results, gone when a result is put."""
         self._write(layout.failure(step.key), {**describe_step(step), "reason": reason, "failed": _now()})
 
-    def failure(self, key: str) -> dict[str, Any] | None:
-        """Why a step failed (`key, kind, label, params, parents, reason, failed`); None where it did not.
+    def failure(self, key: str) -> Failure | None:
+        """Why a step failed; None where it did not.
 
         A result outweighs a failure: a driver may have died between writing the one and deleting the other.
         """
-        failure = self._read(layout.failure(key))
+        failure = cast("Failure | None", self._read(layout.failure(key)))
         return None if failure is None or self.get(key, failure["kind"]) is not None else failure
 
-    def failures(self) -> dict[str, dict[str, Any]]:
+    def failures(self) -> dict[str, Failure]:
         """Key -> failure of every failed step."""
         found = {_key(name): failure for name, failure in self._documents(layout.FAILURES).items() if "/" not in name}
         finished = {kind: self._stamps(kind) for kind in sorted({failure["kind"] for failure in found.values()})}
         return {
-            key: failure
+            key: cast("Failure", failure)
             for key, failure in found.items()
             if key not in finished[failure["kind"]] or self.get(key, failure["kind"]) is None
         }
@@ -281,33 +278,34 @@ class Ledger:
             found[key][name] = stamp
         return found
 
-    def _result(self, kind: Kind, key: str) -> dict[str, Any] | None:
+    def _result(self, kind: Kind, key: str) -> Result | None:
         """A result from its own file, if it is there whole."""
-        document = self._read(layout.result(kind, key))
+        document = cast("Result | None", self._read(layout.result(kind, key)))
         return document if document is not None and self._whole(document) else None
 
-    def _loose(self, kind: Kind, keys: Set[str], artifacts: Artifacts) -> Iterator[tuple[str, dict[str, Any]]]:
+    def _loose(self, kind: Kind, keys: Set[str], artifacts: Artifacts) -> Iterator[tuple[str, Result]]:
         known = [(key, self._known[key]) for key in sorted(keys & self._known.keys())]
         unknown = keys - {key for key, _ in known}
         return heapq.merge(known, self._files(kind, unknown, artifacts), key=itemgetter(0))
 
     def _files(
         self, kind: Kind, keys: Iterable[str], artifacts: Artifacts | None = None
-    ) -> Iterator[tuple[str, dict[str, Any]]]:
+    ) -> Iterator[tuple[str, Result]]:
         """Key and document of those results whose own files are whole, by key."""
         ordered = sorted(keys)
         for begin in range(0, len(ordered), _AT_ONCE):
             names = {key: layout.result(kind, key) for key in ordered[begin : begin + _AT_ONCE]}
             contents = self.store.read_all(names.values())
             for key, name in names.items():
-                document = self._parse(name, contents[name]) if name in contents else None
+                document = cast("Result | None", self._parse(name, contents[name])) if name in contents else None
                 if document is not None and self._whole(document, artifacts):
                     yield key, document
 
-    def _folded(self, segment: Segment, keys: Set[str], artifacts: Artifacts) -> Iterator[tuple[str, dict[str, Any]]]:
+    def _folded(self, segment: Segment, keys: Set[str], artifacts: Artifacts) -> Iterator[tuple[str, Result]]:
         for key, document in segment.documents(keys):
-            if self._whole(document, artifacts):
-                yield key, document
+            result = cast("Result", document)
+            if self._whole(result, artifacts):
+                yield key, result
 
     def _documents(self, folder: str) -> dict[str, dict[str, Any]]:
         """The whole documents in a folder of few and small ones, by name; each is read once for every version of it."""
@@ -349,7 +347,7 @@ class Ledger:
             self._quarantine(name, "its checksum is wrong")
         return document
 
-    def _whole(self, document: Mapping[str, Any], artifacts: Artifacts | None = None) -> bool:
+    def _whole(self, document: Result, artifacts: Artifacts | None = None) -> bool:
         """Whether the artifacts are there with their sizes; `verify` reads them through."""
         key, sizes = document["key"], {name: each["bytes"] for name, each in document["artifacts"].items()}
         if not sizes or (artifacts is not None and not _missing(sizes, artifacts()[key])):
@@ -359,7 +357,7 @@ class Ledger:
             self._put_away(document, missing[0])
         return not missing
 
-    def _intact(self, document: Mapping[str, Any], artifacts: Artifacts) -> bool:
+    def _intact(self, document: Result, artifacts: Artifacts) -> bool:
         """Whether the artifacts have their checksums; an object store answers for a version that it still has."""
         key = document["key"]
         for name, recorded in document["artifacts"].items():
@@ -370,7 +368,7 @@ class Ledger:
                 return False
         return True
 
-    def _put_away(self, document: Mapping[str, Any], artifact: str) -> None:
+    def _put_away(self, document: Result, artifact: str) -> None:
         name = layout.result(document["kind"], document["key"])
         self._quarantine(name, f"its artifact {artifact} is damaged or missing")
 

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Protocol, Self
+from collections.abc import Iterator
+from typing import Protocol, Self
 
-from orchestrator.plan.results import Trial
+from orchestrator.plan.results import Failure, Result, Trial
 from orchestrator.plan.step import Kind
 
 
 class Listed(Protocol):
     """What a snapshot reads of a ledger."""
 
-    def results(self, kind: Kind | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Key and document of every finished step."""
+    def results(self, kind: Kind | None = None) -> Iterator[tuple[str, Result]]:
+        """Key and result of every finished step."""
 
-    def failures(self) -> dict[str, dict[str, Any]]:
+    def failures(self) -> dict[str, Failure]:
         """Key -> failure of every failed step."""
 
     def suggestions(self, search: str) -> list[Trial]:
         """The trials of a search."""
 
-    def remember(self, document: Mapping[str, Any]) -> None:
-        """Keeps a document that was asked for."""
+    def remember(self, result: Result) -> None:
+        """Keeps a result that was asked for."""
 
 
 class Snapshot:
@@ -34,10 +34,10 @@ class Snapshot:
 
     def __init__(self, ledger: Listed) -> None:
         self._ledger = ledger
-        self._results: dict[Kind, dict[str, dict[str, Any]]] = {}
-        self._failures: dict[str, dict[str, Any]] | None = None
+        self._results: dict[Kind, dict[str, Result]] = {}
+        self._failures: dict[str, Failure] | None = None
 
-    def get(self, key: str, kind: Kind) -> Mapping[str, Any] | None:
+    def get(self, key: str, kind: Kind) -> Result | None:
         """See `Results`."""
         if kind not in self._results:
             self._results[kind] = dict(self._ledger.results(kind))
@@ -46,7 +46,7 @@ class Snapshot:
             self._ledger.remember(document)
         return document
 
-    def failure(self, key: str) -> Mapping[str, Any] | None:
+    def failure(self, key: str) -> Failure | None:
         """See `Results`."""
         if self._failures is None:
             self._failures = self._ledger.failures()

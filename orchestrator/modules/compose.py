@@ -18,7 +18,7 @@ from nemo.errors import UserError
 from nemo.module_file import SavedModule, load_module
 from nemo.recipe import Finetune
 from nemo.training import TrainingDiverged
-from orchestrator.computing import compute as work
+from orchestrator.computing.data import as_dataset, dataset_arrays
 from orchestrator.modules.folder import new_folder
 from orchestrator.modules.record import Data, ModuleRecord, read_record
 from orchestrator.modules.save import (
@@ -161,7 +161,7 @@ def union_of(parts: Sequence[Part], names: Sequence[str]) -> Dataset:
     """
     pieces = []
     for key, data in _data_sets(parts).items():
-        dataset = work.as_dataset(work.dataset_arrays(data.where))
+        dataset = as_dataset(dataset_arrays(data.where))
         known = [name for part in parts if key == _key(part) for name in part.record.classes]
         labels = sorted({names.index(name) for name in known})
         numbers = [dataset.classes.index(names[label]) for label in labels]

@@ -18,7 +18,9 @@ from nemo.errors import UserError
 from nemo.flops import count_parameters
 from nemo.module_file import SavedModule
 from nemo.training import TrainingDiverged
-from orchestrator.computing import compute as work
+from orchestrator.computing import compute
+from orchestrator.computing.compute import ModelArrays
+from orchestrator.computing.data import as_dataset, dataset_arrays
 from orchestrator.computing.networks import build, gate_of, result_of
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.modules.choose import Choice, choose, threshold_of
@@ -110,7 +112,7 @@ class _Built:
     choice: Choice
     step: Step
     dataset: Dataset
-    model: work.Arrays
+    model: ModelArrays
     module: Deployed
     figures: Mapping[str, Any]
 
@@ -120,17 +122,17 @@ class _Built:
 
     @property
     def saved(self) -> SavedModule:
-        kept = kept_by(work.masks_at(self.model, self.step.params["threshold"]), self.choice.classes)
+        kept = kept_by(compute.masks_at(self.model, self.step.params["threshold"]), self.choice.classes)
         blueprint = _blueprint(self.model["params"], self.step.params)
         return SavedModule(self.module, self.names, self.dataset.image_size, [blueprint], [kept])
 
 
 def _build(study: Study, choice: Choice, step: Step, ledger: Ledger) -> _Built:
     torch.set_num_threads(max(1, int(study.resources.subtask.cpus)))  # as the study's own sub-tasks run
-    dataset = work.as_dataset(work.dataset_arrays(step.where))
-    model = work.model_arrays(step.parents, ledger)
+    dataset = as_dataset(dataset_arrays(step.where))
+    model = compute.model_arrays(step.parents, ledger)
     try:
-        reuse, figures = work.reused(step, dataset, model, here())
+        reuse, figures = compute.reused(step, dataset, model, here())
     except TrainingDiverged as error:
         raise UserError(f"subtasks.finetune: {error}") from error
     module = Deployed(reuse.module.cpu(), dataset.mean, dataset.std).eval()
@@ -171,7 +173,7 @@ def _record(built: _Built, study: Study, ledger: Ledger) -> ModuleRecord:
             "parameters": count_parameters(standard),
         },
     }
-    timed = {"module": built.module, "modular": work.whole_network(built.model), "standard": standard}
+    timed = {"module": built.module, "modular": compute.whole_network(built.model), "standard": standard}
     mean, std = built.dataset.mean, built.dataset.std
     where = {name: value for name, value in step.where.items() if name != "resources"}
     return ModuleRecord(

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from orchestrator.plan.best import Candidate, best_point
 from orchestrator.plan.combination import Combination
-from orchestrator.plan.results import Results, Trial
+from orchestrator.plan.results import Result, Results, Trial
 from orchestrator.plan.step import Step
 from orchestrator.storage.keys import content_key
 from orchestrator.study.sweep import OBJECTIVES, Point, Sweep
@@ -130,7 +130,7 @@ class _Planner:
         best = best_point([candidate for candidate, _ in candidates.values()], reference, self._study.select.tolerance)
         return True, None if best is None else candidates[best.key][1]
 
-    def _get(self, step: Step) -> Mapping[str, Any] | None:
+    def _get(self, step: Step) -> Result | None:
         self._asked.add(step.key)
         return self._results.get(step.key, step.kind)
 

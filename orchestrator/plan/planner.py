@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from nemo.backbones.vit_config import short_name
 from orchestrator.plan.combination import Combination
 from orchestrator.plan.combination_plan import CombinationPlan, Search, plan_combination
-from orchestrator.plan.results import Nothing, Results
+from orchestrator.plan.results import Nothing, Result, Results
 from orchestrator.plan.step import KINDS, Step
 from orchestrator.study.data import DescribedStudy
 from orchestrator.study.pair import Pair
@@ -42,12 +41,12 @@ class Plan:
         return {kind: counted[kind] for kind in KINDS}
 
 
-def plan(described: DescribedStudy, results: Results | Mapping[str, Mapping[str, Any]]) -> Plan:
+def plan(described: DescribedStudy, results: Results | Mapping[str, Result]) -> Plan:
     """Plans a study: pure in its arguments.
 
     Args:
         described: What is wanted, of which data.
-        results: A ledger, or key -> result document.
+        results: A ledger, or key -> result.
     """
     known: Results = Nothing(results) if isinstance(results, Mapping) else results
     return Planner(described, known).plan

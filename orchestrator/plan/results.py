@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, Self
+from typing import Any, NotRequired, Protocol, Self
 
-from orchestrator.plan.step import Kind
+from orchestrator.plan.step import Described, Kind
 
 
 @dataclass(frozen=True)
@@ -23,13 +23,43 @@ class Trial:
     outcome: Mapping[str, Any] | None = None
 
 
+class Result(Described):
+    """What the ledger keeps of a finished step.
+
+    Attributes:
+        result: What it computed: numbers, texts, lists and mappings.
+        artifacts: Name -> `sha256`, `bytes` and, in a bucket, `version` of each file beside it.
+        environment: Versions, commit and hardware.
+        seconds: How long it took.
+        finished: When, in ISO 8601.
+        device, threads, workers, compiled: How it ran.
+    """
+
+    result: Mapping[str, Any]
+    artifacts: Mapping[str, Mapping[str, Any]]
+    environment: Mapping[str, Any]
+    seconds: float
+    finished: str
+    device: NotRequired[str]
+    threads: NotRequired[int]
+    workers: NotRequired[int]
+    compiled: NotRequired[bool]
+
+
+class Failure(Described):
+    """Why a step failed for good, and when, in ISO 8601."""
+
+    reason: str
+    failed: str
+
+
 class Results(Protocol):
     """What a plan reads of a ledger."""
 
-    def get(self, key: str, kind: Kind) -> Mapping[str, Any] | None:
-        """The result document of a step."""
+    def get(self, key: str, kind: Kind) -> Result | None:
+        """The result of a step."""
 
-    def failure(self, key: str) -> Mapping[str, Any] | None:
+    def failure(self, key: str) -> Failure | None:
         """Why a step failed."""
 
     def suggestions(self, search: str) -> list[Trial]:
@@ -43,9 +73,9 @@ class Results(Protocol):
 class Nothing:
     """The results of a study that was never started, or those given as a mapping of key to document."""
 
-    documents: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    documents: Mapping[str, Result] = field(default_factory=dict)
 
-    def get(self, key: str, kind: Kind) -> Mapping[str, Any] | None:
+    def get(self, key: str, kind: Kind) -> Result | None:
         """See `Results`."""
         return self.documents.get(key)
 

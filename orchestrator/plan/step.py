@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypedDict, get_args
 
 from orchestrator.storage.keys import content_key
 
@@ -43,11 +43,21 @@ def make_step(
     return Step(kind, params, parents, where, key, label)
 
 
-def describe_step(step: Step) -> dict[str, Any]:
+class Described(TypedDict):
+    """A step as the ledger describes it: all but where it runs."""
+
+    key: str
+    kind: Kind
+    label: str
+    params: Mapping[str, Any]
+    parents: Mapping[str, str]
+
+
+def describe_step(step: Step) -> Described:
     """What the ledger keeps of a step: all but where it runs."""
     return {"key": step.key, "kind": step.kind, "label": step.label, "params": step.params, "parents": step.parents}
 
 
-def step_of(document: Mapping[str, Any]) -> Step:
+def step_of(described: Described | Mapping[str, Any]) -> Step:
     """The step that was described."""
-    return Step(document["kind"], document["params"], document["parents"], {}, document["key"], document["label"])
+    return Step(described["kind"], described["params"], described["parents"], {}, described["key"], described["label"])

@@ -38,30 +38,43 @@ def load_study(path_or_name: Where, storage: Where | None = None) -> LoadedStudy
 
 
 class LoadedStudy:
-    """What a study found, read when it was opened.
+    """What a study found, read once, when something of it is first asked for.
 
     A training is named by its key, or by as many of its first digits as tell it from the others.
 
     Attributes:
         name: The study's.
-        trainings: A row per training; columns as in `orchestrator.report.frames`, rates as fractions of 1.
-        modularizations: A row per training and threshold.
-        subtasks: A row per sub-task and threshold.
-        epochs: A row per training and epoch.
+        where: Where it lies.
     """
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        frames = self._report.frames
-        self.name = frames.study
-        self.trainings: pl.DataFrame = frames.trainings
-        self.modularizations: pl.DataFrame = frames.modularizations
-        self.subtasks: pl.DataFrame = frames.subtasks
-        self.epochs: pl.DataFrame = frames.epochs
+        self.where = ledger.store
+        self.name = ledger.store.name
 
     def __repr__(self) -> str:
         counts = f"{len(self.trainings)} trainings, {len(self.subtasks)} sub-tasks"
         return f"<study {self.name} in {self._ledger.store.parent}: {counts}>"
+
+    @property
+    def trainings(self) -> pl.DataFrame:
+        """A row per training; columns as in `orchestrator.report.frames`, rates as fractions of 1."""
+        return self._report.frames.trainings
+
+    @property
+    def modularizations(self) -> pl.DataFrame:
+        """A row per training and threshold."""
+        return self._report.frames.modularizations
+
+    @property
+    def subtasks(self) -> pl.DataFrame:
+        """A row per sub-task and threshold."""
+        return self._report.frames.subtasks
+
+    @property
+    def epochs(self) -> pl.DataFrame:
+        """A row per training and epoch."""
+        return self._report.frames.epochs
 
     @property
     def best(self) -> list[str]:
@@ -86,7 +99,7 @@ class LoadedStudy:
         Raises:
             UserError: There is no such training, or its data are not on this machine as they were.
         """
-        from orchestrator.computing.compute import as_dataset, dataset_arrays
+        from orchestrator.computing.data import as_dataset, dataset_arrays
 
         training, planned = self._training(key), self._report.planned
         where = [step.where for step in planned.plan.steps if step.key == training] if planned else []

@@ -70,14 +70,11 @@ class Overview:
         return not any(count.left for count in self.counts)
 
 
-def overview(described: DescribedStudy, ledger: Ledger) -> Overview:
-    """Count a study's steps; touches nothing.
-
-    Raises:
-        UserError: A data set does not suit the study.
-    """
-    check_data(described)
-    return count(described.study.name, plan(described, ledger), ledger)
+def overview(described: DescribedStudy, storage: Store) -> Overview:
+    """Counts a study's steps against what its folder in a storage has; touches nothing."""
+    name = described.study.name
+    ledger = Ledger(storage / name, readonly=True)
+    return count(name, plan(described, ledger), ledger)
 
 
 def count(name: str, planned: Plan, ledger: Ledger) -> Overview:
@@ -106,7 +103,9 @@ def study_overview(where: Where) -> Overview:
         UserError: Its data cannot be described here, or its study file is damaged.
     """
     ledger = Ledger(where, readonly=True)
-    return overview(submitted_with_data(ledger.store), ledger)
+    described = submitted_with_data(ledger.store)
+    check_data(described)
+    return count(described.study.name, plan(described, ledger), ledger)
 
 
 def print_overview(shown: Overview, console: Console) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from random import Random
-from typing import Any
+from typing import cast
 
-from orchestrator.plan.results import Results, Trial
+from orchestrator.plan.results import Failure, Result, Results, Trial
 from orchestrator.plan.step import Kind, Step, describe_step
 
 
@@ -18,19 +18,19 @@ class Imagined:
 
     def __init__(self, ledger: Results, seed: int) -> None:
         self._ledger, self._seed = ledger.snapshot(), seed
-        self._documents: dict[str, dict[str, Any]] = {}
-        self._failures: dict[str, dict[str, Any]] = {}
+        self._results: dict[str, Result] = {}
+        self._failures: dict[str, Failure] = {}
         self._trials: dict[str, list[Trial]] = {}
 
-    def get(self, key: str, kind: Kind) -> Mapping[str, Any] | None:
+    def get(self, key: str, kind: Kind) -> Result | None:
         """See `Results`."""
-        return self._documents.get(key) or self._ledger.get(key, kind)
+        return self._results.get(key) or self._ledger.get(key, kind)
 
     def snapshot(self) -> Results:
         """See `Results`; what is in memory is asked as fast as a copy of it."""
         return self
 
-    def failure(self, key: str) -> Mapping[str, Any] | None:
+    def failure(self, key: str) -> Failure | None:
         """See `Results`."""
         return self._failures.get(key) or self._ledger.failure(key)
 
@@ -53,8 +53,8 @@ class Imagined:
                 result = {name: draw.random() for name in ("krr", "cohesion", "coupling", "flops_reduction")}
             case "reuse":
                 return  # nothing is planned by it
-        self._documents[step.key] = {**describe_step(step), "result": result}
+        self._results[step.key] = cast("Result", {**describe_step(step), "result": result})
 
     def fail(self, step: Step) -> None:
         """Imagines that a step failed for good."""
-        self._failures[step.key] = describe_step(step)
+        self._failures[step.key] = {**describe_step(step), "reason": "", "failed": ""}

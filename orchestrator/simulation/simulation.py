@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from functools import partial
 from math import inf
 
+from rich.console import Console
+
 from orchestrator.cluster.capacity import (
     MAX_FAILURES,
     MAX_RETRIES,
@@ -23,14 +25,16 @@ from orchestrator.plan.frontier import Frontier
 from orchestrator.plan.planner import Planner
 from orchestrator.plan.step import Step
 from orchestrator.plan.training_queue import Training, TrainingQueue
-from orchestrator.simulation.assumptions import FakeCluster
-from orchestrator.simulation.forecast import Forecast
+from orchestrator.report.status import overview, print_overview
+from orchestrator.simulation.assumptions import FakeCluster, read_fake_cluster
+from orchestrator.simulation.forecast import Forecast, print_forecast
 from orchestrator.simulation.imagined import Imagined
 from orchestrator.simulation.nodes import Bundle, Clock, Job, SimulatedCluster
 from orchestrator.simulation.timings import Timings
-from orchestrator.storage import Store
-from orchestrator.storage.studies import known_studies
+from orchestrator.storage import Store, Where
+from orchestrator.storage.studies import known_studies, storage_root
 from orchestrator.study.data import DescribedStudy
+from orchestrator.study.file import Wanted, study_with_data
 from orchestrator.study.resources import Resources
 
 
@@ -53,6 +57,29 @@ def simulate(described: DescribedStudy, storage: Store, fake: FakeCluster) -> tu
     with study.naming_lines():
         simulation = Simulation(planner, results, study.resources, fake, timings)
     return simulation.run(), timings
+
+
+def print_simulation(
+    wanted: Wanted, storage: Where | None, overrides: Sequence[str], assumed: str, console: Console
+) -> None:
+    """Shows what a study would run, and how what is left of it would fare on a fake cluster.
+
+    Args:
+        wanted: See `orchestrator.plan`.
+        storage: See there.
+        overrides: See there.
+        assumed: What is assumed of the cluster, see `read_fake_cluster`.
+        console: Where it is shown.
+
+    Raises:
+        UserError: Something is wrong with the study, its data, its storage or the assumptions; see `simulate`.
+    """
+    fake = read_fake_cluster(assumed)
+    described = study_with_data(wanted, overrides)
+    root = storage_root(storage or described.study.storage)
+    print_overview(overview(described, root), console)
+    forecast, timings = simulate(described, root, fake)
+    print_forecast(forecast, fake, timings.sources, console)
 
 
 class Simulation:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
@@ -79,18 +82,33 @@ def submitted_with_data(store: Store) -> DescribedStudy:
     return describe(submitted_study(store))
 
 
-def study_with_data(path: str | Path, overrides: list[str] | None = None) -> DescribedStudy:
-    """Reads a study file and describes its data, and checks both; see `load_study_file`.
+Wanted = Study | str | os.PathLike[str]
+"""A study that was made in Python, or the file of one."""
+
+
+def study_with_data(wanted: Wanted, overrides: Sequence[str] = ()) -> DescribedStudy:
+    """Reads a study, describes its data, and checks one against the other; see `load_study_file`.
 
     Raises:
         UserError: All of what is wrong with the study, or with its data.
     """
-    described = describe(load_study_file(path, overrides))
+    if isinstance(wanted, Study):
+        study = _overridden(wanted, overrides) if overrides else wanted
+    else:
+        study = load_study_file(Path(wanted), overrides)
+    described = describe(study)
     check_data(described)
     return described
 
 
-def load_study_file(path: str | Path, overrides: list[str] | None = None, shown: str | None = None) -> Study:
+def _overridden(study: Study, overrides: Sequence[str]) -> Study:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / SUBMITTED
+        path.write_text(study.text)
+        return load_study_file(path, overrides, shown="study")
+
+
+def load_study_file(path: str | Path, overrides: Sequence[str] = (), shown: str | None = None) -> Study:
     """Reads and checks a study file.
 
     Args:
@@ -105,7 +123,7 @@ def load_study_file(path: str | Path, overrides: list[str] | None = None, shown:
     root, data, text = parse_yaml(Path(path), file)
     if not isinstance(data, dict):
         raise UserError(f"{file}:1: study: should be a mapping of name, pairs, methods; see studies/quickstart.yaml.")
-    data, applied = apply_overrides(data, overrides or [])
+    data, applied = apply_overrides(data, list(overrides))
     if applied:
         text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
     source = Source(file, text, root, applied)

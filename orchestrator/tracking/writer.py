@@ -14,13 +14,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from mlflow.entities import Metric
 from mlflow.exceptions import MlflowException
 
 from nemo.errors import UserError
 from orchestrator.ledger.ledger import Ledger
+from orchestrator.plan.results import Result
 from orchestrator.plan.step import Step, step_of
 from orchestrator.storage.keys import content_key
 from orchestrator.storage.layout import ENVIRONMENT, NETWORK, RELEVANCE, SUBMITTED, artifact
@@ -151,7 +151,7 @@ class StudyRuns:
         self._runs.open(run)
         self._runs.excuse(run)
 
-    def write_result(self, record: Mapping[str, Any]) -> None:
+    def write_result(self, record: Result) -> None:
         """Writes a result of the ledger to the run that it belongs to."""
         step, result = step_of(record), record["result"]
         end = milliseconds(record["finished"])

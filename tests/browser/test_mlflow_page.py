@@ -16,9 +16,8 @@ from selenium.webdriver.support.ui import WebDriverWait
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.storage.studies import artifact_root, tracking_uri
 from orchestrator.study.study import Study
-from orchestrator.tracking.tracking import Tracking
 from tests.orchestrator.invented import invented_study, plan_of
-from tests.tracked import runs
+from tests.tracked import AtOnce, runs
 
 pytestmark = pytest.mark.browser
 
@@ -26,7 +25,7 @@ pytestmark = pytest.mark.browser
 @pytest.fixture
 def study(storage: Path) -> tuple[Study, Ledger]:
     study, ledger = invented_study(storage)
-    tracking = Tracking(tracking_uri(storage), artifact_root(storage), study.name)
+    tracking = AtOnce(tracking_uri(storage), artifact_root(storage), study.name)
     tracking.study_run(study.name, ledger, {})
     tracking.close()
     return study, ledger

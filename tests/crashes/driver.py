@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from orchestrator.driver import run
 from orchestrator.ledger.lease import Lease, LeaseLost
+from orchestrator.study.file import study_with_data
 from orchestrator.system.process import Process
 
 if TYPE_CHECKING:
@@ -53,7 +54,9 @@ class Driver(threading.Thread):
         self._go.acquire()
         try:
             if self._how == "go":
-                run.run_study(self.world.file, storage=self.world.storage, retry_failed=self.retry_failed)
+                run.run_study(
+                    study_with_data(self.world.file), storage=self.world.storage, retry_failed=self.retry_failed
+                )
         except BaseException as error:
             self.error = error
         finally:

@@ -44,7 +44,7 @@ class FanOut:
             try:
                 with current().working(self._world.writes_until_death()):
                     document = self._world.compute(step, self._context)
-                self._on_event(Event("finished", step, document=document))
+                self._on_event(Event("finished", step, result=document))
                 return
             except Killed:
                 if current().dead:

@@ -141,7 +141,6 @@ def simulated(world: World) -> Iterator[World]:
             (changes, "describe", lambda study: DescribedStudy(study, DESCRIPTIONS)),
             (run, "environment", dict),
             (run, "Tracking", Anything),
-            (run, "TrackingQueue", Anything),
             (run, "AT_LEAST", FOLDED),
             (Ledger, "fold", partialmethod(Ledger.fold, FOLDED)),
             (run, "Shared", Anything),

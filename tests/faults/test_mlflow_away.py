@@ -29,7 +29,7 @@ from orchestrator.tracking.tracking import Tracking
 from tests import tiny
 from tests.faults.mlflow_server import Proxy, Server
 from tests.orchestrator.invented import STUDY, finish, invented_study, plan_of
-from tests.tracked import assert_whole, points, runs
+from tests.tracked import AtOnce, assert_whole, points, runs
 
 pytestmark = pytest.mark.faults
 
@@ -60,7 +60,7 @@ def study_at(uri: str, storage: Path, name: str) -> tuple[Study, Ledger]:
 
 
 def open_tracking(study: Study, ledger: Ledger) -> Tracking:
-    tracking = Tracking(*store_of(study, ledger.folder.parent))
+    tracking = AtOnce(*store_of(study, ledger.folder.parent))
     tracking.study_run(study.name, ledger, {"git": {"commit": "abc"}})
     return tracking
 

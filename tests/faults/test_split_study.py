@@ -10,7 +10,8 @@ import torch
 
 from nemo.baselines import CnnSplitter, class_logit, fitness_images
 from nemo.training import training_images
-from orchestrator.computing.compute import as_dataset, dataset_arrays, relevance_of
+from orchestrator.computing.compute import relevance_of
+from orchestrator.computing.data import as_dataset, dataset_arrays
 from orchestrator.computing.networks import found_masks, modular_network
 from orchestrator.execution.checkpoint import Checkpoint
 from orchestrator.execution.context import Context

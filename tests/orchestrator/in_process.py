@@ -7,7 +7,15 @@ from typing import Any
 import torch
 
 from nemo.distributed import Workers
-from orchestrator.computing import compute as work
+from orchestrator.computing.compute import (
+    finish_training,
+    make_trainer,
+    measure_modules,
+    model_arrays,
+    modularize,
+    reuse,
+)
+from orchestrator.computing.data import as_dataset, dataset_arrays
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.planner import plan
 from orchestrator.plan.step import Step
@@ -20,17 +28,17 @@ CPU = torch.device("cpu")
 
 def compute(step: Step, ledger: Ledger) -> dict[str, Any]:
     """What a worker computes for a step."""
-    dataset = work.as_dataset(work.dataset_arrays(step.where))
+    dataset = as_dataset(dataset_arrays(step.where))
     if step.kind == "train":
-        trainer = work.make_trainer(step, dataset, ledger, CPU, Workers())
+        trainer = make_trainer(step, dataset, ledger, CPU, Workers())
         while not trainer.done:
             trainer.run_epoch()
-        return work.finish_training(step, trainer, ledger)
+        return finish_training(step, trainer, ledger)
     if step.kind == "modularize":
-        return work.modularize(step, dataset, ledger, CPU)
+        return modularize(step, dataset, ledger, CPU)
     if step.kind == "measure":
-        return work.measure_modules([step], ledger, CPU)[0]
-    return work.reuse(step, dataset, work.model_arrays(step.parents, ledger), CPU)
+        return measure_modules([step], ledger, CPU)[0]
+    return reuse(step, dataset, model_arrays(step.parents, ledger), CPU)
 
 
 def finish_study(study: Study, storage: Where, until: int | None = None) -> Ledger:

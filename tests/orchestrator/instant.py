@@ -45,7 +45,7 @@ class FanOut:
     def drain(self) -> None:
         while self._waiting:
             step = self._waiting.popleft()
-            self._on_event(Event("finished", step, document=finish(self._ledger, step)))
+            self._on_event(Event("finished", step, result=finish(self._ledger, step)))
 
     def __enter__(self) -> FanOut:
         return self
@@ -65,7 +65,7 @@ def all_finish(
     steps: Sequence[Step], searches: Sequence[Search], ledger: Ledger, on_event: OnEvent, drain: Callable[[], None]
 ) -> None:
     for step in steps:
-        on_event(Event("finished", step, document=finish(ledger, step)))
+        on_event(Event("finished", step, result=finish(ledger, step)))
 
 
 def drive(study: Study, folder: Path, trainings: Trainings = all_finish, tracking: Any = None) -> Driver:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from statistics import fmean, stdev
 from typing import Any
@@ -100,7 +100,7 @@ def side_of(name: str, report: StudyReport) -> Side:
 
 def training_side(name: str, report: StudyReport, key: str) -> Side:
     """One training of a study, with its modules and sub-tasks, as one side."""
-    document = report.ledger.get(key, "train") or {}
+    document: Mapping[str, Any] = report.ledger.get(key, "train") or {}
     every = {field.name: getattr(report.frames, field.name) for field in fields(report.frames)}
     own = {
         each: frame.filter(pl.col("key" if each == "trainings" else "training") == key)

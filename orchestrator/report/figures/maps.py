@@ -11,7 +11,7 @@ import polars as pl
 from nemo.errors import UserError
 from nemo.metrics import couplings, layer_rates
 from nemo.modularizing import load_relevance, module_masks
-from orchestrator.computing.networks import artifact_of, document_of, found_masks
+from orchestrator.computing.networks import artifact_of, finished, found_masks
 from orchestrator.report.tables import PAIR, method_name, pair_name
 from orchestrator.storage.layout import RELEVANCE
 
@@ -70,7 +70,7 @@ def heat_maps(
         except UserError as error:
             found.append(Missing(f"Maps of {title}", f"Not shown: {error}"))
             continue
-        fingerprint = document_of(ledger, row["training"])["params"].get("fingerprint", "")
+        fingerprint = finished(ledger, row["training"])["params"].get("fingerprint", "")
         found += [kept_map(masks, title, names.get(fingerprint)), coupling_map(masks, title, names.get(fingerprint))]
     return found
 
@@ -95,7 +95,7 @@ def masks_of(ledger: Ledger, key: str, threshold: float | None) -> list[Tensor]:
     Raises:
         UserError: An artifact is damaged or missing.
     """
-    parents = document_of(ledger, key)["parents"]
+    parents = finished(ledger, key)["parents"]
     return masks_of_training(ledger, parents["train"], parents["modularize"], threshold)
 
 

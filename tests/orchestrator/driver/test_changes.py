@@ -14,6 +14,7 @@ from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.planner import Planner
 from orchestrator.storage import layout
 from orchestrator.study.data import describe
+from orchestrator.study.file import study_with_data
 from orchestrator.study.study import Study
 from tests.orchestrator.invented import STUDY, finish, invented_study, plan_of
 
@@ -171,9 +172,9 @@ def test_a_run_is_refused_before_it_records_anything_and_may_be_forced(storage: 
     file = storage / "study.yaml"
     file.write_text(wanted.text)
     with pytest.raises(UserError, match=f"^{file}:.*: name: 'invented' was run before as another study"):
-        run_study(file, storage=storage)
+        run_study(study_with_data(file), storage=storage)
     assert submitted.read_text() == before
     finish_all(wanted, ledger)
-    run_study(file, storage=storage, replace=True)
+    run_study(study_with_data(file), storage=storage, replace=True)
     assert submitted.read_text() == wanted.text
     assert len(ledger.finished("train")) == 2 * 4

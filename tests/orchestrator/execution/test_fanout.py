@@ -13,7 +13,8 @@ import torch
 from ray.util.state import list_tasks
 
 from orchestrator.cluster.head import ray_head
-from orchestrator.computing import compute as work
+from orchestrator.computing import compute
+from orchestrator.computing.data import as_dataset, dataset_arrays
 from orchestrator.execution.context import DIED, Event
 from orchestrator.execution.fanout import MAX_RETRIES, FanOut
 from orchestrator.plan.step import make_step
@@ -57,7 +58,7 @@ def test_steps_submitted_by_an_event_are_waited_for(drive: Drive) -> None:
 
 def test_thresholds_are_measured_by_one_task_each_with_its_own_result(drive: Drive) -> None:
     steps = drive.steps("measure")
-    alone = [work.measure_modules([step], drive.ledger, torch.device("cpu"))[0] for step in steps]
+    alone = [compute.measure_modules([step], drive.ledger, torch.device("cpu"))[0] for step in steps]
     documents = [drive.ledger.get(step.key) for step in steps]
     assert [document["result"] for document in documents] == alone  # type: ignore[index]
     assert len({document["seconds"] for document in documents}) == 1  # type: ignore[index]
@@ -67,7 +68,7 @@ def test_thresholds_are_measured_by_one_task_each_with_its_own_result(drive: Dri
     ]
     drive.ledger.put(new[0], alone[0], seconds=1.0, environment={})
     drive.fan_out(new)  # as if a first worker had died in the middle
-    first, second = (event.document for event in drive.told("finished"))
+    first, second = (event.result for event in drive.told("finished"))
     assert first == drive.ledger.get(new[0].key)
     assert second["result"]["threshold"] == 0.7  # type: ignore[index]
 
@@ -77,12 +78,12 @@ def test_subtasks_give_the_numbers_of_a_plain_call(drive: Drive) -> None:
     drive.fan_out(wanted)
     assert {event.step.key for event in drive.told("finished")} == {step.key for step in wanted}
     torch.set_num_threads(1)
-    dataset = work.as_dataset(work.dataset_arrays(wanted[0].where))
-    model = work.model_arrays(wanted[0].parents, drive.ledger)
+    dataset = as_dataset(dataset_arrays(wanted[0].where))
+    model = compute.model_arrays(wanted[0].parents, drive.ledger)
     for event in drive.events:
-        assert event.document is not None
-        plain = work.reuse(event.step, dataset, model, torch.device("cpu"))
-        result = dict(event.document["result"])
+        assert event.result is not None
+        plain = compute.reuse(event.step, dataset, model, torch.device("cpu"))
+        result = dict(event.result["result"])
         for timed in (plain, result):
             del timed["history"]
         assert result == plain

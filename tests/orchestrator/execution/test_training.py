@@ -116,4 +116,4 @@ def test_a_finished_training_is_not_run_again(whole: Callable[[int], Drive]) -> 
     before, told = drive.ledger.get(step.key), len(drive.events)
     drive.train()
     (event,) = drive.events[told:]
-    assert (event.kind, event.document) == ("finished", before)
+    assert (event.kind, event.result) == ("finished", before)

@@ -15,11 +15,11 @@ from orchestrator.storage.files import Unwritable
 from orchestrator.storage.studies import storage_root
 from orchestrator.tracking.connection import store_of
 from orchestrator.tracking.sync import sync_study
-from orchestrator.tracking.tracking import Tracking
 from orchestrator.tracking.ui import serving
 from tests import tiny
 from tests.object_store import ObjectServer
 from tests.orchestrator.invented import invented_study, plan_of
+from tests.tracked import AtOnce
 
 WRITES = {
     "write": lambda store: store.write("file", b"content"),
@@ -194,7 +194,7 @@ def test_without_an_address_of_mlflow_a_study_is_written_there_later(
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     study, ledger = invented_study(bucket)
     with caplog.at_level(logging.WARNING):
-        tracking = Tracking(*store_of(study, bucket))
+        tracking = AtOnce(*store_of(study, bucket))
         tracking.study_run(study.name, ledger, {})
         training = next(step for step in plan_of(study, ledger).steps if step.kind == "train")
         tracking.log_epochs(training, [{"epoch": 0, "time": 1.0}])

@@ -17,7 +17,7 @@ from orchestrator.tracking.tracking import Tracking
 from tests.faults.mlflow_server import Server
 from tests.orchestrator.invented import STUDY, invented_study, plan_of
 from tests.postgres import PASSWORD, Postgres
-from tests.tracked import assert_whole, points, runs
+from tests.tracked import AtOnce, assert_whole, points, runs
 from tests.tracking_server import ADMIN, ALICE, BOB, log_in, object_store, objects, tracking_server
 
 
@@ -53,7 +53,7 @@ def test_a_study_is_there_as_in_a_file_and_no_secret_with_it(
 ) -> None:
     log_in(monkeypatch, *ALICE)
     study, ledger = invented_study(storage, study_text(server, "invented"), until=1)
-    tracking = Tracking(*store_of(study, storage))
+    tracking = AtOnce(*store_of(study, storage))
     tracking.study_run(study.name, ledger, environment())
     assert runs(server.url)["study:invented"].info.status == "RUNNING"
     study, ledger = invented_study(storage, study.text)
@@ -63,7 +63,7 @@ def test_a_study_is_there_as_in_a_file_and_no_secret_with_it(
     assert_whole(server.url, study, ledger)
     assert sync_study(ledger.folder) == "nothing was missing"
 
-    beside = Tracking(tracking_uri(storage), artifact_root(storage), "invented")
+    beside = AtOnce(tracking_uri(storage), artifact_root(storage), "invented")
     beside.study_run(study.name, ledger, environment())
     beside.close()
     assert runs(server.url).keys() == runs(tracking_uri(storage)).keys()

@@ -21,7 +21,7 @@ from orchestrator.tracking.entries import dataset_input, milliseconds
 from orchestrator.tracking.sync import sync_study
 from orchestrator.tracking.tracking import Tracking
 from tests.orchestrator.invented import STUDY, finish, invented_study, plan_of
-from tests.tracked import points, runs
+from tests.tracked import AtOnce, points, runs
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +39,7 @@ def storage(storage: Path, empty_store: Path) -> Path:
 
 
 def open_tracking(storage: Path, study: Study, ledger: Ledger) -> Tracking:
-    tracking = Tracking(tracking_uri(storage), artifact_root(storage), study.name)
+    tracking = AtOnce(tracking_uri(storage), artifact_root(storage), study.name)
     tracking.study_run(study.name, ledger, environment())
     return tracking
 
@@ -332,7 +332,7 @@ def test_two_drivers_may_create_the_store_at_once(storage: Path) -> None:
 def test_an_experiment_name_may_be_shared_by_studies(storage: Path) -> None:
     for name in ("first", "second"):
         _, ledger = invented_study(storage, STUDY.replace("invented", name))
-        tracking = Tracking(tracking_uri(storage), artifact_root(storage), "shared")
+        tracking = AtOnce(tracking_uri(storage), artifact_root(storage), "shared")
         tracking.study_run(name, ledger, {})
     client = MlflowClient(tracking_uri(storage))
     found = client.search_runs([client.get_experiment_by_name("shared").experiment_id])

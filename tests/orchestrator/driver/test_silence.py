@@ -6,8 +6,7 @@ import pytest
 
 from nemo.errors import UserError
 from orchestrator.cluster.cluster import Cluster
-from orchestrator.driver.watch import Silence, Watch
-from orchestrator.driver.watchdog import PATIENCE, Watchdog, patience
+from orchestrator.driver.silence import PATIENCE, Silence, Watch, Watchdog, patience
 from orchestrator.execution.context import Event
 from orchestrator.plan.step import Step, make_step
 

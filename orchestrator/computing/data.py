@@ -1,0 +1,93 @@
+"""The data sets of steps as workers share them: read once on each node, as arrays without a copy."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping
+from typing import Any, TypedDict, cast
+
+import numpy as np
+import torch
+
+from nemo.datasets import load_dataset
+from nemo.datasets.dataset import Dataset, Split
+from nemo.errors import UserError
+from orchestrator.plan.step import Step
+from orchestrator.storage.keys import canonical
+from orchestrator.study.data import location
+from orchestrator.study.study import Study
+
+SplitArrays = tuple["np.ndarray[Any, Any]", "np.ndarray[Any, Any]"]
+"""Images and labels."""
+
+
+class DatasetArrays(TypedDict):
+    """A data set as numpy arrays, which Ray's object store hands to the workers of a node without a copy.
+
+    The fields of `Dataset`, with images and labels for each of its parts.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    train: SplitArrays
+    test: SplitArrays
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    padding: int
+    flip: bool
+    fingerprint: str
+
+
+warnings.filterwarnings("ignore", "The given NumPy array is not writable")  # true, and nothing here writes into them
+
+
+def dataset_arrays(where: Mapping[str, Any]) -> DatasetArrays:
+    """Loads the data set that a step's `where` names.
+
+    Raises:
+        UserError: Its files are missing or damaged, or others than when the study was planned.
+    """
+    dataset = load_dataset(
+        where["dataset"], root=where["data_root"], image_size=where["image_size"], **where["dataset_options"]
+    )
+    if dataset.fingerprint != where["fingerprint"]:
+        raise UserError(
+            f"dataset {where['dataset']}: its files are others than when the study started, put them back, or run the "
+            "study again to plan it with these."
+        )
+    fields = {**vars(dataset), "train": _numpy(dataset.train), "test": _numpy(dataset.test)}
+    return cast("DatasetArrays", fields)
+
+
+def as_dataset(arrays: DatasetArrays) -> Dataset:
+    """The data set of `dataset_arrays`, on the same memory."""
+    train, test = (Split(*map(torch.from_numpy, part)) for part in (arrays["train"], arrays["test"]))
+    fields: dict[str, Any] = {**arrays, "train": train, "test": test}
+    return Dataset(**fields)
+
+
+def _numpy(part: Split) -> SplitArrays:
+    return part.images.numpy(), part.labels.numpy()
+
+
+def data_key(step: Step) -> str:
+    """Steps with the same one use the same data set."""
+    return canonical({name: value for name, value in step.where.items() if name != "resources"})
+
+
+def load_once(study: Study, steps: Iterable[Step]) -> None:
+    """Reads every data set of these steps here, so that damaged files are told of before anything starts.
+
+    Raises:
+        UserError: All that cannot be read, each with its line in the study file.
+    """
+    needed, wrong = {data_key(step): step.where for step in steps}, []
+    for position, pair in enumerate(study.pairs):
+        here = location(study, pair).items()
+        for key in [key for key, where in needed.items() if here <= where.items()]:
+            try:
+                dataset_arrays(needed.pop(key))
+            except UserError as error:
+                wrong.append(f"{study.where('pairs', position, 'dataset')}: {error}")
+    if wrong:
+        raise UserError("\n".join(wrong))

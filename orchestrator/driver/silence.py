@@ -1,0 +1,187 @@
+"""What a run does in silence: it says what it waits for, and gives up when there is no hope."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+from nemo.errors import UserError
+from orchestrator.cluster.cluster import Cluster
+from orchestrator.execution.context import Event
+from orchestrator.plan.step import Step
+from orchestrator.system.terminal import duration
+
+SAY_AFTER = 60.0
+"""Seconds without any news after which it is said what the study waits for, or ten of its longest epochs."""
+
+GIVE_UP_AFTER = 30 * 60.0
+"""Seconds without any news after which there is no hope, or a hundred of its longest epochs."""
+
+UNKNOWN = 6 * 3600.0
+"""The same while something runs that nothing tells the length of."""
+
+PATIENCE = "NEMO_GIVE_UP_AFTER"
+"""Environment variable: seconds that win over all of these."""
+
+SHOWN = 3
+"""At most so many steps are named."""
+
+_LOOKS_EVERY = 1.0
+
+Verdict = Literal["fine", "say", "give up"]
+
+
+class Watchdog:
+    """Decides what silence means.
+
+    Only time that it looked at counts: a laptop that slept and a driver that was stopped have heard nothing either.
+
+    Args:
+        patience: Seconds to give up after, whatever epochs take.
+        clock: Seconds that only ever grow.
+    """
+
+    def __init__(self, patience: float | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._longest, self._patience, self._clock = 0.0, patience, clock
+        self._looked = clock()
+        self._said = 0.0
+        self.silence = 0.0
+
+    def heard(self, seconds: float = 0.0) -> None:
+        """Something happened; if it was the end of an epoch or of a step, it took so many seconds."""
+        self._longest = max(self._longest, seconds)
+        self.silence = self._said = 0.0
+
+    def look(self, unknown: bool = False) -> Verdict:
+        """Looks whether the silence has lasted too long; to be called about once a second.
+
+        Args:
+            unknown: Whether something runs that nothing tells the length of, such as a first epoch.
+
+        Returns:
+            `say` when the silence is worth a word, and again each time that it is twice as long.
+        """
+        now = self._clock()
+        self.silence += min(now - self._looked, 10 * _LOOKS_EVERY)
+        self._looked = now
+        give_up = self._patience or max(GIVE_UP_AFTER, 100 * self._longest, UNKNOWN if unknown else 0.0)
+        if self.silence >= give_up:
+            return "give up"
+        if self.silence >= max(2 * self._said, min(max(SAY_AFTER, 10 * self._longest), give_up / 2)):
+            self._said = self.silence
+            return "say"
+        return "fine"
+
+
+def patience() -> float | None:
+    """What the environment says.
+
+    Raises:
+        UserError: It is no number of seconds.
+    """
+    given = os.environ.get(PATIENCE)
+    try:
+        seconds = float(given) if given else None
+    except ValueError:
+        seconds = -1.0
+    if seconds is not None and not seconds > 0:
+        raise UserError(f"${PATIENCE}={given}: is no number of seconds, give one such as 3600, or none at all")
+    return seconds
+
+
+class Silence(UserError):
+    """Nothing was heard for so long that there is no hope.
+
+    Attributes:
+        reason: Why the steps that it was waited for failed.
+    """
+
+    def __init__(self, reason: str, rest: str) -> None:
+        super().__init__(f"{reason}; {rest}")
+        self.reason = reason
+
+
+class Watch:
+    """Follows the events of a run, and finds the words when there are none.
+
+    Args:
+        cluster: Where it runs.
+        flying: The steps of the fan-out that Ray has been given.
+        watchdog: Decides what silence means.
+    """
+
+    def __init__(self, cluster: Cluster, flying: Callable[[], list[Step]], watchdog: Watchdog) -> None:
+        self._cluster, self._flying, self._watchdog = cluster, flying, watchdog
+        self._trainings: dict[str, Step] = {}
+        self._epochs: dict[str, int] = {}
+        self._timed: set[str] = set()  # kinds of steps one of which has ended
+
+    def saw(self, event: Event) -> None:
+        """Something happened."""
+        step, seconds = event.step, max((row["seconds"] for row in event.rows), default=0.0)
+        match event.kind:
+            case "started":
+                self._trainings[step.key] = step
+            case "epochs":
+                self._epochs[step.key] = int(event.rows[-1]["epoch"]) + 1
+            case _:
+                self._trainings.pop(step.key, None)
+                if step.kind != "train" and event.result is not None:
+                    self._timed.add(step.kind)
+                    seconds = event.result["seconds"]
+        self._watchdog.heard(seconds)
+
+    def look(self) -> str:
+        """What there is to say now, mostly nothing; to be called about once a second.
+
+        Raises:
+            Silence: There is no hope that anything will happen any more.
+        """
+        awaited = self.awaited()  # nothing where all wait for room on the cluster
+        known = [step.key in self._epochs or step.kind in self._timed for step in awaited]
+        unknown = not awaited or not all(known)
+        verdict = self._watchdog.look(unknown)
+        silence = duration(self._watchdog.silence)
+        if verdict == "give up":
+            raise Silence(
+                f"gave up after {silence} without any news",
+                f"this was waited for: {self._words()}. The same command carries on without what is awaited, and "
+                f"with --retry-failed tries it again; ${PATIENCE} sets the seconds until it gives up.",
+            )
+        return f"no news for {silence}; waiting for {self._words()}" if verdict == "say" else ""
+
+    def awaited(self) -> list[Step]:
+        """The trainings that run and the steps that Ray has been given."""
+        return [*list(self._trainings.values()), *self._flying()]
+
+    def _words(self) -> str:
+        names = [step.label + self._reached(step) for step in self.awaited()]
+        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+        room = f"a cluster of {self._cluster.cpus:g} CPUs and {self._cluster.gpus:g} GPUs"
+        return ", ".join(names[:SHOWN]) + f"{more} on {room}" if names else f"the first step to start on {room}"
+
+    def _reached(self, step: Step) -> str:
+        epochs = self._epochs.get(step.key)
+        return "" if epochs is None else f" (after epoch {epochs} of {step.params['recipe']['epochs']})"
+
+
+@contextmanager
+def watching(look: Callable[[], bool]) -> Iterator[None]:
+    """Calls `look` about once a second, in a thread of its own, while the block runs or until it returns False."""
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(_LOOKS_EVERY) and look():
+            pass
+
+    thread = threading.Thread(target=watch, name="watchdog", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join(60)  # it may hang as well as anybody

@@ -1,0 +1,76 @@
+"""What workers of Ray share around what they compute: their device, what they tell Tune, and how a result is put."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import ray
+import torch
+
+from nemo.datasets.dataset import Dataset
+from orchestrator.computing import compute
+from orchestrator.computing.compute import ModelArrays
+from orchestrator.computing.data import DatasetArrays, as_dataset
+from orchestrator.execution.context import Context
+from orchestrator.ledger.ledger import Ledger
+from orchestrator.plan.results import Result
+from orchestrator.plan.step import Step
+from orchestrator.system.environment import environment
+
+
+def compute_and_put(wanted: Sequence[Step], context: Context, dataset: ray.ObjectRef[DatasetArrays]) -> list[Result]:
+    """Runs one modularize step, or measure steps of one training, in this process and puts their results."""
+    started, ledger, device = time.monotonic(), context.ledger, own_device()
+    if wanted[0].kind == "modularize":
+        results = [compute.modularize(wanted[0], as_dataset(ray.get(dataset)), ledger, device)]
+    else:
+        results = compute.measure_modules(wanted, ledger, device)
+    seconds = (time.monotonic() - started) / len(wanted)  # what they share is none's alone
+    return [put(ledger, step, each, seconds, device) for step, each in zip(wanted, results, strict=True)]
+
+
+def reuse_and_put(step: Step, context: Context, dataset: Dataset, model: ModelArrays) -> Result:
+    """Runs one reuse step in this process and puts its result."""
+    started, device = time.monotonic(), own_device()
+    result = compute.reuse(step, dataset, model, device)
+    return put(context.ledger, step, result, time.monotonic() - started, device)
+
+
+def own_device() -> torch.device:
+    """The GPU that Ray gave to this process, or the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() and ray.get_gpu_ids() else "cpu")
+
+
+def put(
+    ledger: Ledger,
+    step: Step,
+    result: Mapping[str, Any],
+    seconds: float,
+    device: torch.device,
+    workers: int = 1,
+    **ran: Any,
+) -> Result:
+    """Puts a result with what is recorded of where it was computed.
+
+    Within the same device, threads and workers it is bit-identical on a CPU; a GPU's libraries may add in another
+    order from run to run.
+
+    Raises:
+        Unwritable: The store cannot be written, or is full.
+    """
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+    where = {"device": name, "threads": torch.get_num_threads(), "workers": workers}
+    return ledger.put(step, result, seconds=seconds, environment=environment(), **where, **ran)
+
+
+def message(rows: list[dict[str, float]], damage: str = "") -> dict[str, Any]:
+    """What Tune sees: all new rows, and the last one's metrics by name for a scheduler, which counts epochs from 1.
+
+    Args:
+        rows: The new entries of the history; none when the training has started.
+        damage: What was wrong with the checkpoint that it found.
+    """
+    last = {**rows[-1], "epoch": int(rows[-1]["epoch"]) + 1} if rows else {}
+    return {"rows": rows, "damage": damage, **last}
