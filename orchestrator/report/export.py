@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -63,7 +62,6 @@ def write_pictured(where: Where, folder: Path) -> list[Path]:
 
 def write_figures(sections: list[Section], folder: Path, formats: Sequence[str] = ("png", "svg")) -> list[Path]:
     """Writes the figures and maps of a report into a folder; returns the files."""
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # at its first start it tells of its cache
     from orchestrator.report.figures.plotting import write_figure  # matplotlib takes a moment
 
     found = [item for section in sections for item in section.items if isinstance(item, Figure | HeatMap)]

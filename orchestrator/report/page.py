@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
+from itertools import count
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from orchestrator.report.figures.svg import draw, marker
 from orchestrator.report.published import MISSING
 from orchestrator.report.sections import Section, sections_of
 from orchestrator.report.study_report import StudyReport, gather
@@ -46,6 +47,9 @@ def as_html(report: StudyReport, sections: Sequence[Section] | None = None) -> s
 
 
 def _template() -> Any:
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # at its first start it tells of its cache
+    from orchestrator.report.figures.svg import draw, marker  # matplotlib takes a moment
+
     environment = Environment(
         loader=PackageLoader("orchestrator.report", ""),
         autoescape=True,
@@ -54,6 +58,7 @@ def _template() -> Any:
         lstrip_blocks=True,
     )
     # What these return is built as XML elements, which escape their texts.
-    environment.filters["draw"] = lambda panel: Markup(draw(panel))
-    environment.filters["marker"] = lambda style: Markup(marker(style))
+    number = count(1)
+    environment.filters["draw"] = lambda panel: Markup(draw(panel, f"p{next(number)}-"))
+    environment.filters["marker"] = lambda style: Markup(marker(style, f"p{next(number)}-"))
     return environment.get_template("page.html")

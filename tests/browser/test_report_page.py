@@ -102,7 +102,7 @@ def test_pictures_lie_within_their_frames(chromium: webdriver.Chrome, page: Path
         const outside = [];
         for (const svg of document.querySelectorAll('.panels svg')) {
             const frame = svg.getBoundingClientRect();
-            for (const mark of svg.querySelectorAll('text, polyline, g')) {
+            for (const mark of svg.querySelectorAll('text, :not(defs) > path, use')) {
                 const box = mark.getBoundingClientRect();
                 if (box.left < frame.left - 1 || box.right > frame.right + 1 || box.top < frame.top - 1
                     || box.bottom > frame.bottom + 1) outside.push(mark.textContent.slice(0, 60));
@@ -112,6 +112,19 @@ def test_pictures_lie_within_their_frames(chromium: webdriver.Chrome, page: Path
     """
     pictures, found = chromium.execute_script(outside)
     assert pictures == 9 and found == []
+
+
+def test_a_pointer_on_a_mark_is_told_of_it(chromium: webdriver.Chrome, page: Path) -> None:
+    shown(chromium, page, 1440, "light", anchor="#sweep")
+    told = """
+        return [...document.querySelectorAll('#sweep .panels svg g > use')].map(mark => {
+            const box = mark.getBoundingClientRect();
+            const there = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
+            return there.closest('g')?.querySelector('title').textContent;
+        });
+    """
+    found = chromium.execute_script(told)
+    assert len(found) == 50 and all(text.startswith(("mwt ", "nemo ")) and "\nKRR " in text for text in found)
 
 
 def test_the_page_prints_on_paper_in_dark_mode_too(chromium: webdriver.Chrome, page: Path) -> None:

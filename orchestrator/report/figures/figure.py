@@ -1,4 +1,4 @@
-"""A figure as data: panels of series of points; `drawing` makes pictures of them, the page shows what they say."""
+"""A figure as data: panels of series of points; `plotting` makes pictures of them."""
 
 from __future__ import annotations
 

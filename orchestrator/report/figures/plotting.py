@@ -1,14 +1,16 @@
-"""Draws the report's figures for print with matplotlib: the panels, marks and bars that the page shows."""
+"""Draws the report's figures with matplotlib: whole ones for print, panel by panel for the page."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from io import BytesIO
 from pathlib import Path
 from textwrap import fill
 from typing import Any
 
 from matplotlib import rc_context
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Sheet
 from matplotlib.lines import Line2D
@@ -19,10 +21,16 @@ from orchestrator.report.figures.maps import HeatMap
 
 FORMATS = ("png", "svg")
 
-# By style, as on the page in light.
-_COLOURS = ("#0b62b3", "#c2410c", "#14804a", "#7c3aed", "#b0307a", "#0f7580", "#806400", "#5b5f69")
-_MARKERS = ("o", "s", "D", "^", "v", "P", ">", "<")
-_REFERENCE = "#57606a"
+PALETTE = {
+    **{"c0": "#0b62b3", "c1": "#c2410c", "c2": "#14804a", "c3": "#7c3aed"},
+    **{"c4": "#b0307a", "c5": "#0f7580", "c6": "#806400", "c7": "#5b5f69"},
+    **{"ink": "#1b1f24", "soft": "#57606a", "hair": "#d8dde3", "card": "#ffffff"},
+}
+"""The colours by their names on the page, as they are there in light: of the styles, of texts, lines and the ground."""
+
+_MARKERS = ("o", "s", "D", "^", "v", "P", ">", "<")  # as many as colours, so that print without colour can be read
+
+_EDGE: Any = {"markeredgecolor": PALETTE["card"], "markeredgewidth": 0.5}
 
 _STYLE: Any = {
     "font.size": 8,
@@ -35,7 +43,7 @@ _STYLE: Any = {
     "axes.axisbelow": True,
     "axes.grid": True,
     "axes.grid.axis": "y",
-    "grid.color": "#d8dde3",
+    "grid.color": PALETTE["hair"],
     "grid.linewidth": 0.6,
     "lines.linewidth": 1.2,
     "lines.markersize": 4.5,
@@ -45,7 +53,21 @@ _STYLE: Any = {
     "svg.hashsalt": "nemo",  # the same file from the same figure
 }
 
+_PAGE: Any = {
+    **_STYLE,
+    "axes.spines.left": False,
+    "axes.edgecolor": PALETTE["hair"],
+    "axes.labelcolor": PALETTE["ink"],
+    "axes.formatter.useoffset": False,
+    "xtick.color": PALETTE["hair"],
+    "xtick.labelcolor": PALETTE["soft"],
+    "ytick.labelcolor": PALETTE["soft"],
+    "ytick.major.size": 0,
+}
+
 _PANEL = 3.3, 2.6  # inches
+_PAGE_PANEL = 3.6, 2.5
+_KEY = 0.25, 1 / 6
 _WRITTEN = 20  # a map of more rows or columns has no room for numbers
 
 
@@ -66,6 +88,39 @@ def draw_sheet(figure: Figure | HeatMap) -> Sheet:
         return _map(figure) if isinstance(figure, HeatMap) else _panels(figure)
 
 
+def panel_svg(panel: Panel) -> tuple[bytes, dict[str, list[str]]]:
+    """A panel for the page, in colours of `PALETTE` alone, and what a pointer that rests on a shape is told.
+
+    Returns:
+        The SVG, and the id of a group in it -> the texts of its shapes in their order. Shapes of one text belong
+        together, such as a mark and its bars.
+    """
+    with rc_context(_PAGE):
+        sheet = Sheet(figsize=_PAGE_PANEL, layout="constrained", frameon=False)
+        axes = sheet.subplots()
+        axes.patch.set_visible(False)
+        told = {f"told-{number}": each for number, each in enumerate(_panel(axes, panel))}
+        axes.locator_params(nbins=7, steps=[1, 2, 5, 10])  # few and round, for a narrow column
+        for name, (artist, _) in told.items():
+            artist.set_gid(name)
+        return _svg(sheet), {name: texts for name, (_, texts) in told.items()}
+
+
+def key_svg(style: int | None) -> bytes:
+    """A style's line and marker for the legend of the page."""
+    with rc_context(_PAGE):
+        sheet = Sheet(figsize=_KEY, frameon=False)
+        line = Line2D([0, 0.5, 1], [0.5, 0.5, 0.5], markevery=[1], **{**_look(style), **_EDGE, "markersize": 6})
+        sheet.add_artist(line)
+        return _svg(sheet)
+
+
+def _svg(sheet: Sheet) -> bytes:
+    file = BytesIO()
+    sheet.savefig(file, format="svg", metadata={"Date": None})
+    return file.getvalue()
+
+
 def _panels(figure: Figure) -> Sheet:
     panels = [panel for panel in figure.panels if not panel.empty]
     width = max(4.4, _PANEL[0] * len(panels))
@@ -83,39 +138,49 @@ def _panels(figure: Figure) -> Sheet:
     return sheet
 
 
-def _panel(axes: Axes, panel: Panel) -> None:
+def _panel(axes: Axes, panel: Panel) -> list[tuple[Artist, list[str]]]:
+    """Draws a panel; returns what was drawn, each with the texts of its shapes."""
+    drawn: list[tuple[Artist, list[str]]] = []
     many = len(panel.series) > COLOURS + 1
     for series in panel.series:
         if series.line and len(series.points) > 1:
             faint = {"linewidth": 0.7, "alpha": 0.6} if many else {}
-            axes.plot(*_places(series), **{**_look(series.style), "marker": "", **faint})
+            (line,) = axes.plot(*_places(series), **{**_look(series.style), "marker": "", **faint})
+            drawn.append((line, [series.text]))
     for series in panel.series:
         if series.marks:
-            _marks(axes, series, bars=not many)
+            drawn += _marks(axes, series, bars=not many)
     axes.set_xlabel(panel.x)
     axes.set_ylabel(panel.y)
     if panel.whole:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return drawn
 
 
-def _marks(axes: Axes, series: Series, bars: bool) -> None:
+def _marks(axes: Axes, series: Series, bars: bool) -> list[tuple[Artist, list[str]]]:
     """The marks of a series as one container of error bars, which carries the series' text as its label."""
     look = {**_look(series.style), "linestyle": "none"}
-    axes.errorbar(
+    up = _lengths(point.spread for point in series.points) if bars else None
+    across = _lengths(point.across for point in series.points) if bars else None
+    marks, caps, lines = axes.errorbar(
         *_places(series),
-        yerr=_lengths(point.spread for point in series.points) if bars else None,
-        xerr=_lengths(point.across for point in series.points) if bars else None,
+        yerr=up,
+        xerr=across,
         label=series.text or None,
-        markeredgecolor="white",
-        markeredgewidth=0.5,
         elinewidth=0.8,
         capsize=2,
-        **look,
+        **{**look, **_EDGE},
     )
+    texts = [point.text for point in series.points]
+    drawn: list[tuple[Artist, list[str]]] = []
+    for place, halves in enumerate(each for each in (across, up) if each):  # in the order of matplotlib's bars
+        barred = [text for text, half in zip(texts, halves, strict=True) if half > 0]
+        drawn += [(artist, barred) for artist in (lines[place], *caps[2 * place : 2 * place + 2])]
     for point in series.points:
         if point.chosen:
-            ring = {"marker": "o", "markersize": 10, "markerfacecolor": "none"}
-            axes.plot([point.x], [point.y], **{**look, **ring})
+            look |= {"marker": "o", "markersize": 10, "markerfacecolor": "none"}
+            drawn += [(ring, [point.text]) for ring in axes.plot([point.x], [point.y], **look)]
+    return [*drawn, (marks, texts)]
 
 
 def _places(series: Series) -> tuple[list[float], list[float]]:
@@ -130,8 +195,8 @@ def _lengths(lengths: Iterable[float | None]) -> Sequence[float] | None:
 
 def _look(style: int | None) -> dict[str, Any]:
     if style is None:
-        return {"color": _REFERENCE, "linestyle": "--", "marker": ""}
-    return {"color": _COLOURS[style], "linestyle": "-", "marker": _MARKERS[style]}
+        return {"color": PALETTE["soft"], "linestyle": "--", "marker": ""}
+    return {"color": PALETTE[f"c{style}"], "linestyle": "-", "marker": _MARKERS[style]}
 
 
 def _map(figure: HeatMap) -> Sheet:

@@ -1,13 +1,17 @@
 import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import polars as pl
 import pytest
 
 from nemo import metrics
 from orchestrator.ledger.ledger import Ledger
+from orchestrator.report.figures.figure import Panel, Point, Series
 from orchestrator.report.figures.figures import curve_figure
 from orchestrator.report.figures.maps import masks_of
+from orchestrator.report.figures.plotting import PALETTE
+from orchestrator.report.figures.svg import draw
 from orchestrator.report.page import as_html, read_page
 from orchestrator.report.study_report import StudyReport, gather, report_of
 from orchestrator.study.study import Study
@@ -156,6 +160,39 @@ def test_the_page_needs_nothing_but_itself(shown: tuple[StudyReport, Page]) -> N
     anchors = {given["id"] for _, given in page.tags if given.get("id")}
     assert {link[1:] for link in links if link.startswith("#")} <= anchors
     assert str(report.ledger.folder.parent) not in html
+
+
+def test_pictures_take_their_colours_from_the_page(shown: tuple[StudyReport, Page]) -> None:
+    report, page = shown
+    html = as_html(report)
+    light = dict(re.findall(r"--(\w+): (#\w{6});", html.partition("prefers-color-scheme: dark")[0]))
+    assert {name: light[name] for name in PALETTE if name != "card"} == {
+        name: colour for name, colour in PALETTE.items() if name != "card"
+    }
+    pictures = re.findall(r"<svg.*?</svg>", html, re.DOTALL)
+    assert len(pictures) > 9 and not any(re.search(r"#[0-9a-fA-F]{6}\b|style=|rgb", each) for each in pictures)
+    drawn = [given[name] for _, given in page.tags for name in ("fill", "stroke") if given.get(name)]
+    assert set(drawn) >= {"var(--c0)", "var(--soft)", "var(--hair)", "var(--card)"}
+    assert all(colour == "none" or colour[6:-1] in PALETTE for colour in drawn)
+
+
+def test_no_two_elements_share_an_id_and_the_page_is_the_same_every_time(shown: tuple[StudyReport, Page]) -> None:
+    report, page = shown
+    ids = [given["id"] for _, given in page.tags if "id" in given]
+    assert len(ids) == len(set(ids)) > 20
+    assert as_html(report) == as_html(report)
+
+
+def test_a_mark_its_bars_and_its_ring_are_one_thing_to_a_pointer() -> None:
+    points = [Point(1, 2, "one", spread=0.5, across=0.1, chosen=True), Point(2, 3, "two", spread=0.5), Point(3, 5, "3")]
+    svg = draw(Panel("", "x", "y", [Series(points, 0, text="line")]), "p1-")
+    shapes = {
+        group[0].text: [each.tag for each in group[1:]] for group in ElementTree.fromstring(svg) if group.tag == "g"
+    }
+    caps = {"one": 4, "two": 2, "3": 0}
+    assert shapes.pop("line") == ["path"]
+    assert {text: found.count("path") for text, found in shapes.items()} == {"one": 2, "two": 1, "3": 0}
+    assert {text: found.count("use") - caps[text] for text, found in shapes.items()} == {"one": 2, "two": 1, "3": 1}
 
 
 def test_failures_are_told_with_their_reasons(storage: Path) -> None:
