@@ -89,25 +89,3 @@ def program() -> Callable[[str], Path]:
         pytest.skip(message)
 
     return find
-
-
-# Modules that train or cut many networks: part of `make test`, too long for `make test-fast`.
-# fmt: off
-HEAVY = {
-    "test_activations", "test_backbones", "test_bad_input", "test_bucket", "test_changes", "test_cluster_aws",
-    "test_cnnsplitter", "test_compose", "test_composing", "test_compute", "test_crashes", "test_distillation",
-    "test_distributed", "test_export", "test_extending", "test_fuzz", "test_fuzz_files", "test_masking",
-    "test_moda", "test_queue", "test_registry", "test_reuse", "test_server", "test_simulation", "test_submission",
-    "test_surgery", "test_tracking", "test_training", "test_transformer_surgery", "test_transformers",
-}
-# fmt: on
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "heavy: trains or cuts many networks; left out of make test-fast")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if item.path.stem in HEAVY:
-            item.add_marker("heavy")

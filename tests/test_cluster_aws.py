@@ -20,6 +20,8 @@ from ray.autoscaler.tags import NODE_KIND_HEAD, NODE_KIND_WORKER, TAG_RAY_NODE_K
 
 from tests.orchestrator.cluster.test_launch_files import text_of
 
+pytestmark = pytest.mark.heavy
+
 REGION = "eu-central-1"
 
 

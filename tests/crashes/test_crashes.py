@@ -73,7 +73,7 @@ def test_trainings_that_die_again_and_again_fail_and_are_tried_again_when_asked(
         world.check_finished()
 
 
-pytestmark = pytest.mark.timeout(3600)  # NEMO_HYPOTHESIS=dev takes its time
+pytestmark = [pytest.mark.heavy, pytest.mark.timeout(3600)]  # NEMO_HYPOTHESIS=dev takes its time
 
 POINTS = st.sampled_from([1, 2, 3, 5, 10, 20, 40, 80, 160])
 WHICH = st.integers(0, 2)

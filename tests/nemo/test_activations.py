@@ -15,6 +15,8 @@ from nemo.layers import ConvUnit, LinearUnit, Residual, Select
 from nemo.modular import unmasked_kernels
 from tests.nemo.networks import calibrated, constant_masks, images, random_masks
 
+pytestmark = pytest.mark.heavy
+
 NAMES = [name for name in BACKBONE_NAMES if BACKBONES[name].relu]
 CLASSES = [7, 2, 5]
 # Convolutions and linear layers with a ReLU of their own, and residual additions with one.

@@ -9,6 +9,8 @@ import nemo
 from nemo.layers import ConvMaskGenerator
 from tests.nemo.networks import CNNS
 
+pytestmark = pytest.mark.heavy
+
 # standard parameters, generators, masked main part, L, K, MFLOPs (standard train, eval, masked train, eval)
 PUBLISHED = {
     "vgg16": (15_253_578, 1_728_576, 15_253_578, 12, 4_160, (315.108, 314.279, 317.015, 316.186)),

@@ -24,6 +24,8 @@ from nemo.loader import Loader
 from nemo.modular import unmasked_kernels
 from tests.nemo.networks import calibrated, constant_masks, images, random_masks
 
+pytestmark = pytest.mark.heavy
+
 kernels_only = partial(nemo.record_activations, kernels_only=True)
 
 

@@ -18,6 +18,8 @@ from nemo.surgery import Head
 from tests.nemo.networks import calibrated
 from tests.nemo.transformers import lively
 
+pytestmark = pytest.mark.heavy
+
 HEADS: list[Head] = ["slice", "paper", "linear"]
 
 

@@ -15,6 +15,8 @@ from nemo.datasets.dataset import Dataset, Split
 from nemo.distillation import Distillation
 from nemo.transformer import DistilledHead
 
+pytestmark = pytest.mark.heavy
+
 RECIPE = nemo.Recipe(epochs=2, batch_size=32, lr=0.02)
 
 

@@ -13,6 +13,8 @@ import nemo
 from nemo.datasets.dataset import Dataset, Split
 from nemo.distributed import Workers
 
+pytestmark = pytest.mark.heavy
+
 IMAGES, BATCH = 75, 32  # batches of 32, 32 and 11: uneven over two and over three workers
 TIMES = ("time", "seconds")
 SETTINGS = {

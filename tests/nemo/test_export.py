@@ -31,6 +31,8 @@ from nemo.surgery import Head, MaskValues, Surgery
 from tests.nemo.networks import CNNS, calibrated
 from tests.nemo.transformers import lively, random_masks
 
+pytestmark = pytest.mark.heavy
+
 CLASSES = [7, 2, 5]
 NAMES = ["seven", "two", "five"]
 MEAN, STD = (0.49, 0.48, 0.44), (0.25, 0.24, 0.26)

@@ -9,6 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.heavy
+
 ROOT = Path(__file__).parents[2]
 REGISTRIES = {"toy": "nemo/backbones/__init__.py", "sparse": "nemo/methods/__init__.py"}
 LAST_LINES = {"toy": '    "rescnn": ', "sparse": '    "moda",'}

@@ -13,6 +13,8 @@ from nemo.backbones import BACKBONE_NAMES
 from nemo.layers import ConvMaskGenerator
 from nemo.modular import unmasked_kernels
 
+pytestmark = pytest.mark.heavy
+
 
 def generators(network: nn.Module) -> list[nn.Module]:
     return [m for m in network.modules() if type(m).__name__.endswith("MaskGenerator")]

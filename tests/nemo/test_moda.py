@@ -14,6 +14,8 @@ from nemo.datasets.dataset import Dataset
 from nemo.loader import Loader
 from nemo.reuse import reuse_module
 
+pytestmark = pytest.mark.heavy
+
 SETTINGS = nemo.METHODS["moda"].settings
 
 

@@ -13,6 +13,8 @@ from nemo.flops import count_flops
 from nemo.reuse import fine_tune, reuse_module, subtask_dataset
 from nemo.surgery import Head, Surgery
 
+pytestmark = pytest.mark.heavy
+
 CLASSES = (6, 1)
 
 

@@ -12,6 +12,8 @@ from torch import nn
 import nemo
 from tests.nemo.networks import CNNS, calibrated, constant_masks, images, random_masks
 
+pytestmark = pytest.mark.heavy
+
 CLASSES = [7, 2, 5]
 
 

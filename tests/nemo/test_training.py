@@ -12,6 +12,8 @@ import torch
 import nemo
 from nemo.datasets.dataset import Dataset, Split
 
+pytestmark = pytest.mark.heavy
+
 RECIPE = nemo.Recipe(epochs=3, batch_size=32, lr=0.02, validation=0.2, warmup=1)
 
 

@@ -17,6 +17,8 @@ from nemo.transformer import Attention, DistilledHead, TokenUnit, TransformerBlo
 from tests.nemo.networks import constant_masks
 from tests.nemo.transformers import CLASSES, NAMES, images, lively, random_masks, units
 
+pytestmark = pytest.mark.heavy
+
 
 @pytest.fixture(scope="module", params=NAMES)
 def modular(request: pytest.FixtureRequest) -> ModularNetwork:

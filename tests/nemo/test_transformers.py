@@ -20,6 +20,8 @@ from nemo.modular import unmasked_kernels
 from nemo.transformer import NeuronMaskGenerator, TokenUnit
 from tests.nemo.transformers import IMAGE, NAMES
 
+pytestmark = pytest.mark.heavy
+
 # parameters, those of linear layers, MFLOPs, heads; both: L, K, generators (method.md 1.1, 1.2 and 6.4)
 PUBLISHED = {"vit_s": (21_342_346, 21_278_986, 1423.43, 12), "deit_s": (21_346_964, 21_282_836, 1445.92, 6)}
 WIDTHS = [384, 384, 384, 384, 1536, 384] * 11

@@ -22,6 +22,8 @@ import pytest
 from orchestrator.cli import main
 from tests import pictures, tiny
 
+pytestmark = pytest.mark.heavy
+
 Refusal = Callable[..., str]
 PAIR = {**tiny.STUDY["pairs"][0], "dataset_options": {}}
 

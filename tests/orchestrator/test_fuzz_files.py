@@ -38,6 +38,8 @@ from tests import pictures
 from tests.orchestrator.invented import invented_study, plan_of
 from tests.orchestrator.study_examples import SWEPT
 
+pytestmark = pytest.mark.heavy
+
 TOKENS = [b"NaN", b"-1", b"1e999", b"null", b"[]", b"{}", b'"', b"\0", b"\xff", b"9" * 400, b"[" * 3000, b"../../x"]
 
 

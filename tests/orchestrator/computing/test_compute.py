@@ -14,6 +14,8 @@ from orchestrator.study.study import Study
 from tests.orchestrator.in_process import compute
 from tests.orchestrator.study_examples import study
 
+pytestmark = pytest.mark.heavy
+
 PAIR = {"backbone": "rescnn", "dataset": "digits", "width": 0.0625}
 
 

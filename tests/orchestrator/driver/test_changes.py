@@ -18,6 +18,8 @@ from orchestrator.study.file import study_with_data
 from orchestrator.study.study import Study
 from tests.orchestrator.invented import STUDY, finish, invented_study, plan_of
 
+pytestmark = pytest.mark.heavy
+
 FIELDS = yaml.safe_load(STUDY)
 SEARCH = {"search": "random", "trials": 3, "space": {"lambda_coup": [1.0, 4.0]}}
 LONGER = {**FIELDS["recipe"], "epochs": 4}

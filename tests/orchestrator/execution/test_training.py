@@ -17,7 +17,7 @@ from orchestrator.execution.context import Event
 from orchestrator.storage import layout
 from tests.orchestrator.driving import Drive, kill_one
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.heavy]
 
 ONE = {
     "methods": {"mwt": {}},

@@ -25,6 +25,8 @@ from orchestrator.study.file import load_study_file
 from orchestrator.system.environment import checkout
 from tests import tiny
 
+pytestmark = pytest.mark.heavy
+
 ROOT = Path(__file__).parents[3]
 
 

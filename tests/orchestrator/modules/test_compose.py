@@ -17,6 +17,8 @@ from tests.bare import run_with_only
 from tests.orchestrator.jobs.shipping import Call, caller, finish_tiny_study, printed_logits
 from tests.tiny import STUDY
 
+pytestmark = pytest.mark.heavy
+
 RECIPE = {"epochs": 8, "batch_size": 32, "lr": 0.03, "validation": 0.1}
 FINETUNE = {"epochs": 5, "batch_size": 32, "lr": 0.02}
 IMAGES = {"train_images": 800}

@@ -25,6 +25,8 @@ from orchestrator.storage.studies import tracking_uri
 from tests.orchestrator.jobs.shipping import caller, finish_tiny_study
 from tests.tiny import STUDY
 
+pytestmark = pytest.mark.heavy
+
 ONE_POINT = {"sweep": None, "subtasks": None, "methods": {"mwt": {}}, "recipe": {**STUDY["recipe"], "epochs": 1}}
 
 

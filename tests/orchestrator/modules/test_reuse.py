@@ -22,6 +22,8 @@ from tests.bare import run_with_only
 from tests.orchestrator.jobs.shipping import Call, caller, finish_tiny_study, printed_logits
 from tests.tiny import STUDY
 
+pytestmark = pytest.mark.heavy
+
 FILES = {
     *("README.md", "example.py", "example_onnx.py", "module.json"),
     *("module.onnx", "module.pt2", "module.safetensors"),

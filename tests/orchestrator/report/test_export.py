@@ -22,6 +22,8 @@ from orchestrator.study.study import Study
 from tests.orchestrator.invented import STUDY, invented_study
 from tests.orchestrator.pages import Page
 
+pytestmark = pytest.mark.heavy
+
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> StudyReport:
@@ -188,7 +190,6 @@ def test_maps_are_drawn_with_their_numbers(report: StudyReport) -> None:
         assert map_frame(figure).rows() == [(name, *row) for name, row in figure.rows]
 
 
-@pytest.mark.heavy
 def test_nothing_leaves_its_sheet_or_is_too_small_to_read(report: StudyReport, large: tuple[Study, Ledger]) -> None:
     for figure in (*drawn(report), *drawn(gather(large[1].folder))):
         sheet = draw_sheet(figure)

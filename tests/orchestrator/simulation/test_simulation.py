@@ -20,6 +20,8 @@ from orchestrator.study.study import Study
 from tests.orchestrator.simulation.test_nodes import clusters
 from tests.orchestrator.study_examples import DESCRIPTIONS, study
 
+pytestmark = pytest.mark.heavy
+
 GRID = {"mwt": {"grid": {"lambda_coup": [1.0, 2.0, 3.0]}}}
 SEARCH = {
     "mwt": {"search": "random", "trials": 3, "space": {"lambda_coup": [1.0, 3.0]}, "objectives": ["accuracy", "krr"]}

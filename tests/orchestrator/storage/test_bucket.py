@@ -21,6 +21,8 @@ from tests.object_store import ObjectServer
 from tests.orchestrator.invented import invented_study, plan_of
 from tests.tracked import AtOnce
 
+pytestmark = pytest.mark.heavy
+
 WRITES = {
     "write": lambda store: store.write("file", b"content"),
     "create": lambda store: store.create("file", b"content"),

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,6 +20,8 @@ from orchestrator.study.file import load_study_file
 from orchestrator.study.overrides import apply_overrides
 from orchestrator.study.study import Study
 from tests.orchestrator.study_examples import SWEPT
+
+pytestmark = pytest.mark.heavy
 
 WORDS = sorted(
     {

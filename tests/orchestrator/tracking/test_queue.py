@@ -19,6 +19,8 @@ from tests.orchestrator.instant import drive
 from tests.orchestrator.invented import invented_study, plan_of
 from tests.tracked import assert_whole
 
+pytestmark = pytest.mark.heavy
+
 STEP: Any = object()
 
 

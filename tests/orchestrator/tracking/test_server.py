@@ -20,6 +20,8 @@ from tests.postgres import PASSWORD, Postgres
 from tests.tracked import AtOnce, assert_whole, points, runs
 from tests.tracking_server import ADMIN, ALICE, BOB, log_in, object_store, objects, tracking_server
 
+pytestmark = pytest.mark.heavy
+
 
 @pytest.fixture(scope="module")
 def bucket() -> Iterator[str]:

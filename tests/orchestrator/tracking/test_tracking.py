@@ -23,6 +23,8 @@ from orchestrator.tracking.tracking import Tracking
 from tests.orchestrator.invented import STUDY, finish, invented_study, plan_of
 from tests.tracked import AtOnce, points, runs
 
+pytestmark = pytest.mark.heavy
+
 
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
