@@ -13,10 +13,10 @@ FLAGS = (
 )
 
 
-@pytest.fixture
-def chromium(program: Callable[[str], Path], tmp_path: Path) -> Iterator[webdriver.Chrome]:
+@pytest.fixture(scope="module")
+def chromium(program: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
     """A browser that remembers what its console said and what it asked the network for."""
-    with browser(program, tmp_path) as driver:
+    with browser(program, tmp_path_factory.mktemp("browser")) as driver:
         yield driver
 
 

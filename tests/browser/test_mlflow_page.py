@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,7 +23,13 @@ from tests.tracked import AtOnce, runs
 pytestmark = pytest.mark.browser
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def storage() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="nemo-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="module")
 def study(storage: Path) -> tuple[Study, Ledger]:
     study, ledger = invented_study(storage)
     tracking = AtOnce(tracking_uri(storage), artifact_root(storage), study.name)
@@ -31,7 +38,7 @@ def study(storage: Path) -> tuple[Study, Ledger]:
     return study, ledger
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def addresses(storage: Path, study: tuple[Study, Ledger]) -> Iterator[dict[str, str]]:
     """`page`, `sub-tasks` and `trainings`, as `nemo ui` prints them."""
     command = [sys.executable, "-m", "orchestrator.cli", "ui", "--storage", str(storage)]
