@@ -32,19 +32,23 @@ TITLES = {
     "Train controller": "ray::TrainController",
 }
 PROGRAMS = {"Ray's GCS": "gcs_server", "Ray's raylet": "raylet"}
-TASKS = 45
-"""Sub-tasks of the study: all pairs of ten classes."""
+TASKS, FEW_TASKS = 45, 8
+"""Sub-tasks of the study: all pairs of ten classes; and of a short one."""
 
 SURVIVED = 2
 """So often one driver's training is tried again after its worker died, or a task."""
 
 
-def write_study(folder: Path, workers: int, **changes: Any) -> Path:
-    """Long enough that each stage can be hit several times, small enough that a hundred kills take half an hour."""
+def write_study(folder: Path, workers: int, short: bool = False, **changes: Any) -> Path:
+    """Long enough that each stage can be hit several times, small enough that a hundred kills take half an hour.
+
+    A short one is long enough that a stage can be hit once.
+    """
+    samples = FEW_TASKS if short else "all"
     return tiny.write_study(
         folder,
-        recipe={**tiny.STUDY["recipe"], "epochs": 40 if workers == 1 else 30},
-        subtasks={**tiny.STUDY["subtasks"], "samples": "all", "finetune": {"epochs": 4, "batch_size": 32}},
+        recipe={**tiny.STUDY["recipe"], "epochs": 12 if short else 40 if workers == 1 else 30},
+        subtasks={**tiny.STUDY["subtasks"], "samples": samples, "finetune": {"epochs": 4, "batch_size": 32}},
         resources={"training": {"workers": workers, "cpus": 1}, "subtask": {"cpus": 1}},
         **changes,
     )
@@ -86,6 +90,7 @@ class History:
         workers: Of each training.
         storage: Where the study lies, if not in that folder.
         tracking: The address of an MLflow server, if it is not a file.
+        short: For a kill or two, each at a stage of its own.
 
     Attributes:
         study: The study's file.
@@ -102,10 +107,12 @@ class History:
         workers: int = 1,
         storage: Where | None = None,
         tracking: str | None = None,
+        short: bool = False,
     ) -> None:
         self._storage, self._kills = storage or folder / "runs", kills
+        self._tasks = FEW_TASKS if short else TASKS
         self.store = store_at(self._storage) / "tiny"
-        self.study = write_study(folder, workers, tracking=tracking and {"uri": tracking})
+        self.study = write_study(folder, workers, short, tracking=tracking and {"uri": tracking})
         self._luck = random.Random(seed)
         self._temporary = Path(tempfile.mkdtemp(prefix="nk", dir="/tmp"))  # short: Ray's sockets lie in there
         self._driver: Driver | None = None
@@ -202,13 +209,13 @@ class History:
             "training": lambda: any(len(rows) > known.get(key, 0) for key, rows in histories_of(self.store).items()),
             "modularizing": lambda: bool(processes(driver.marker, "ray::modularize")),
             "fan-out": lambda: finished(self.store, "reuse") > tasks,
-            "closing": lambda: finished(self.store, "reuse") == TASKS and finished(self.store, "measure") == 4,
+            "closing": lambda: finished(self.store, "reuse") == self._tasks and finished(self.store, "measure") == 4,
         }
         past: dict[Stage, Callable[[], bool]] = {
             "starting": lambda: False,
             "training": lambda: finished(self.store, "train") == 3,
             "modularizing": lambda: finished(self.store, "reuse") > 0,
-            "fan-out": lambda: finished(self.store, "reuse") > TASKS - 3,
+            "fan-out": lambda: finished(self.store, "reuse") > self._tasks - 3,
             "closing": lambda: False,
         }
         while not reached[kill.stage]():
