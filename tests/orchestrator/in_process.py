@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import torch
 
+from nemo.datasets.dataset import Dataset
 from nemo.distributed import Workers
 from orchestrator.computing.compute import (
     finish_training,
@@ -28,7 +32,7 @@ CPU = torch.device("cpu")
 
 def compute(step: Step, ledger: Ledger) -> dict[str, Any]:
     """What a worker computes for a step."""
-    dataset = as_dataset(dataset_arrays(step.where))
+    dataset = dataset_of(step.where)
     if step.kind == "train":
         trainer = make_trainer(step, dataset, ledger, CPU, Workers())
         while not trainer.done:
@@ -39,6 +43,16 @@ def compute(step: Step, ledger: Ledger) -> dict[str, Any]:
     if step.kind == "measure":
         return measure_modules([step], ledger, CPU)[0]
     return reuse(step, dataset, model_arrays(step.parents, ledger), CPU)
+
+
+def dataset_of(where: Mapping[str, Any]) -> Dataset:
+    """The data set of a step's `where`, loaded once for all steps, as a run does."""
+    return _loaded(json.dumps({name: value for name, value in where.items() if name != "resources"}, sort_keys=True))
+
+
+@cache
+def _loaded(where: str) -> Dataset:
+    return as_dataset(dataset_arrays(json.loads(where)))
 
 
 def finish_study(study: Study, storage: Where, until: int | None = None) -> Ledger:

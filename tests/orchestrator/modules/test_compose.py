@@ -75,7 +75,7 @@ def test_modules_of_two_studies_are_as_good_as_a_network_of_all_their_classes(ca
 def test_what_cannot_be_composed_is_a_sentence(call: Call, tmp_path: Path) -> None:
     quick = {"recipe": {**STUDY["recipe"], "epochs": 1}, "subtasks": None, "methods": {"mwt": {}}, "sweep": None}
     finish_tiny_study(tmp_path, tmp_path / "runs", **quick)
-    pair = {**STUDY["pairs"][0], "image_size": 64}
+    pair = {**STUDY["pairs"][0], "image_size": 48}
     finish_tiny_study(tmp_path, tmp_path / "runs", **quick, name="large", pairs=[pair])
     for name in ("tiny", "large"):
         words = ["--storage", tmp_path / "runs", "--classes", "1,2", "--out", tmp_path / name]
@@ -87,7 +87,7 @@ def test_what_cannot_be_composed_is_a_sentence(call: Call, tmp_path: Path) -> No
         assert not (tmp_path / "both").exists()
         return err
 
-    assert "takes images of 64x64" in refused(tmp_path / "tiny", tmp_path / "large")
+    assert "takes images of 48x48" in refused(tmp_path / "tiny", tmp_path / "large")
     assert "holds no module" in refused(tmp_path / "tiny", tmp_path / "runs")
     assert "needs two modules or more" in refused(tmp_path / "tiny")
     assert call("compose", tmp_path / "tiny", tmp_path / "tiny", "--out", tmp_path / "twice")[0] == 0
