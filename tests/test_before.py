@@ -40,6 +40,7 @@ def test_it_reports_the_same_json_to_the_byte(before: Path, tmp_path: Path) -> N
     assert (tmp_path / "report.json").read_bytes() == (BEFORE / "report.json").read_bytes()
 
 
+@pytest.mark.heavy
 def test_running_it_again_computes_nothing_and_writes_no_run_twice(before: Path) -> None:
     results, runs = result_files(before, "before"), mlflow_runs(before, "before")
     ran = command("run", before / "before" / "study.yaml", "--storage", before)
@@ -48,6 +49,7 @@ def test_running_it_again_computes_nothing_and_writes_no_run_twice(before: Path)
     assert len(mlflow_runs(before, "before")) == len(runs)
 
 
+@pytest.mark.heavy
 def test_a_sub_task_more_builds_on_what_is_there(before: Path) -> None:
     results = result_files(before, "before")
     study = submitted_study(store_at(before) / "before")

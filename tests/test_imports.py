@@ -43,6 +43,7 @@ from . import typer
     assert set(imported_packages(source)) == {"ray", "mlflow", "optuna"}
 
 
+@pytest.mark.heavy
 def test_every_module_imports_without_the_orchestrators_packages() -> None:
     modules = ["nemo", *(found.name for found in pkgutil.walk_packages([str(ROOT / "nemo")], prefix="nemo."))]
     script = f"""

@@ -80,7 +80,7 @@ def test_saturation_is_0_at_both_ends_and_1_in_the_middle() -> None:
 
 
 @pytest.mark.parametrize("name", GATES)
-@pytest.mark.parametrize("backbone", ["resnet18", "vit_s"])
+@pytest.mark.parametrize("backbone", ["resnet18", pytest.param("vit_s", marks=pytest.mark.heavy)])
 def test_a_generator_that_is_kept_keeps_its_gate(name: str, backbone: str) -> None:
     modular = calibrated(backbone, width=0.125, make=lambda each: make_modular(each, gate=name))
     masks = random_masks(modular, torch.Generator().manual_seed(1))
@@ -113,6 +113,7 @@ def test_a_cut_equals_the_network_whose_gates_are_open_or_shut_alike_for_all() -
         assert torch.allclose(module(x), expected, atol=1e-9 * float(expected.abs().max()))
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", GATES)
 def test_every_gate_trains(name: str) -> None:
     digits = nemo.load_dataset("digits", train_images=200, test_images=60)

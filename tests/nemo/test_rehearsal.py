@@ -135,6 +135,7 @@ def test_a_recipe_refuses_no_share() -> None:
             nemo.Recipe(as_cut=wrong)
 
 
+@pytest.mark.heavy
 def test_modules_of_a_network_that_rehearsed_answer_as_they_are_cut() -> None:
     """The point of it all, in small; `docs/modules-as-cut.md` has the numbers."""
     digits = nemo.load_dataset("digits", train_images=600)

@@ -39,29 +39,27 @@ def study_file(storage: Path) -> str:
     return str(path)
 
 
-@pytest.mark.parametrize(
-    "verb",
-    [
+def test_looking_on_needs_neither_torch_nor_ray_nor_mlflow(storage: Path, study_file: str) -> None:
+    invented_study(storage, until=2)
+    invented_study(storage, STUDY.replace("invented", "other"), until=2)
+    verbs = [
         ["--help"],
-        ["plan"],
-        ["plan", "--simulate", "nodes=2"],
+        ["plan", study_file],
+        ["plan", "--simulate", "nodes=2", study_file],
         ["status"],
         ["report", "invented", "--format", "json"],
         ["compare", "invented", "other"],
-    ],
-)
-def test_looking_on_needs_neither_torch_nor_ray_nor_mlflow(verb: list[str], storage: Path, study_file: str) -> None:
-    invented_study(storage, until=2)
-    invented_study(storage, STUDY.replace("invented", "other"), until=2)
-    arguments = [*verb, study_file] if verb[0] == "plan" else verb
+    ]
     script = (
-        "import sys; from orchestrator.cli import main; sys.argv = ['nemo', *sys.argv[1:]]\n"
-        "try: main()\n"
-        "except SystemExit as end: assert not end.code, end.code\n"
-        "heavy = {'torch', 'ray', 'mlflow', 'matplotlib'} & set(sys.modules); assert not heavy, heavy"
+        "import json, sys; from orchestrator.cli import main\n"
+        "for verb in json.loads(sys.argv[1]):\n"
+        "    sys.argv = ['nemo', *verb]\n"
+        "    try: main()\n"
+        "    except SystemExit as end: assert not end.code, (verb, end.code)\n"
+        "    heavy = {'torch', 'ray', 'mlflow', 'matplotlib'} & set(sys.modules); assert not heavy, (verb, heavy)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script, *arguments],
+        [sys.executable, "-c", script, json.dumps(verbs)],
         capture_output=True,
         text=True,
         check=False,
@@ -158,6 +156,7 @@ def test_the_report_is_a_page_in_a_file_of_its_own(capsys, monkeypatch, storage:
     assert code == 2 and f"--out: {storage}/gone/page.html cannot be written" in err
 
 
+@pytest.mark.heavy
 def test_export_writes_everything_and_no_single_format(capsys, monkeypatch, storage: Path) -> None:
     invented_study(storage)
     arguments = ["report", "invented", "--storage", str(storage), "--export", str(storage / "exported")]

@@ -81,6 +81,7 @@ def test_a_folded_study_is_the_same_study(store: Store) -> None:
     assert reader.finished() == {key for key, _ in before[0]}
 
 
+@pytest.mark.heavy
 def test_two_thousand_results_are_a_handful_of_reads(tmp_path: Path, reads: Counter[str], monkeypatch: Any) -> None:
     monkeypatch.setattr(files.os, "fsync", lambda handle: None)
     ledger = filled(tmp_path, range(0))
@@ -94,6 +95,7 @@ def test_two_thousand_results_are_a_handful_of_reads(tmp_path: Path, reads: Coun
     assert ledger.get(step(1999).key) == dict(ledger.results())[step(1999).key]
 
 
+@pytest.mark.heavy
 def test_on_an_object_store_it_is_a_handful_of_requests(
     bucket: str, object_server: ObjectServer, tmp_path: Path, monkeypatch: Any
 ) -> None:

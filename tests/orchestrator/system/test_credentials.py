@@ -94,6 +94,7 @@ def test_the_page_tells_no_secret(tmp_path: Path) -> None:
     assert SECRET not in refused.stderr
 
 
+@pytest.mark.heavy
 def test_nothing_is_unpickled_from_mlflow_unless_somebody_asks_for_it() -> None:
     script = "import orchestrator.tracking.tracking as _; from mlflow.environment_variables import "
     script += "MLFLOW_ALLOW_PICKLE_DESERIALIZATION as flag; print(flag.get())"
