@@ -1,5 +1,6 @@
 """What all tests share: one thread per process, no telemetry, a short temporary storage, programs to drive."""
 
+import fcntl
 import os
 import shutil
 import tempfile
@@ -52,7 +53,7 @@ def bucket(object_server: "ObjectServer", monkeypatch: pytest.MonkeyPatch, tmp_p
     object_server.heal()
 
 
-@pytest.fixture(params=["folder", "bucket"])
+@pytest.fixture(params=["folder", pytest.param("bucket", marks=pytest.mark.heavy)])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> "Store":
     """Where an empty study lies: whatever is tested with this holds on a disk and on an object store."""
     from orchestrator.storage import store_at
@@ -68,6 +69,28 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> "tuple[Study, Ledger]":
     from tests.orchestrator.large import large_study
 
     return large_study(tmp_path_factory.mktemp("large"))
+
+
+@pytest.fixture(scope="session")
+def tiny_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A storage with the tiny study, really computed with two epochs, to be read: who changes it takes a copy.
+
+    Computed once, also where several processes run the tests.
+    """
+    from tests.orchestrator.jobs.shipping import finish_tiny_study
+    from tests.tiny import STUDY
+
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+    made = root / "tiny-runs"
+    with (root / "tiny-runs.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            folder = tmp_path_factory.mktemp("tiny")
+            finish_tiny_study(folder, folder / "runs", recipe={**STUDY["recipe"], "epochs": 2})
+            (folder / "runs").rename(made)
+    return made
 
 
 @pytest.fixture(scope="session")

@@ -72,11 +72,11 @@ def test_modules_of_two_studies_are_as_good_as_a_network_of_all_their_classes(ca
     assert all(origin.run in card for origin in record.origins)
 
 
-def test_what_cannot_be_composed_is_a_sentence(call: Call, tmp_path: Path) -> None:
+def test_what_cannot_be_composed_is_a_sentence(call: Call, tiny_runs: Path, tmp_path: Path) -> None:
+    shutil.copytree(tiny_runs, tmp_path / "runs")
     quick = {"recipe": {**STUDY["recipe"], "epochs": 1}, "subtasks": None, "methods": {"mwt": {}}, "sweep": None}
-    finish_tiny_study(tmp_path, tmp_path / "runs", **quick)
     pair = {**STUDY["pairs"][0], "image_size": 48}
-    finish_tiny_study(tmp_path, tmp_path / "runs", **quick, name="large", pairs=[pair])
+    finish_tiny_study(tmp_path, tmp_path / "runs", **quick, name="large", pairs=[pair], thresholds=[0.9])
     for name in ("tiny", "large"):
         words = ["--storage", tmp_path / "runs", "--classes", "1,2", "--out", tmp_path / name]
         assert call("reuse", name, *words)[0] == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -22,19 +23,16 @@ from orchestrator.modules.registry import register_module
 from orchestrator.storage import store_at
 from orchestrator.storage.files import file_sha256
 from orchestrator.storage.studies import tracking_uri
-from tests.orchestrator.jobs.shipping import caller, finish_tiny_study
-from tests.tiny import STUDY
+from tests.orchestrator.jobs.shipping import caller
 
 pytestmark = pytest.mark.heavy
 
-ONE_POINT = {"sweep": None, "subtasks": None, "methods": {"mwt": {}}, "recipe": {**STUDY["recipe"], "epochs": 1}}
-
 
 def test_mlflow_serves_a_registered_module_without_pickle(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tiny_runs: Path, tmp_path: Path
 ) -> None:
     call = caller(capsys, monkeypatch)
-    finish_tiny_study(tmp_path, tmp_path / "runs", **ONE_POINT)
+    shutil.copytree(tiny_runs, tmp_path / "runs")
     words = ("reuse", "tiny", "--storage", tmp_path / "runs", "--classes", "3,5", "--out", tmp_path / "pair")
     code, out, err = call(*words, "--register")
     assert code == 0, err
@@ -87,10 +85,10 @@ def test_mlflow_serves_a_registered_module_without_pickle(
 
 
 def test_the_same_step_with_other_weights_leaves_the_earlier_version_as_it_was(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tiny_runs: Path, tmp_path: Path
 ) -> None:
     call = caller(capsys, monkeypatch)
-    finish_tiny_study(tmp_path, tmp_path / "runs", **ONE_POINT)
+    shutil.copytree(tiny_runs, tmp_path / "runs")
     out = tmp_path / "pair"
     assert call("reuse", "tiny", "--storage", tmp_path / "runs", "--classes", "3,5", "--out", out)[0] == 0
     record, study = read_record(out), store_at(tmp_path / "runs") / "tiny"

@@ -19,8 +19,7 @@ from orchestrator.modules.record import read_record
 from orchestrator.storage import store_at
 from tests import tiny
 from tests.bare import run_with_only
-from tests.orchestrator.jobs.shipping import Call, caller, finish_tiny_study, printed_logits
-from tests.tiny import STUDY
+from tests.orchestrator.jobs.shipping import Call, caller, printed_logits
 
 pytestmark = pytest.mark.heavy
 
@@ -31,12 +30,9 @@ FILES = {
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def runs(tiny_runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The storage with the finished tiny study."""
-    folder = tmp_path_factory.mktemp("tiny")
-    subtasks = {**STUDY["subtasks"], "samples": 1}
-    finish_tiny_study(folder, folder / "runs", recipe={**STUDY["recipe"], "epochs": 2}, subtasks=subtasks)
-    return folder / "runs"
+    return shutil.copytree(tiny_runs, tmp_path_factory.mktemp("tiny") / "runs")
 
 
 @pytest.fixture(scope="module")

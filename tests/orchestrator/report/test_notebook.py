@@ -28,11 +28,13 @@ pytestmark = pytest.mark.heavy
 
 
 @pytest.fixture(scope="module")
-def storage(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny study, really computed, under the name that the document uses."""
+def storage(tiny_runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny study under the name that the document uses."""
     storage = tmp_path_factory.mktemp("storage")
+    shutil.copytree(tiny_runs / "tiny", storage / "quickstart")
     recipe = {**STUDY["recipe"], "epochs": 2}
-    finish_study(Study.model_validate({**STUDY, "name": "quickstart", "recipe": recipe}), storage)
+    named = Study.model_validate({**STUDY, "name": "quickstart", "recipe": recipe})
+    assert finish_study(named, storage, until=0).finished() == Ledger(tiny_runs / "tiny", readonly=True).finished()
     return storage
 
 
