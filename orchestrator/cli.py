@@ -9,16 +9,13 @@ import sys
 from enum import StrEnum
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from nemo.errors import UserError
 from orchestrator.storage.studies import default_storage, find_study, storage_root
 from orchestrator.system.credentials import masked
-
-if TYPE_CHECKING:
-    from orchestrator.jobs.jobs import Job, Jobs
 
 app = typer.Typer(
     name="nemo",
@@ -155,7 +152,7 @@ def submit(
     at = f"{job.study} --address {dashboard.name}"
     typer.echo(f"Next: nemo logs {at} --follow   or   nemo status {at}   or   nemo stop {at}")
     if follow:
-        raise typer.Exit(_follow(Jobs(dashboard), job))
+        raise typer.Exit(Jobs(dashboard).show(job))
 
 
 @app.command()
@@ -171,7 +168,7 @@ def logs(
     jobs = Jobs(Dashboard(address))
     job = jobs.find(name)
     if follow:
-        raise typer.Exit(_follow(jobs, job))
+        raise typer.Exit(jobs.show(job))
     typer.echo(jobs.log(job), nl=False)
 
 
@@ -227,7 +224,12 @@ def status(
 ) -> None:
     """Show whether studies run and how far they are: from their folders alone, or as jobs of a cluster."""
     if address is not None:
-        return _submitted(name, address)
+        from orchestrator.jobs.dashboard import Dashboard
+        from orchestrator.jobs.jobs import Jobs
+
+        for line in Jobs(Dashboard(address)).overview(name):
+            typer.echo(line)
+        return
     from rich.console import Console
 
     from orchestrator.report.status import print_status
@@ -366,15 +368,13 @@ def ui(
     ] = None,
 ) -> None:
     """Open the MLflow page on this store, for this machine only, until Ctrl-C."""
-    from orchestrator.tracking.ui import experiments, serving
-    from orchestrator.tracking.views import view_url
+    from orchestrator.tracking.ui import pages, serving
 
     signal.signal(signal.SIGTERM, _as_interrupt)
     with serving(storage_root(storage), uri, port) as (url, server):
         typer.echo(f"MLflow is at {url}   (Ctrl-C ends it)")
-        for name, number in experiments(url).items():
-            typer.echo(f"{name}: sub-tasks {view_url(url, number, 'subtasks')}")
-            typer.echo(f"{name}: trainings {view_url(url, number, 'trainings')}")
+        for line in pages(url):
+            typer.echo(line)
         sys.stdout.flush()
         code = server.wait()
     raise UserError(f"the MLflow server ended by itself with exit code {code}; start it again")
@@ -398,35 +398,6 @@ def main() -> None:
 
 def _as_interrupt(number: int, frame: FrameType | None) -> Any:
     raise KeyboardInterrupt
-
-
-def _submitted(name: str | None, address: str) -> None:
-    from orchestrator.jobs.dashboard import Dashboard
-    from orchestrator.jobs.jobs import Jobs
-
-    jobs = Jobs(Dashboard(address))
-    runs = jobs.runs() if name is None else [jobs.find(name)]
-    if not runs:
-        typer.echo(f"no study was submitted to {masked(address)} since its head started")
-    for job in {job.study: job for job in runs}.values():
-        typer.echo(job.text)
-        lines = [] if job.state == "succeeded" else [line for line in jobs.log(job).splitlines() if line.strip()]
-        for line in lines[-1:]:
-            typer.echo(f"  {line}")
-
-
-def _follow(jobs: Jobs, job: Job) -> int:
-    def write(text: str) -> None:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-
-    try:
-        ended = jobs.follow(job, write)
-    except KeyboardInterrupt:
-        print(f"\nnemo: {job.id} goes on; nemo stop ends it", file=sys.stderr)
-        raise
-    print(ended.text, file=sys.stderr)
-    return 0 if ended.state == "succeeded" else ended.exit_code or 1
 
 
 if __name__ == "__main__":

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -95,6 +96,35 @@ class Jobs:
         known = ", ".join(dict.fromkeys(job.study for job in runs))
         there = f"those there are: {known}" if known else "none was submitted since its head started"
         raise UserError(f"no study or job {name!r} on {self._dashboard.name}, {there}; give another name or --address.")
+
+    def overview(self, name: str | None) -> Iterator[str]:
+        """Lines that say how the last job of each study stands, or of this one, with its last words.
+
+        Raises:
+            UserError: See `find`.
+        """
+        runs = self.runs() if name is None else [self.find(name)]
+        if not runs:
+            yield f"no study was submitted to {self._dashboard.name} since its head started"
+        for job in {job.study: job for job in runs}.values():
+            yield job.text
+            lines = [] if job.state == "succeeded" else [line for line in self.log(job).splitlines() if line.strip()]
+            yield from (f"  {line}" for line in lines[-1:])
+
+    def show(self, job: Job) -> int:
+        """Shows the log of a job on standard output until it ends; returns the exit code to end with."""
+
+        def write(text: str) -> None:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+
+        try:
+            ended = self.follow(job, write)
+        except KeyboardInterrupt:
+            print(f"\nnemo: {job.id} goes on; nemo stop ends it", file=sys.stderr)
+            raise
+        print(ended.text, file=sys.stderr)
+        return 0 if ended.state == "succeeded" else ended.exit_code or 1
 
     def _again(self, name: str) -> Job:
         """The job of this id as it is now; a study may have the name of another one's job."""

@@ -22,7 +22,7 @@ from orchestrator.storage.studies import artifact_root, tracking_uri
 from orchestrator.study.file import submitted_study
 from orchestrator.system.credentials import masked
 from orchestrator.system.ports import HOST, usable_port
-from orchestrator.tracking.views import view_tags
+from orchestrator.tracking.views import view_tags, view_url
 
 PORT = 5000
 """MLflow's own default."""
@@ -96,6 +96,13 @@ def experiments(url: str) -> dict[str, str]:
         found = json.load(answer).get("experiments", [])
     ours = [each for each in found if any(tag["key"] in view_tags() for tag in each.get("tags", []))]
     return {each["name"]: each["experiment_id"] for each in ours}
+
+
+def pages(url: str) -> Iterator[str]:
+    """A line for each view of each study on the running page."""
+    for name, number in experiments(url).items():
+        yield f"{name}: sub-tasks {view_url(url, number, 'subtasks')}"
+        yield f"{name}: trainings {view_url(url, number, 'trainings')}"
 
 
 def _await(url: str, server: subprocess.Popen[bytes], log: IO[bytes]) -> None:
