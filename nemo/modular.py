@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from nemo.backbones.backbone import Backbone
 from nemo.layers import ConvUnit, Residual
-from nemo.sites import Site, Source
+from nemo.sites import RelevanceSource, Site
 from nemo.transformer import TokenUnit
 
 
@@ -30,7 +30,7 @@ class ModularNetwork(nn.Module):
         )
 
     @property
-    def source(self) -> Source | None:
+    def source(self) -> RelevanceSource | None:
         """Where the relevance vectors come from; None if nothing records."""
         return self.units[0].records if self.units else None
 

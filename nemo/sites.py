@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-Source = Literal["masks", "activations"]
+RelevanceSource = Literal["masks", "activations"]
 """Where relevance comes from: the outputs of mask generators, or the activations after a ReLU."""
 
 
@@ -26,7 +26,7 @@ class Site(nn.Module):
     def __init__(self, *, relu: bool = True) -> None:
         super().__init__()
         self.relu = relu
-        self.records: Source | None = None
+        self.records: RelevanceSource | None = None
         self.imposed: Tensor | None = None
         self._relevance: Tensor | None = None
 

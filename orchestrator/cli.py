@@ -37,7 +37,7 @@ RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Try again wha
 Replace = Annotated[
     bool, typer.Option("--replace", help="Go on although the study changed and leaves finished work unused.")
 ]
-Cluster = Annotated[
+DashboardUrl = Annotated[
     str, typer.Option("--address", metavar="URL", help="The cluster's dashboard, such as http://127.0.0.1:8265.")
 ]
 SubmittedName = Annotated[
@@ -121,7 +121,7 @@ def run(
 @app.command()
 def submit(
     study: StudyFile,
-    address: Cluster,
+    address: DashboardUrl,
     overrides: Overrides = None,
     storage: Annotated[
         str | None,
@@ -158,7 +158,7 @@ def submit(
 @app.command()
 def logs(
     name: SubmittedName,
-    address: Cluster,
+    address: DashboardUrl,
     follow: Annotated[bool, typer.Option("--follow", help="Go on until the job ends.")] = False,
 ) -> None:
     """Show what the last job of a submitted study has written."""
@@ -173,7 +173,7 @@ def logs(
 
 
 @app.command()
-def stop(name: SubmittedName, address: Cluster) -> None:
+def stop(name: SubmittedName, address: DashboardUrl) -> None:
     """End the job of a submitted study in order; what is finished is kept, and the same submit carries on."""
     from orchestrator.jobs.dashboard import Dashboard
     from orchestrator.jobs.jobs import Jobs

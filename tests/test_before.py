@@ -12,6 +12,7 @@ import torch
 
 import nemo
 from orchestrator.ledger.ledger import Ledger
+from orchestrator.modules.record import read_record
 from orchestrator.plan.planner import plan
 from orchestrator.storage import store_at
 from orchestrator.study.data import describe
@@ -73,6 +74,11 @@ def test_a_module_that_was_saved_still_loads() -> None:
     session = onnxruntime.InferenceSession(str(BEFORE / "module" / "module.onnx"))
     (expected,) = session.run(None, {session.get_inputs()[0].name: images.numpy()})
     np.testing.assert_allclose(logits.numpy(), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_its_record_is_read() -> None:
+    record = read_record(BEFORE / "module")
+    assert (record.classes, record.origins[0].study) == (["3", "5"], "before")
 
 
 def test_a_module_that_was_registered_is_where_it_was(before: Path, monkeypatch: pytest.MonkeyPatch) -> None:

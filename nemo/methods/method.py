@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from nemo.recipe import Recipe
-    from nemo.sites import Source
+    from nemo.sites import RelevanceSource
 
 Terms = dict[str, "tuple[float, Tensor]"]
 """Term name -> (its weight in the loss, its value)."""
@@ -50,7 +50,7 @@ class Method:
     settings: Mapping[str, float]
     terms: Callable[[list[Tensor], Tensor, Mapping[str, float], Recipe], Terms] = _no_terms
     check: Callable[[Mapping[str, float]], None] = _no_check
-    source: Source | None = "masks"
+    source: RelevanceSource | None = "masks"
     version: int = 1
     excludes_first: bool = False
     ignores: tuple[str, ...] = ("variant",)

@@ -17,7 +17,7 @@ MAX_RETRIES = 2
 MAX_FAILURES = 2
 """How often a training starts again after a worker died."""
 
-SPLIT_TASKS = 16
+SEARCH_TASKS = 16
 """At most so many candidates of one search in a trained network run at a time."""
 
 
@@ -79,16 +79,16 @@ def concurrent_subtasks(cluster: Cluster, resources: Resources) -> int:
     return _places(cluster, resources.subtask)
 
 
-def splits(step: Step) -> bool:
+def searches_modules(step: Step) -> bool:
     """Whether a training is a search for the modules of another one's network."""
     return METHODS[step.params["method"]].starts_from is not None
 
 
 def bundles_of(step: Step, cluster: Cluster, resources: Resources) -> list[tuple[float, float]]:
     """The CPUs and GPUs that a training holds while it runs, each pair on one node; fewer where it may."""
-    if splits(step):
+    if searches_modules(step):
         subtask = resources.subtask
-        return [(subtask.cpus, subtask.gpus)] * min(SPLIT_TASKS, concurrent_subtasks(cluster, resources))
+        return [(subtask.cpus, subtask.gpus)] * min(SEARCH_TASKS, concurrent_subtasks(cluster, resources))
     training = resources.training
     return [(training.cpus, training.gpus)] * min(training.workers, _places(cluster, training))
 

@@ -31,14 +31,14 @@ from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.step import Step
 from orchestrator.storage.layout import LOGITS, MODULES
 
-Shared = tuple[ModularNetwork, Dataset]
+SearchedNetwork = tuple[ModularNetwork, Dataset]
 """What every task of a search reads: the network, and the fitness images as a data set's training images."""
 
 CHUNKS = 4
 """A generation is cut into so many tasks for each that runs at a time, so that a slow one holds up little."""
 
 
-def split(step: Step, context: Context, dataset: ray.ObjectRef[DatasetArrays]) -> None:
+def search_modules(step: Step, context: Context, dataset: ray.ObjectRef[DatasetArrays]) -> None:
     """Runs a search to its end from its last finished generation, and puts its result.
 
     The task that calls this needs a placement group with a bundle for each task that may run at a time. It computes
@@ -80,7 +80,7 @@ def _bundles() -> list[dict[str, float]]:
     return [] if group is None else list(group.bundle_specs)
 
 
-def _logits(candidates: Sequence[Candidate], shared: ray.ObjectRef[Shared], context: Context) -> Tensor:
+def _logits(candidates: Sequence[Candidate], shared: ray.ObjectRef[SearchedNetwork], context: Context) -> Tensor:
     """Every candidate's logit of its own class, `[candidates, n]`, computed by tasks."""
     wanted = context.resources.subtask
     size = -(-len(candidates) // (CHUNKS * max(1, len(_bundles()))))
@@ -90,7 +90,7 @@ def _logits(candidates: Sequence[Candidate], shared: ray.ObjectRef[Shared], cont
 
 
 @ray.remote(max_retries=MAX_FAILURES)
-def _run_candidates(candidates: Sequence[Candidate], shared: Shared, cpus: int) -> Tensor:
+def _run_candidates(candidates: Sequence[Candidate], shared: SearchedNetwork, cpus: int) -> Tensor:
     torch.set_num_threads(max(1, cpus))
     device = own_device()
     network, data = shared[0].to(device), shared[1]

@@ -10,11 +10,11 @@ import ray.tune
 from ray.tune import PlacementGroupFactory
 
 from nemo.errors import UserError
-from orchestrator.cluster.capacity import bundles_of, splits
+from orchestrator.cluster.capacity import bundles_of, searches_modules
 from orchestrator.cluster.cluster import Cluster
 from orchestrator.computing.data import DatasetArrays, data_key
 from orchestrator.execution.context import Context
-from orchestrator.execution.module_search import split
+from orchestrator.execution.module_search import search_modules
 from orchestrator.execution.training import fit
 from orchestrator.execution.worker import compute_and_put
 from orchestrator.plan.step import Step
@@ -31,7 +31,7 @@ HEAD_NODE = "node:__internal_head__"
 def resources_of(step: Step, context: Context, cluster: Cluster) -> PlacementGroupFactory:
     """What a trial holds while it runs."""
     bundles = [{"CPU": cpus, "GPU": gpus} for cpus, gpus in bundles_of(step, cluster, context.resources)]
-    if splits(step):
+    if searches_modules(step):
         return PlacementGroupFactory([{}, *bundles])
     # A trial of several workers only waits for them; a byte of memory is what every node can give it without a CPU.
     # One that goes on without a node must not be there: Ray would keep its room for minutes.
@@ -61,9 +61,9 @@ def _run(config: Mapping[str, Any], context: Context, datasets: Mapping[str, ray
     ledger, dataset = context.ledger, datasets[data_key(step)]
     if ledger.get(step.key, step.kind) is None:
         reason = ""
-        if splits(step):
+        if searches_modules(step):
             try:
-                split(step, context, dataset)
+                search_modules(step, context, dataset)
             except Unwritable:
                 raise
             except UserError as error:  # a retry can't mend it

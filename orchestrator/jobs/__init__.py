@@ -1,0 +1,1 @@
+"""Studies as jobs of a cluster: what is shipped, submitted, followed and stopped."""

@@ -1,0 +1,1 @@
+"""Saved modules: chosen, cut out of a study, composed, written as files, and registered."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from nemo.errors import UserError
 from nemo.methods import METHODS
-from orchestrator.plan.best import Candidate, best_point
+from orchestrator.plan.best import TrainedPoint, best_point
 from orchestrator.plan.combination import Combination
 from orchestrator.plan.combination_plan import plan_combination
 from orchestrator.plan.planner import combinations
@@ -184,7 +184,7 @@ def _best(fitting: Sequence[Cuttable], tolerance: float) -> tuple[Cuttable, str]
 
 def _best_of(group: Sequence[Cuttable], tolerance: float) -> Cuttable:
     """The best point of one pair and seed."""
-    candidates = [Candidate(each.train.key, _number(each.accuracy), _number(each.krr)) for each in group]
+    candidates = [TrainedPoint(each.train.key, _number(each.accuracy), _number(each.krr)) for each in group]
     best = best_point(candidates, group[0].standard_accuracy, tolerance)
     return next(each for each in group if best is not None and each.train.key == best.key)
 
@@ -205,7 +205,7 @@ def threshold_of(network: Cuttable, study: Study, wanted: float | None) -> float
     Raises:
         UserError: The study has no such threshold.
     """
-    if network.combination.splits:
+    if network.combination.searches_modules:
         if wanted is not None:
             method = METHODS[network.combination.method].name
             raise UserError(f"--threshold: {method} finds its modules without one, leave it out.")

@@ -11,7 +11,8 @@ from typing import Any
 from nemo.errors import UserError
 from orchestrator.modules.folder import MARK
 
-FORMAT = "nemo.module 1"
+FORMAT = "nemo.record 1"
+_FORMER = "nemo.module 1"  # which names the format of module.safetensors, and named this one, too
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class Data:
-    """A data set that a module has learned from; `where` is how `computing.compute.dataset_arrays` finds it."""
+    """A data set that a module has learned from; `where` is how `computing.data.dataset_arrays` finds it."""
 
     name: str
     options: Mapping[str, Any]
@@ -128,7 +129,7 @@ def read_record(folder: Path) -> ModuleRecord:
     """
     try:
         document = json.loads((folder / MARK).read_bytes())
-        if document["format"] != FORMAT:
+        if document["format"] not in (FORMAT, _FORMER):
             raise KeyError("format")
         known = {name.name for name in fields(ModuleRecord)}
         parts = {

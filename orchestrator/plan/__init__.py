@@ -1,0 +1,1 @@
+"""What is to be done: steps and their keys, pure in the study and the results."""

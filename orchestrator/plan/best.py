@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Candidate:
+class TrainedPoint:
     """A finished sweep point: its training's key, its validation accuracy and its module-level KRR."""
 
     key: str
@@ -15,7 +15,9 @@ class Candidate:
     krr: float
 
 
-def best_point(candidates: Sequence[Candidate], standard_accuracy: float | None, tolerance: float) -> Candidate | None:
+def best_point(
+    candidates: Sequence[TrainedPoint], standard_accuracy: float | None, tolerance: float
+) -> TrainedPoint | None:
     """The candidate with the lowest KRR among those that are accurate enough.
 
     Accurate enough is at most `tolerance` below the standard network's validation accuracy; where no candidate is,

@@ -51,19 +51,19 @@ class Combination:
         return METHODS[self.method].modular
 
     @property
-    def splits(self) -> bool:
+    def searches_modules(self) -> bool:
         """Whether a training is a search for the modules of a network that another method has trained."""
         return METHODS[self.method].starts_from is not None
 
     @property
     def thresholds(self) -> Sequence[float | None]:
         """Where modules are measured; a search finds modules without one."""
-        return [None] if self.splits else self.study.thresholds
+        return [None] if self.searches_modules else self.study.thresholds
 
     @property
     def subtask_thresholds(self) -> Sequence[float | None]:
         """Where modules are cut out."""
-        return [None] if self.splits else self.study.subtask_thresholds
+        return [None] if self.searches_modules else self.study.subtask_thresholds
 
     @cached_property
     def before(self) -> dict[str, Step]:
@@ -117,7 +117,7 @@ class Combination:
     def _recipe_params(self, settings: Mapping[str, float], rates: Mapping[str, float]) -> dict[str, Any]:
         """The recipe with its defaults resolved, and without a say for fields that mean nothing to the method."""
         recipe = self.study.recipe_for(self.pair, self.method, **rates)
-        if self.splits:  # a generation is its epoch
+        if self.searches_modules:  # a generation is its epoch
             return {"recipe": {"epochs": int(settings["generations"]), "validation": recipe.validation}}
         fields = dataclasses.asdict(recipe)
         del fields["compile"]  # how fast, not what: like the number of threads it moves no number but by rounding
@@ -145,7 +145,7 @@ class Combination:
 
     def measure(self, train: Step, modularize: Step, threshold: float | None) -> Step:
         """Its modules' metrics at a threshold, which a search's have none of."""
-        threshold = None if self.splits else threshold
+        threshold = None if self.searches_modules else threshold
         return make_step(
             "measure",
             {"version": VERSIONS["measure"], "threshold": threshold},
@@ -176,7 +176,7 @@ class Combination:
         self, train: Step, modularize: Step, standard: Step | None, classes: Sequence[int], threshold: float | None
     ) -> Step:
         """Any module of a training, with the study's settings; of a sub-task that it plans, that step."""
-        return self._cutting(train, modularize, standard)(classes, None if self.splits else threshold)
+        return self._cutting(train, modularize, standard)(classes, None if self.searches_modules else threshold)
 
     def _cutting(
         self, train: Step, modularize: Step, standard: Step | None
@@ -208,7 +208,7 @@ class Combination:
 
     def _own_head(self) -> str:
         """The classifier of modules where the study does not say; one that answers as it is cut needs no new one."""
-        trained_as_cut = not self.splits and self.study.recipe_for(self.pair, self.method).as_cut > 0
+        trained_as_cut = not self.searches_modules and self.study.recipe_for(self.pair, self.method).as_cut > 0
         return "slice" if trained_as_cut else METHODS[self.method].head
 
     def subtask_classes(self) -> list[tuple[int, ...]]:

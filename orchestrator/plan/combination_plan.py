@@ -7,7 +7,7 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orchestrator.plan.best import Candidate, best_point
+from orchestrator.plan.best import TrainedPoint, best_point
 from orchestrator.plan.combination import Combination
 from orchestrator.plan.results import Result, Results, Trial
 from orchestrator.plan.step import Step
@@ -109,14 +109,14 @@ class _Planner:
     def _choose(self, points: list[Point]) -> tuple[bool, Point | None]:
         """Whether everything is known that the choice depends on, and the best point; failed points do not count."""
         combination, threshold = self._combination, max(self._study.thresholds)
-        candidates: dict[str, tuple[Candidate, Point]] = {}
+        candidates: dict[str, tuple[TrainedPoint, Point]] = {}
         for point in points:
             train = combination.train(point)
             modularize = combination.modularize(train)
             measure = combination.measure(train, modularize, threshold)
             trained, measured = self._get(train), self._get(measure)
             if trained is not None and measured is not None:
-                candidate = Candidate(train.key, trained["result"]["validation_accuracy"], measured["result"]["krr"])
+                candidate = TrainedPoint(train.key, trained["result"]["validation_accuracy"], measured["result"]["krr"])
                 candidates[train.key] = candidate, point
             elif not any(self._failed(step) for step in (train, modularize, measure)):
                 return False, None

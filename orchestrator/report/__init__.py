@@ -1,1 +1,1 @@
-"""What a study found, from its ledger alone."""
+"""What a study found: frames, tables, the page, files, and the status of one that runs."""

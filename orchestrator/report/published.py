@@ -60,14 +60,14 @@ SUBTASK = {
     "flops_reduction": Shown("FLOPs reduction %", "subtasks", "flops_reduction", 100, 2),
 }
 
-Place = tuple[str, str, str, str]
+Cell = tuple[str, str, str, str]
 """Approach, metric, number of classes and threshold of a number in a table; the last two may be empty."""
 
 
 @cache
-def published() -> dict[tuple[str, str], dict[tuple[str, str], dict[Place, float | None]]]:
+def published() -> dict[tuple[str, str], dict[tuple[str, str], dict[Cell, float | None]]]:
     """Paper and table -> backbone and data set -> place -> number; None where there is none."""
-    found: dict[tuple[str, str], dict[tuple[str, str], dict[Place, float | None]]] = {}
+    found: dict[tuple[str, str], dict[tuple[str, str], dict[Cell, float | None]]] = {}
     text = (files("orchestrator.report") / "published.csv").read_text(encoding="utf-8")
     for row in csv.DictReader(text.splitlines()):
         place = row["approach"], row["metric"], row["classes"], row["threshold"]
@@ -101,7 +101,7 @@ def published_tables(frames: Frames) -> list[Table]:
 def _table(
     paper: str,
     number: str,
-    pairs: Mapping[tuple[str, str], Mapping[Place, float | None]],
+    pairs: Mapping[tuple[str, str], Mapping[Cell, float | None]],
     ours: Mapping[str, pl.DataFrame],
 ) -> Table | None:
     """One table of a paper for one pair; None where it is not about the pair, or the study has nothing of it."""
@@ -136,7 +136,7 @@ def _table(
     )
 
 
-def _ours(place: Place, ours: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Mapping[str, Any] | None, Shown]]:
+def _ours(place: Cell, ours: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Mapping[str, Any] | None, Shown]]:
     """Our numbers of a place, by settings: what names them, their mean or None, and how it is shown."""
     approach, metric, classes, threshold = place
     shown = (SUBTASK if classes else WHOLE)[metric]

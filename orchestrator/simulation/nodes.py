@@ -23,7 +23,7 @@ HOPELESS = 100_000
 _ROUNDING = 1e-9
 
 
-class Clock:
+class SimulatedClock:
     """Simulated time: calls what is due, in the order of time, and of asking where that is the same."""
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class Clock:
 
 
 @dataclass(eq=False)
-class Job:
+class SimulatedJob:
     """Something that a cluster runs.
 
     Attributes:
@@ -89,7 +89,7 @@ class _Node:
 
 @dataclass(eq=False)
 class _Run:
-    job: Job
+    job: SimulatedJob
     nodes: Sequence[_Node]
     begin: float
     wait: float  # for its worker to start, and for data
@@ -113,11 +113,11 @@ class SimulatedCluster:
         vanished: How many nodes vanished.
     """
 
-    def __init__(self, fake: FakeCluster, clock: Clock, on_end: Callable[[Job, bool], None]) -> None:
+    def __init__(self, fake: FakeCluster, clock: SimulatedClock, on_end: Callable[[SimulatedJob, bool], None]) -> None:
         self._fake, self._clock, self._on_end = fake, clock, on_end
         self.work, self.again, self.waiting = [0.0, 0.0], [0.0, 0.0], [0.0, 0.0]
         self.vanished = self._in_a_row = 0
-        self._queues: tuple[deque[Job], deque[Job]] = deque(), deque()
+        self._queues: tuple[deque[SimulatedJob], deque[SimulatedJob]] = deque(), deque()
         self._nodes = [
             _Node(str(place), fake.cpus_of_node, fake.gpus, Random(f"{fake.seed} node {place}"))
             for place in range(fake.nodes)
@@ -126,7 +126,7 @@ class SimulatedCluster:
         for node in self._nodes:
             self._expect_end(node)
 
-    def submit(self, job: Job) -> None:
+    def submit(self, job: SimulatedJob) -> None:
         """Runs a job when there is room."""
         self._queues[not job.first].append(job)
         self._place()
@@ -154,7 +154,7 @@ class SimulatedCluster:
             _take(node, bundle, -1)
         return found if len(found) == len(bundles) else []
 
-    def _start(self, job: Job, nodes: Sequence[_Node]) -> None:
+    def _start(self, job: SimulatedJob, nodes: Sequence[_Node]) -> None:
         now, chance = self._clock.now, Random(f"{self._fake.seed} {job.name} {job.deaths}")
         ready = now
         for node, bundle in zip(nodes, job.bundles, strict=True):

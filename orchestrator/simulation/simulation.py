@@ -17,7 +17,7 @@ from orchestrator.cluster.capacity import (
     check_room,
     concurrent_subtasks,
     concurrent_trainings,
-    splits,
+    searches_modules,
     takes,
 )
 from orchestrator.ledger.ledger import Ledger
@@ -29,7 +29,7 @@ from orchestrator.report.status import overview, print_overview
 from orchestrator.simulation.assumptions import FakeCluster, read_fake_cluster
 from orchestrator.simulation.forecast import Forecast, print_forecast
 from orchestrator.simulation.imagined import Imagined
-from orchestrator.simulation.nodes import Bundle, Clock, Job, SimulatedCluster
+from orchestrator.simulation.nodes import Bundle, SimulatedClock, SimulatedCluster, SimulatedJob
 from orchestrator.simulation.timings import Timings
 from orchestrator.storage import Store, Where
 from orchestrator.storage.studies import known_studies, storage_root
@@ -108,12 +108,12 @@ class Simulation:
         self._cluster = fake.cluster
         check_room(self._cluster, resources)
         self._planner, self._results, self._resources, self._timings = planner, results, resources, timings
-        self._clock, self._driver, self._mlflow = Clock(), _Server(fake.driver), _Server(fake.mlflow)
+        self._clock, self._driver, self._mlflow = SimulatedClock(), _Server(fake.driver), _Server(fake.mlflow)
         self._nodes = SimulatedCluster(fake, self._clock, self._ended)
         self._slots = Slots(self._cluster)
         self._concurrent = concurrent_trainings(self._cluster, resources)
-        self.jobs: list[Job] = []
-        self._running: dict[Job, _Run] = {}  # until the driver has taken notice of its end
+        self.jobs: list[SimulatedJob] = []
+        self._running: dict[SimulatedJob, _Run] = {}  # until the driver has taken notice of its end
         self._waiting: deque[Step] = deque()
         self._chains: dict[str, float] = {}  # key -> seconds of the longest chain of steps that ends there
         self._flying = self._training = 0
@@ -192,14 +192,14 @@ class Simulation:
         first = run.steps[0]
         train = first if first.kind == "train" else self._frontier.steps[first.parents["train"]]
         training = first.kind == "train"
-        fewer = self._resources.training.workers / len(bundles) if training and not splits(first) else 1.0
+        fewer = self._resources.training.workers / len(bundles) if training and not searches_modules(first) else 1.0
         run.seconds = [
             0.0
             if self._results.get(step.key, step.kind) is not None
             else self._timings.seconds(step, train.params) * fewer
             for step in run.steps
         ]
-        job = Job(
+        job = SimulatedJob(
             first.key,
             bundles,
             sum(run.seconds),
@@ -215,10 +215,10 @@ class Simulation:
         self._training += training
         self._nodes.submit(job)
 
-    def _ended(self, job: Job, finished: bool) -> None:
+    def _ended(self, job: SimulatedJob, finished: bool) -> None:
         self._clock.at(self._driver.take(self._clock.now), partial(self._take_notice, job, finished))
 
-    def _take_notice(self, job: Job, finished: bool) -> None:
+    def _take_notice(self, job: SimulatedJob, finished: bool) -> None:
         run = self._running.pop(job)
         step = run.steps[0]
         self._flying -= not job.first

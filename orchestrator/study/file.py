@@ -20,7 +20,7 @@ from orchestrator.study.study import Study
 from orchestrator.study.yaml_source import parse_yaml
 
 
-class Source:
+class StudySource:
     """Where a study came from: the file with its lines, and the overrides.
 
     Attributes:
@@ -126,7 +126,7 @@ def load_study_file(path: str | Path, overrides: Sequence[str] = (), shown: str 
     data, applied = apply_overrides(data, list(overrides))
     if applied:
         text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
-    source = Source(file, text, root, applied)
+    source = StudySource(file, text, root, applied)
     study, errors = find_errors(data)
     if study is not None:
         study._source = source

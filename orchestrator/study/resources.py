@@ -73,7 +73,7 @@ def without_password(uri: str) -> str:
     return uri
 
 
-class Tracking(Model):
+class TrackingSettings(Model):
     """Where MLflow writes; None is the SQLite file in the storage folder, and the study's name."""
 
     uri: Annotated[str, AfterValidator(without_password)] | None = None

@@ -18,8 +18,8 @@ from orchestrator.storage.layout import STORES
 from orchestrator.study.methods import MethodEntry, Methods, RecipeFields
 from orchestrator.study.pair import Pair
 from orchestrator.study.problems import Model, NoDuplicates, Place, Problems, Whole, field_name, valid_fields
-from orchestrator.study.resources import Resources, Tracking
-from orchestrator.study.subtasks import Select, Subtasks, Threshold
+from orchestrator.study.resources import Resources, TrackingSettings
+from orchestrator.study.subtasks import Selection, Subtasks, Threshold
 from orchestrator.study.sweep import Point, Sweep, read_sweeps
 
 Layers = list[tuple[Place, dict[str, Any]]]
@@ -55,9 +55,9 @@ class Study(Model):
     sweep: Annotated[dict[str, Sweep], BeforeValidator(read_sweeps)] = {}
     thresholds: Annotated[list[Threshold], Field(min_length=1), NoDuplicates] = [0.9]
     subtasks: Subtasks | None = None
-    select: Select = Select()
+    select: Selection = Selection()
     resources: Resources = Resources()
-    tracking: Tracking = Tracking()
+    tracking: TrackingSettings = TrackingSettings()
     storage: str | None = None
     data_root: str | None = None
     _source: Any = PrivateAttr(None)

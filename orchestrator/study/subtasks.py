@@ -69,7 +69,7 @@ class Subtasks(Model):
         return self
 
 
-class Select(Model):
+class Selection(Model):
     """How the best sweep point is chosen on the validation images.
 
     Attributes:

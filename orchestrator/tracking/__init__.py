@@ -1,0 +1,1 @@
+"""MLflow: what the driver writes there, what it lacks, and its page."""

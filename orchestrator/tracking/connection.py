@@ -45,7 +45,7 @@ class NoAddress(MlflowException):
 
 
 @dataclass(frozen=True)
-class Store:
+class MlflowStore:
     """An open store.
 
     Attributes:
@@ -71,7 +71,7 @@ def store_of(study: Study, storage: Where) -> tuple[str, str | None, str]:
     return tracking_uri(root.local), artifact_root(root.local), experiment
 
 
-def open_store(uri: str, artifact_root: str | None, experiment: str) -> Store:
+def open_store(uri: str, artifact_root: str | None, experiment: str) -> MlflowStore:
     """Opens a store, and the experiment of that name, made when there is none.
 
     Args:
@@ -88,7 +88,7 @@ def open_store(uri: str, artifact_root: str | None, experiment: str) -> Store:
         raise InvalidUrlException("it names no host")
     with _only_one_creates(uri):
         client = MlflowClient(tracking_uri=uri)
-        return Store(client, _open_experiment(client, experiment, artifact_root))
+        return MlflowStore(client, _open_experiment(client, experiment, artifact_root))
 
 
 def may_come_back(uri: str, error: Exception) -> bool:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from mlflow.entities import DatasetInput, Metric, Param, RunTag, ViewType
 
-from orchestrator.tracking.connection import Store
+from orchestrator.tracking.connection import MlflowStore
 
 # A call takes 100 params and 100 tags, and 1,000 entities in all.
 METRICS_PER_CALL, PARAMS_PER_CALL = 800, 100
@@ -51,7 +51,7 @@ class Runs:
         study: The study's name, which all of its runs carry as a tag.
     """
 
-    def __init__(self, store: Store, study: str) -> None:
+    def __init__(self, store: MlflowStore, study: str) -> None:
         self._client, self._experiment = store.client, store.experiment
         self._study = study
         self._known: dict[str, Run] | None = None

@@ -22,8 +22,8 @@ from orchestrator.storage.layout import ENVIRONMENT
 from orchestrator.system.credentials import masked
 from orchestrator.tracking.connection import (
     STORE_ERRORS,
+    MlflowStore,
     NoAddress,
-    Store,
     cannot_use,
     first_line,
     may_come_back,
@@ -65,7 +65,7 @@ class Tracking:
         self._open = partial(open_store, uri, artifact_root, experiment)
         self._silent_until = 0.0
         self._pause, self._away = PAUSE_SECONDS, False
-        self._store: Store | None = None
+        self._store: MlflowStore | None = None
         self._runs: StudyRuns | None = None
         self._described = self._caught_up = False
         self._waiting: SimpleQueue[Callable[[], object] | None] = SimpleQueue()

@@ -24,7 +24,7 @@ from orchestrator.plan.results import Result
 from orchestrator.plan.step import Step, step_of
 from orchestrator.storage.keys import content_key
 from orchestrator.storage.layout import ENVIRONMENT, NETWORK, RELEVANCE, SUBMITTED, artifact
-from orchestrator.tracking.connection import Store, first_line, is_refusal
+from orchestrator.tracking.connection import MlflowStore, first_line, is_refusal
 from orchestrator.tracking.entries import (
     dataset_input,
     epoch_points,
@@ -81,7 +81,7 @@ class StudyRuns:
         ledger: The study's.
     """
 
-    def __init__(self, store: Store, study: str, ledger: Ledger) -> None:
+    def __init__(self, store: MlflowStore, study: str, ledger: Ledger) -> None:
         self._runs = Runs(store, study)
         self._study, self._ledger, self._spool = study, ledger, Spool(ledger.store)
 

@@ -10,13 +10,13 @@ from orchestrator.report.origins import origin_of
 from orchestrator.storage.keys import canonical
 from orchestrator.study.study import Study
 
-Place = tuple[str, str]
+Scope = tuple[str, str]
 """Method and pair; empty texts where a field is the whole study's."""
 
-Fields = dict[str, dict[Place, str]]
+Fields = dict[str, dict[Scope, str]]
 """Field -> place -> its value as text."""
 
-WHOLE: Place = ("", "")
+WHOLE: Scope = ("", "")
 
 _WHOLE_STUDY = ("seeds", "thresholds", "sweep", "subtasks", "select")
 _OF_PAIRS = {"recipe", "methods", "finetune"}  # the pairs' own are in what they resolve to

@@ -1,0 +1,1 @@
+"""Figures and maps: what they show, and how matplotlib draws them."""

@@ -1,11 +1,11 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.plan.best import Candidate, best_point
+from orchestrator.plan.best import TrainedPoint, best_point
 
-A = Candidate("a", 0.95, 0.5)
-B = Candidate("b", 0.96, 0.6)
-C = Candidate("c", 0.80, 0.2)
+A = TrainedPoint("a", 0.95, 0.5)
+B = TrainedPoint("b", 0.96, 0.6)
+C = TrainedPoint("c", 0.80, 0.2)
 
 
 def test_lowest_krr_among_those_close_to_the_standard_network():
@@ -29,7 +29,7 @@ def test_nothing_to_choose_from():
 
 
 candidates = st.lists(
-    st.builds(Candidate, st.text("abc", min_size=1), st.sampled_from([0.8, 0.9, 1.0]), st.sampled_from([0.2, 0.4])),
+    st.builds(TrainedPoint, st.text("abc", min_size=1), st.sampled_from([0.8, 0.9, 1.0]), st.sampled_from([0.2, 0.4])),
     min_size=1,
     unique_by=lambda candidate: candidate.key,
 )

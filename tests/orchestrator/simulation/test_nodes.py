@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from nemo.errors import UserError
 from orchestrator.simulation.assumptions import FakeCluster, read_fake_cluster
-from orchestrator.simulation.nodes import Clock, Job, SimulatedCluster
+from orchestrator.simulation.nodes import SimulatedClock, SimulatedCluster, SimulatedJob
 
 EXACTLY = pytest.approx
 
@@ -22,18 +22,18 @@ class Ran:
     """A fake cluster and what became of its jobs."""
 
     fake: FakeCluster
-    jobs: list[Job]
+    jobs: list[SimulatedJob]
     ends: Counter[str] = field(default_factory=Counter)
     finished: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.clock = Clock()
+        self.clock = SimulatedClock()
         self.cluster = SimulatedCluster(self.fake, self.clock, self.end)
         for job in self.jobs:
             self.cluster.submit(job)
         self.clock.run(lambda: self.ends.total() == len(self.jobs))
 
-    def end(self, job: Job, finished: bool) -> None:
+    def end(self, job: SimulatedJob, finished: bool) -> None:
         self.ends[job.name] += 1
         if finished:
             self.finished.add(job.name)
@@ -65,16 +65,16 @@ def clusters(draw: st.DrawFn, **fields: Any) -> FakeCluster:
 
 
 @st.composite
-def workloads(draw: st.DrawFn, fake: FakeCluster) -> list[Job]:
+def workloads(draw: st.DrawFn, fake: FakeCluster) -> list[SimulatedJob]:
     gpus = draw(st.sampled_from([0.0, 0.25, 1.0] if fake.gpus else [0.0]))
     task, jobs, number = (draw(st.sampled_from([0.5, 1.0, 2.0])), gpus), [], count()
     for seconds in draw(st.lists(st.integers(0, 500), max_size=25)):
-        jobs.append(Job(f"task {next(number)}", [task], seconds, data=draw(st.sampled_from("ab")), retries=2))
+        jobs.append(SimulatedJob(f"task {next(number)}", [task], seconds, data=draw(st.sampled_from("ab")), retries=2))
     workers = draw(st.integers(1, fake.nodes))
     for epochs in draw(st.lists(st.integers(1, 20), max_size=5)):
         bundles, retries = [(2.0, gpus)] * workers, draw(st.sampled_from([2, 1000]))
         name = f"training {next(number)}"
-        jobs.append(Job(name, bundles, 64.0 * epochs, interval=64.0, retries=retries, first=True))
+        jobs.append(SimulatedJob(name, bundles, 64.0 * epochs, interval=64.0, retries=retries, first=True))
     return jobs
 
 
@@ -136,7 +136,9 @@ def test_the_same_seed_gives_the_same_run_and_time_has_no_unit(data: st.DataObje
     def ran(times: int) -> Ran:
         stretched = {name: getattr(fake, name) * times for name in ("recovery", "start", "load")}
         copies = [
-            Job(job.name, job.bundles, job.seconds * times, job.data, job.interval * times, job.retries, job.first)
+            SimulatedJob(
+                job.name, job.bundles, job.seconds * times, job.data, job.interval * times, job.retries, job.first
+            )
             for job in jobs
         ]
         return Ran(fake.model_copy(update={**stretched, "failures": fake.failures / times}), copies)
@@ -148,7 +150,7 @@ def test_the_same_seed_gives_the_same_run_and_time_has_no_unit(data: st.DataObje
 
 def test_nodes_that_vanish_take_their_workers_and_data_with_them() -> None:
     fake = FakeCluster(nodes=1, cpus=1.0, failures=4.0, recovery=10.0, start=6.0, load=0.0)
-    ran = Ran(fake, [Job("training", [(1.0, 0.0)], 7200.0, interval=60.0, retries=1000, first=True)])
+    ran = Ran(fake, [SimulatedJob("training", [(1.0, 0.0)], 7200.0, interval=60.0, retries=1000, first=True)])
     (job,) = ran.jobs
     assert job.deaths == ran.cluster.vanished > 0
     waited = ran.cluster.waiting[0]
@@ -158,14 +160,14 @@ def test_nodes_that_vanish_take_their_workers_and_data_with_them() -> None:
 
 def test_a_worker_starts_once_and_data_are_loaded_once_per_node() -> None:
     fake = FakeCluster(nodes=2, cpus=2.0, start=6.0, load=5.0)
-    ran = Ran(fake, [Job(f"task {number}", [(1.0, 0.0)], 100.0, data="digits") for number in range(8)])
+    ran = Ran(fake, [SimulatedJob(f"task {number}", [(1.0, 0.0)], 100.0, data="digits") for number in range(8)])
     assert ran.seconds == 206.0
     assert ran.cluster.waiting == [24.0, 0.0]
 
 
 def test_a_job_over_several_nodes_dies_with_any_of_them() -> None:
     fake = FakeCluster(nodes=3, cpus=1.0, failures=6.0, recovery=0.0, start=0.0, load=0.0)
-    wide = Job("training", [(1.0, 0.0)] * 3, 3600.0, interval=10.0, retries=10_000, first=True)
+    wide = SimulatedJob("training", [(1.0, 0.0)] * 3, 3600.0, interval=10.0, retries=10_000, first=True)
     ran = Ran(fake, [wide])
     assert wide.deaths == ran.cluster.vanished > 3
     assert wide.lost <= 10.0 * wide.deaths
@@ -174,16 +176,16 @@ def test_a_job_over_several_nodes_dies_with_any_of_them() -> None:
 def test_nodes_that_vanish_faster_than_a_job_finds_room_are_told() -> None:
     fake = FakeCluster(nodes=8, cpus=1.0, failures=60.0, recovery=86400.0)
     with pytest.raises(UserError, match="failures=60: nodes vanish faster"):
-        Ran(fake, [Job("training", [(1.0, 0.0)] * 8, 3600.0, retries=2, first=True)])
+        Ran(fake, [SimulatedJob("training", [(1.0, 0.0)] * 8, 3600.0, retries=2, first=True)])
 
 
 def test_what_comes_first_is_placed_first() -> None:
     ends: list[str] = []
-    clock = Clock()
+    clock = SimulatedClock()
     fake = FakeCluster(nodes=1, cpus=2.0, start=0.0, load=0.0)
     cluster = SimulatedCluster(fake, clock, lambda job, finished: ends.append(job.name))
     for name, cpus, first in (("running", 2.0, False), ("task", 1.0, False), ("training", 2.0, True)):
-        cluster.submit(Job(name, [(cpus, 0.0)], 10.0, first=first))
+        cluster.submit(SimulatedJob(name, [(cpus, 0.0)], 10.0, first=first))
     clock.run(lambda: len(ends) == 3)
     assert ends == ["running", "training", "task"]
 
@@ -214,4 +216,4 @@ def test_a_cluster_is_read_with_its_defaults() -> None:
     fake = read_fake_cluster("nodes=64, gpus=8, failures=1e-2")
     assert (fake.nodes, fake.gpus, fake.cpus_of_node, fake.failures) == (64, 8.0, 96.0, 0.01)
     assert read_fake_cluster("nodes=1").cluster.nodes == ((8.0, 0.0),)
-    assert Job("", [], 0.0).interval == inf
+    assert SimulatedJob("", [], 0.0).interval == inf

@@ -15,9 +15,9 @@ from nemo.datasets.options import OPTIONS
 from nemo.methods import METHODS
 from nemo.recipe import Finetune, Recipe
 from orchestrator.study.pair import Pair, Teacher
-from orchestrator.study.resources import Resources, SubtaskResources, Tracking, TrainingResources
+from orchestrator.study.resources import Resources, SubtaskResources, TrackingSettings, TrainingResources
 from orchestrator.study.study import Study
-from orchestrator.study.subtasks import Select, Subtasks
+from orchestrator.study.subtasks import Selection, Subtasks
 from orchestrator.study.sweep import Sweep
 
 PAGE = (Path(__file__).parents[3] / "docs" / "study.md").read_text()
@@ -29,11 +29,11 @@ MODELS = {
     "sweep": Sweep,
     "subtasks": Subtasks,
     "finetune": Finetune,
-    "select": Select,
+    "select": Selection,
     "resources": Resources,
     "training": TrainingResources,
     "subtask": SubtaskResources,
-    "tracking": Tracking,
+    "tracking": TrackingSettings,
 }
 
 
