@@ -67,7 +67,7 @@ def test_what_is_shipped_runs_by_itself_and_knows_its_commit(study: Path, tmp_pa
         [sys.executable, "-c", script], cwd=folder, env=environment, capture_output=True, text=True, check=True
     )
     *files, commit = json.loads(known.stdout)
-    assert files == [str(folder / "nemo" / "__init__.py"), str(folder / "orchestrator" / "environment.py")]
+    assert files == [str(folder / "nemo" / "__init__.py"), str(folder / "orchestrator" / "system" / "environment.py")]
     assert commit == checkout()
     command = [sys.executable, "-m", "orchestrator.cli", "plan", "study/tiny.yaml", "--storage", str(tmp_path / "runs")]
     shown = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
