@@ -8,10 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
-from mlflow.server.auth.client import AuthServiceClient
-from moto.server import ThreadedMotoServer
 
 from tests.faults.mlflow_server import Server
 from tests.postgres import PASSWORD, Postgres
@@ -22,6 +19,8 @@ KEYS = {"AWS_ACCESS_KEY_ID": "nemo", "AWS_SECRET_ACCESS_KEY": "key of the bucket
 
 def objects(url: str) -> Any:
     """A client of the object store, who needs no environment."""
+    import boto3
+
     keys = {"aws_access_key_id": "nemo", "aws_secret_access_key": "key of the bucket", "region_name": "us-east-1"}
     return boto3.client("s3", endpoint_url=url, **keys)
 
@@ -34,6 +33,8 @@ def log_in(monkeypatch: pytest.MonkeyPatch, user: str, password: str) -> None:
 @contextmanager
 def object_store() -> Iterator[str]:
     """The URL of an S3 API with an empty bucket `files`."""
+    from moto.server import ThreadedMotoServer
+
     server = ThreadedMotoServer("127.0.0.1", 0)
     server.start()
     host, port = server.get_host_and_port()
@@ -52,6 +53,8 @@ def tracking_server(folder: Path, postgres: Postgres, bucket: str) -> Iterator[S
         postgres: Runs, and is empty.
         bucket: The URL of the object store with its files.
     """
+    from mlflow.server.auth.client import AuthServiceClient  # imports all of MLflow's server
+
     for database in ("mlflow", "mlflow_auth"):
         postgres.create(database)
     settings = folder / "auth.ini"

@@ -20,7 +20,7 @@ CLASSES = (6, 1)
 
 @pytest.fixture(scope="module")
 def digits() -> Dataset:
-    return nemo.load_dataset("digits")
+    return nemo.load_dataset("digits", train_images=600, test_images=200)
 
 
 @pytest.fixture(scope="module")
