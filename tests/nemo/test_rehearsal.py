@@ -84,7 +84,13 @@ def test_frequencies_follow_the_masks_and_start_with_everything() -> None:
 
 
 @pytest.mark.parametrize(
-    ("backbone", "source"), [("rescnn", "masks"), ("resnet18", "masks"), ("vit_s", "masks"), ("vgg16", "activations")]
+    ("backbone", "source"),
+    [
+        ("rescnn", "masks"),
+        ("resnet18", "masks"),
+        pytest.param("vit_s", "masks", marks=pytest.mark.heavy),
+        ("vgg16", "activations"),
+    ],
 )
 def test_an_image_rehearses_in_exactly_the_network_that_is_cut(backbone: str, source: str) -> None:
     modular = calibrated(backbone, width=0.125, make=make_modular if source == "masks" else record_activations)

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,6 +40,13 @@ def _ids(corpus: list[tuple[str, str | bytes, str]]) -> list[str]:
     return [name for name, _, _ in corpus]
 
 
+LARGE = {"deeper", "many values", "a billion measures"}  # that they are refused takes a second each
+
+
+def _heavy(corpus: list[tuple[str, str | bytes, str]]) -> list[Any]:
+    return [pytest.param(*each, id=each[0], marks=[pytest.mark.heavy] if each[0] in LARGE else []) for each in corpus]
+
+
 def _content(text: str | bytes) -> bytes:
     return text.encode() if isinstance(text, str) else text
 
@@ -48,7 +56,7 @@ def test_the_corpus_is_large() -> None:
     assert len(set(_ids(STUDIES))) == len(STUDIES)
 
 
-@pytest.mark.parametrize(("name", "content", "told"), STUDIES, ids=_ids(STUDIES))
+@pytest.mark.parametrize(("name", "content", "told"), _heavy(STUDIES))
 def test_studies(refused: Refused, tmp_path: Path, name: str, content: str | bytes, told: str) -> None:
     study = tmp_path / "study.yaml"
     study.write_bytes(_content(content))

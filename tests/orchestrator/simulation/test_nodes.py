@@ -173,6 +173,7 @@ def test_a_job_over_several_nodes_dies_with_any_of_them() -> None:
     assert wide.lost <= 10.0 * wide.deaths
 
 
+@pytest.mark.heavy
 def test_nodes_that_vanish_faster_than_a_job_finds_room_are_told() -> None:
     fake = FakeCluster(nodes=8, cpus=1.0, failures=60.0, recovery=86400.0)
     with pytest.raises(UserError, match="failures=60: nodes vanish faster"):

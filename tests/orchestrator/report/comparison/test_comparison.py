@@ -165,6 +165,7 @@ def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *w
     return int(end.value.code or 0), shown.out, shown.err
 
 
+@pytest.mark.heavy
 def test_the_verb_writes_every_format(capsys, monkeypatch, storage: Path, tmp_path: Path) -> None:
     at = ["--storage", str(storage)]
     code, terminal, err = call(capsys, monkeypatch, "invented", "changed", *at)
