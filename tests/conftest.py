@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -26,6 +27,16 @@ if TYPE_CHECKING:
 settings.register_profile("ci", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("dev", deadline=None, print_blob=True)  # NEMO_HYPOTHESIS=dev: new examples on every run
 settings.load_profile(os.environ.get("NEMO_HYPOTHESIS", "ci"))
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Files that say as a whole that they are what `-m "not (ray or ...)"` leaves out are not even imported."""
+    unwanted = re.fullmatch(r"not \((\w+(?: or \w+)*)\)", config.option.markexpr)
+    if unwanted is None or collection_path.suffix != ".py":
+        return None
+    says = re.search(r"^pytestmark = (.*)$", collection_path.read_text(), re.MULTILINE)
+    marks = set(re.findall(r"pytest\.mark\.(\w+)", says[1])) if says else set()
+    return True if marks & set(unwanted[1].split(" or ")) else None
 
 
 @pytest.fixture

@@ -16,6 +16,8 @@ from nemo.datasets import describe_dataset, load_dataset, torchvision_sets
 from nemo.datasets.superclasses import COARSE_OF_FINE, FINE_CLASSES
 from nemo.errors import UserError
 
+pytestmark = pytest.mark.heavy  # as torchvision is, to import
+
 
 def md5(path: Path) -> str:
     return hashlib.md5(path.read_bytes()).hexdigest()

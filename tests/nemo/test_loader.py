@@ -11,6 +11,8 @@ from nemo.datasets.dataset import Dataset, Split
 from nemo.errors import UserError
 from nemo.loader import Loader, augment, draw, share_counts
 
+pytestmark = pytest.mark.heavy  # as torchvision is, to import
+
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2471, 0.2435, 0.2616)
 
 

@@ -21,6 +21,8 @@ from nemo.layers import ConvUnit, LinearUnit
 from nemo.masking import make_modular
 from tests.nemo.host_reads import NoHostRead
 
+pytestmark = pytest.mark.heavy
+
 TRAINED = [name for name, each in nemo.METHODS.items() if each.starts_from is None]
 RECIPE = nemo.Recipe(epochs=2, batch_size=32, lr=0.02)
 
@@ -65,11 +67,7 @@ GOLDEN: dict[tuple[str, str], dict[str, float]] = {
 }
 
 
-@pytest.mark.parametrize(
-    ("backbone", "method"),
-    [pytest.param(*each, marks=[pytest.mark.heavy] if each[0] == "vit_s" else []) for each in GOLDEN],
-    ids="-".join,
-)
+@pytest.mark.parametrize(("backbone", "method"), GOLDEN, ids="-".join)
 def test_golden_losses(digits: Dataset, backbone: str, method: str) -> None:
     """A change here changes what everybody's trainings learn: raise the method's version, or don't."""
     network = nemo.build_network(backbone, method, 10, width=0.0625)
@@ -116,7 +114,6 @@ compiles = pytest.mark.skipif(
 )
 
 
-@pytest.mark.heavy
 @compiles
 @pytest.mark.parametrize(("precision", "as_cut"), [("float32", 0.0), ("bfloat16", 0.0), ("float32", 0.5)])
 def test_a_compiled_training_learns_the_same(

@@ -3,7 +3,7 @@ from dataclasses import dataclass, field, replace
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.plan.planner import Planner, plan
@@ -299,6 +299,7 @@ def test_more_trials_continue_the_same_search():
     assert few.key == more.key != other.key
 
 
+@settings(max_examples=40)
 @given(st.permutations(range(3)), st.permutations(["standard", "mwt", "nemo"]), st.permutations([0.5, 0.7, 0.9]))
 def test_the_order_in_the_file_changes_no_step(seeds, methods, thresholds):
     parts = {"subtasks": {"sizes": [2], "samples": 2}}
