@@ -5,8 +5,6 @@ STUDY ?= studies/quickstart.yaml
 CLUSTER ?= cluster.yaml
 BENCH ?= data_path modularizing step step-compiled
 WORKERS ?= 2
-# A file's tests stay in one process: they may share a Ray head or a finished study.
-PARALLEL := -n $(WORKERS) --dist loadfile
 
 # Un-compiled packages make every Ray worker compile torch again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -25,10 +23,10 @@ quickstart: setup  ## Set up, then run studies/quickstart.yaml
 	$(BIN)/nemo run $(STUDY)
 
 test: setup lint  ## Set up, lint, then run every test but the slow and the GPU ones
-	$(BIN)/python -m pytest $(PARALLEL) -m "not slow and not studies and not gpu and not kuberay" $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not slow and not studies and not gpu and not kuberay" $(ARGS)
 
 test-fast: setup  ## The quick tests: no Ray, browser, kills or trainings; under a minute
-	$(BIN)/python -m pytest $(PARALLEL) -m "not (ray or browser or faults or heavy or slow or studies or gpu or kuberay)" $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not (ray or browser or faults or heavy or slow or studies or gpu or kuberay)" $(ARGS)
 
 test-slow: setup  ## The tests that take minutes
 	$(BIN)/python -m pytest -m "slow and not gpu" $(ARGS)

@@ -39,6 +39,15 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if marks & set(unwanted[1].split(" or ")) else None
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that start Ray run one after the other: they mostly wait, and several heads starting at once time out."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        for item in items:
+            if item.get_closest_marker("ray"):
+                item.add_marker(pytest.mark.xdist_group("ray"))
+
+
 @pytest.fixture
 def storage() -> Iterator[Path]:
     """An empty folder with a short path: Ray's sockets lie below it, and a socket's path has at most 107 characters."""
