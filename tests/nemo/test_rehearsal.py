@@ -144,7 +144,7 @@ def test_a_recipe_refuses_no_share() -> None:
 @pytest.mark.heavy
 def test_modules_of_a_network_that_rehearsed_answer_as_they_are_cut() -> None:
     """The point of it all, in small; `docs/modules-as-cut.md` has the numbers."""
-    digits = nemo.load_dataset("digits", train_images=600)
+    digits = nemo.load_dataset("digits", train_images=400)
     losses = {}
     for share in (0.0, 0.5):
         recipe = nemo.Recipe(epochs=8, batch_size=32, lr=0.03, warmup=3, as_cut=share)
