@@ -23,7 +23,7 @@ quickstart: setup  ## Set up, then run studies/quickstart.yaml
 	$(BIN)/nemo run $(STUDY)
 
 test: setup lint  ## Set up, lint, then run every test but the slow and the GPU ones
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not slow and not studies and not gpu and not kuberay" $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow and not studies and not gpu and not kuberay" $(ARGS)
 
 test-fast: setup  ## The quick tests: no Ray, browser, kills or trainings; under a minute
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not (ray or browser or faults or heavy or slow or studies or gpu or kuberay)" $(ARGS)

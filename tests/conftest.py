@@ -6,8 +6,9 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 # Before torch is imported, here and in every process that a test starts: the tests' processes share few cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -39,13 +40,24 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if marks & set(unwanted[1].split(" or ")) else None
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that start Ray run one after the other: they mostly wait, and several heads starting at once time out."""
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        for item in items:
-            if item.get_closest_marker("ray"):
-                item.add_marker(pytest.mark.xdist_group("ray"))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """A file's tests stay in one process, and so do all files that start Ray.
+
+    These mostly wait, and a head that starts beside others on few cores may take longer than the 30 s that Ray allows.
+    """
+    from xdist.scheduler import LoadFileScheduling
+
+    @cache
+    def starts_ray(file: str) -> bool:
+        return re.search(r"mark\.ray\b(?!.*slow|\n@.*slow)", (config.rootpath / file).read_text()) is not None
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return "ray" if starts_ray(file) else file
+
+    return Scheduling(config, log)
 
 
 @pytest.fixture
