@@ -30,7 +30,7 @@ class Combination:
     """What the steps of one pair, method and seed have in common.
 
     Attributes:
-        name: What tells the pair from the study's other pairs, `vgg16/digits`.
+        name: Names the pair uniquely among the study's pairs, `vgg16/digits`.
     """
 
     study: Study
@@ -67,7 +67,7 @@ class Combination:
 
     @cached_property
     def before(self) -> dict[str, Step]:
-        """Role -> the training that each one here needs: a `teacher` to learn from, a `standard` one to search in."""
+        """Role -> the training that this one needs first: a `teacher` to learn from, a `standard` one to search in."""
         starts_from = METHODS[self.method].starts_from
         if starts_from is not None:
             return {starts_from: dataclasses.replace(self, method=starts_from).train({})}
@@ -105,7 +105,7 @@ class Combination:
         return make_step("train", params, parents, where, label)
 
     def _backbone_params(self) -> dict[str, Any]:
-        """The backbone; what only Transformers have is left out for others, so that their keys know nothing of it."""
+        """The backbone; what only Transformers have is left out for others, so that it is not part of their keys."""
         params: dict[str, Any] = {"backbone": short_name(self.pair.backbone)}
         if self.pair.backbone != params["backbone"]:
             params["config"] = read_config(self.pair.network)
@@ -115,12 +115,12 @@ class Combination:
         return params
 
     def _recipe_params(self, settings: Mapping[str, float], rates: Mapping[str, float]) -> dict[str, Any]:
-        """The recipe with its defaults resolved, and without a say for fields that mean nothing to the method."""
+        """The recipe with its defaults resolved; fields that the method ignores have their default values."""
         recipe = self.study.recipe_for(self.pair, self.method, **rates)
         if self.searches_modules:  # a generation is its epoch
             return {"recipe": {"epochs": int(settings["generations"]), "validation": recipe.validation}}
         fields = dataclasses.asdict(recipe)
-        del fields["compile"]  # how fast, not what: like the number of threads it moves no number but by rounding
+        del fields["compile"]  # changes the speed; like the number of threads, it changes results only by rounding
         fields["lr_mask"] = recipe.lr if recipe.lr_mask is None else recipe.lr_mask
         if recipe.exclude_first_masked_layer is None:
             of_cnns = METHODS[self.method].excludes_first and not is_transformer(self.pair.backbone)
@@ -129,9 +129,9 @@ class Combination:
         for name in LATER:
             if fields[name] == getattr(Recipe, name):
                 del fields[name]
-        wanted = self.study.resources.training
-        groups = [-(-recipe.batch_size // workers) for workers in (wanted.workers, wanted.fewest)]
-        return {"recipe": fields, "images_per_batchnorm": groups if wanted.elastic else groups[0]}
+        resources = self.study.resources.training
+        groups = [-(-recipe.batch_size // workers) for workers in (resources.workers, resources.fewest)]
+        return {"recipe": fields, "images_per_batchnorm": groups if resources.elastic else groups[0]}
 
     def modularize(self, train: Step) -> Step:
         """The relevance pass over a training."""
@@ -144,7 +144,7 @@ class Combination:
         )
 
     def measure(self, train: Step, modularize: Step, threshold: float | None) -> Step:
-        """Its modules' metrics at a threshold, which a search's have none of."""
+        """Its modules' metrics at a threshold; modules that a search found have no threshold."""
         threshold = None if self.searches_modules else threshold
         return make_step(
             "measure",
@@ -160,43 +160,43 @@ class Combination:
         if not self.modular:
             return [train]
         modularize = self.modularize(train)
-        return [train, modularize, *(self.measure(train, modularize, each) for each in self.thresholds)]
+        return [train, modularize, *(self.measure(train, modularize, threshold) for threshold in self.thresholds)]
 
     def reuse_steps(self, point: Point, standard: Step | None) -> list[Step]:
         """The sub-tasks of the training at a point; `standard` is the standard training of the same pair and seed."""
         if self.study.subtasks is None or not self.modular:
             return []
         train = self.train(point)
-        cutting = self._cutting(train, self.modularize(train), standard)
+        reuse = self._cutting(train, self.modularize(train), standard)
         return [
-            cutting(classes, threshold) for threshold in self.subtask_thresholds for classes in self.subtask_classes()
+            reuse(classes, threshold) for threshold in self.subtask_thresholds for classes in self.subtask_classes()
         ]
 
     def reuse(
         self, train: Step, modularize: Step, standard: Step | None, classes: Sequence[int], threshold: float | None
     ) -> Step:
-        """Any module of a training, with the study's settings; of a sub-task that it plans, that step."""
+        """The reuse step for any classes and threshold, as the study would plan it."""
         return self._cutting(train, modularize, standard)(classes, None if self.searches_modules else threshold)
 
     def _cutting(
         self, train: Step, modularize: Step, standard: Step | None
     ) -> Callable[[Sequence[int], float | None], Step]:
-        """Makes the reuse steps of a training by classes and threshold; what they share is there once."""
-        wanted = self.study.subtasks
+        """A function that makes a training's reuse step from classes and threshold; they share their common params."""
+        settings = self.study.subtasks
         parents = {"train": train.key, "modularize": modularize.key}
         if standard is not None:
             parents["standard"] = standard.key
         shared: dict[str, Any] = {
             "version": VERSIONS["reuse"],
-            "mask_values": wanted.mask_values if wanted else "drop",
-            "head": (wanted.head if wanted else None) or self._own_head(),
+            "mask_values": settings.mask_values if settings else "drop",
+            "head": (settings.head if settings else None) or self._own_head(),
             "finetune": dataclasses.asdict(self.study.finetune_for(self.pair)),
             "seed": self.seed,
         }
         if is_transformer(self.pair.backbone):
-            shared["surgery"] = wanted.surgery if wanted else "exact"
-        if wanted is not None and wanted.recalibration > 0:
-            shared["recalibration"] = wanted.recalibration
+            shared["surgery"] = settings.surgery if settings else "exact"
+        if settings is not None and settings.recalibration > 0:
+            shared["recalibration"] = settings.recalibration
         where = self._where(self.study.resources.subtask.model_dump())
 
         def step(classes: Sequence[int], threshold: float | None) -> Step:
@@ -207,20 +207,20 @@ class Combination:
         return step
 
     def _own_head(self) -> str:
-        """The classifier of modules where the study does not say; one that answers as it is cut needs no new one."""
+        """The default classifier of modules; networks trained to answer as they are cut keep a slice of their own."""
         trained_as_cut = not self.searches_modules and self.study.recipe_for(self.pair, self.method).as_cut > 0
         return "slice" if trained_as_cut else METHODS[self.method].head
 
     def subtask_classes(self) -> list[tuple[int, ...]]:
         """The classes of every sub-task, ascending, each once."""
-        wanted = self.study.subtasks
-        if wanted is None:
+        settings = self.study.subtasks
+        if settings is None:
             return []
-        drawn = subtasks(len(self.description.classes), wanted.sizes, wanted.samples, wanted.seed)
-        for names in wanted.classes:
+        subsets = subtasks(len(self.description.classes), settings.sizes, settings.samples, settings.seed)
+        for names in settings.classes:
             numbers = [class_number(name, self.description) for name in names]
-            drawn.append(tuple(sorted({number for number in numbers if number is not None})))
-        return list(dict.fromkeys(drawn))
+            subsets.append(tuple(sorted({number for number in numbers if number is not None})))
+        return list(dict.fromkeys(subsets))
 
     def _where(self, resources: Mapping[str, Any]) -> dict[str, Any]:
         fingerprint = self.description.fingerprint

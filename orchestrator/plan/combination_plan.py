@@ -40,21 +40,21 @@ class Search:
 
 @dataclass(frozen=True)
 class CombinationPlan:
-    """A plan of one combination; it stays as it is until a result or a failure arrives that it asked for.
+    """A plan of one combination; it is valid until one of the steps that it depends on finishes or fails.
 
     Attributes:
         steps: The combination's, and the trainings that they need of others.
         up_to: Kind -> how many more there may be.
         search: Its adaptive search, if it has one.
         best: Key of the training that was chosen on the validation images, if something was.
-        asked: The keys of the steps whose results and failures it depends on.
+        dependencies: The keys of the steps whose results and failures it depends on.
     """
 
     steps: list[Step]
     up_to: Counter[str]
     search: Search | None
     best: str | None
-    asked: Set[str]
+    dependencies: Set[str]
 
 
 def plan_combination(combination: Combination, standard: Step | None, results: Results) -> CombinationPlan:
@@ -66,10 +66,10 @@ class _Planner:
     def __init__(self, combination: Combination, standard: Step | None, results: Results) -> None:
         self._combination, self._standard, self._results = combination, standard, results
         self._study = combination.study
-        self._asked: set[str] = set()
+        self._dependencies: set[str] = set()
 
     def plan(self) -> CombinationPlan:
-        combination, wanted = self._combination, self._study.subtasks
+        combination, subtasks = self._combination, self._study.subtasks
         points, missing, search = self._points()
         steps = [*combination.before.values()]
         for point in points:
@@ -79,16 +79,18 @@ class _Planner:
             up_to.update(modularize=missing, measure=missing * len(combination.thresholds))
         tasks = len(combination.subtask_classes()) * len(combination.subtask_thresholds) if combination.modular else 0
         best: Point | None = None
-        if wanted is None or wanted.source == "every":
+        if subtasks is None or subtasks.source == "every":
             for point in points:
                 steps += combination.reuse_steps(point, self._standard)
             up_to["reuse"] = missing * tasks
         elif combination.modular:
-            known, best = self._choose(points) if not missing else (False, None)
+            decided, best = self._choose(points) if not missing else (False, None)
             if best is not None:
                 steps += combination.reuse_steps(best, self._standard)
-            up_to["reuse"] = 0 if known else tasks
-        return CombinationPlan(steps, up_to, search, None if best is None else combination.train(best).key, self._asked)
+            up_to["reuse"] = 0 if decided else tasks
+        return CombinationPlan(
+            steps, up_to, search, None if best is None else combination.train(best).key, self._dependencies
+        )
 
     def _points(self) -> tuple[list[Point], int, Search | None]:
         """The points to train, how many more a search may still suggest, and that search."""
@@ -131,11 +133,11 @@ class _Planner:
         return True, None if best is None else candidates[best.key][1]
 
     def _get(self, step: Step) -> Result | None:
-        self._asked.add(step.key)
+        self._dependencies.add(step.key)
         return self._results.get(step.key, step.kind)
 
     def _failed(self, step: Step) -> bool:
-        self._asked.add(step.key)
+        self._dependencies.add(step.key)
         return self._results.failure(step.key) is not None
 
 

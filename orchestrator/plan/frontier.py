@@ -8,7 +8,7 @@ from orchestrator.plan.step import Step
 
 
 class Frontier:
-    """Where the work on a plan stands; it moves with the results, and takes in the steps that the plan learns of.
+    """How far the work on a plan is: updated with results and failures, and with steps that the plan adds later.
 
     Args:
         steps: Those of the plan that are known, parents before children.
@@ -17,7 +17,7 @@ class Frontier:
 
     Attributes:
         steps: Key -> step of the plan.
-        finished, failed: See there.
+        finished, failed: As in the arguments, kept up to date.
     """
 
     def __init__(self, steps: Iterable[Step], finished: Set[str], failed: Iterable[str]) -> None:
@@ -28,7 +28,7 @@ class Frontier:
         self.adopt(steps)
 
     def adopt(self, steps: Iterable[Step]) -> None:
-        """Takes in steps that became known, parents before children."""
+        """Adds steps that the plan now includes, parents before children."""
         for step in steps:
             self.steps[step.key] = step
             for parent in step.parents.values():
@@ -44,18 +44,18 @@ class Frontier:
 
     @property
     def lost(self) -> set[str]:
-        """The keys of those that can never run, because a step that they build on failed."""
-        gone, over = set(self.failed), self.finished | self.failed
+        """The keys of the steps that can never run, because a step that they depend on failed."""
+        unreachable, done = set(self.failed), self.finished | self.failed
         for key, step in self.steps.items():  # parents come first
-            if key not in over and not gone.isdisjoint(step.parents.values()):
-                gone.add(key)
-        return gone - self.failed
+            if key not in done and not unreachable.isdisjoint(step.parents.values()):
+                unreachable.add(key)
+        return unreachable - self.failed
 
     @property
     def pending(self) -> list[Step]:
         """The steps that are still to run: without a result, and with no failure of their own or above them."""
-        over = self.finished | self.failed | self.lost
-        return [step for key, step in self.steps.items() if key not in over]
+        done = self.finished | self.failed | self.lost
+        return [step for key, step in self.steps.items() if key not in done]
 
     @property
     def parents(self) -> list[Step]:
@@ -73,14 +73,14 @@ class Frontier:
         return self._children.get(step.key, [])
 
     def release(self, steps: Iterable[Step]) -> list[Step]:
-        """Those that may run now, because all that they build on is finished; each once, and no trainings.
+        """The steps that may run now, because all of their parents are finished; each once, and no trainings.
 
         Trainings wait in a `TrainingQueue`.
         """
         ready = []
         for step in steps:
-            over = step.key in self.finished or step.key in self.failed or step.key in self._released
-            if step.kind != "train" and not over and self.finished.issuperset(step.parents.values()):
+            done = step.key in self.finished or step.key in self.failed or step.key in self._released
+            if step.kind != "train" and not done and self.finished.issuperset(step.parents.values()):
                 self._released.add(step.key)
                 ready.append(step)
         return ready

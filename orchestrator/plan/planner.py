@@ -53,7 +53,7 @@ def plan(described: DescribedStudy, results: Results | Mapping[str, Result]) -> 
 
 
 class Planner:
-    """A plan that follows its results: of what happens to a step, only the combinations that depend on it take notice.
+    """A plan that is updated with its results: only the combinations that depend on a step are planned again.
 
     Args:
         described: What is wanted, of which data.
@@ -63,9 +63,9 @@ class Planner:
     def __init__(self, described: DescribedStudy, results: Results) -> None:
         self._results = results
         self._combinations = combinations(described)
-        self._asking: dict[str, set[int]] = {}  # key of a step -> the combinations that depend on how it goes
-        now = results.snapshot()
-        self._plans = [self._plan(place, now) for place in range(len(self._combinations))]
+        self._dependents: dict[str, set[int]] = {}  # key of a step -> the combinations that depend on its outcome
+        snapshot = results.snapshot()
+        self._plans = [self._plan(index, snapshot) for index in range(len(self._combinations))]
         self._up_to = self._count()
         self._known = {step.key for part in self._plans for step in part.steps}
 
@@ -88,23 +88,23 @@ class Planner:
 
         A step that the plan does not know is one that a search has suggested since.
         """
-        places = set(self._asking.get(step.key, ()))
+        indices = set(self._dependents.get(step.key, ()))
         if step.key not in self._known:
-            places |= {place for place, part in enumerate(self._plans) if part.search is not None}
-        if not places:
+            indices |= {index for index, part in enumerate(self._plans) if part.search is not None}
+        if not indices:
             return []
         new: list[Step] = []
-        for place in sorted(places):
-            self._plans[place] = self._plan(place, self._results)
-            new += [each for each in self._plans[place].steps if each.key not in self._known]
+        for index in sorted(indices):
+            self._plans[index] = self._plan(index, self._results)
+            new += [each for each in self._plans[index].steps if each.key not in self._known]
         self._up_to = self._count()
         self._known.update(each.key for each in new)
         return _in_order(new)
 
-    def _plan(self, place: int, results: Results) -> CombinationPlan:
-        part = plan_combination(*self._combinations[place], results)
-        for key in part.asked:
-            self._asking.setdefault(key, set()).add(place)
+    def _plan(self, index: int, results: Results) -> CombinationPlan:
+        part = plan_combination(*self._combinations[index], results)
+        for key in part.dependencies:
+            self._dependents.setdefault(key, set()).add(index)
         return part
 
     def _count(self) -> dict[str, int]:
@@ -114,7 +114,7 @@ class Planner:
 def combinations(described: DescribedStudy) -> list[tuple[Combination, Step | None]]:
     """Every combination of a study, each with the standard training of its pair and seed, where the study has one."""
     study = described.study
-    found: list[tuple[Combination, Step | None]] = []
+    combinations: list[tuple[Combination, Step | None]] = []
     for pair, name in zip(study.pairs, _pair_names(described), strict=True):
         for seed in study.seeds:
             standard: Step | None = None
@@ -122,8 +122,8 @@ def combinations(described: DescribedStudy) -> list[tuple[Combination, Step | No
                 combination = Combination(study, pair, method, seed, described.of(pair), name)
                 if method == "standard":
                     standard = combination.train({})
-                found.append((combination, standard))
-    return found
+                combinations.append((combination, standard))
+    return combinations
 
 
 def _in_order(steps: Iterable[Step]) -> list[Step]:

@@ -27,7 +27,7 @@ class Adaptive:
     """Asks Optuna for the settings of one search's trials and tells it how they went.
 
     The ledger is the memory: a suggestion is written there before it is given out, and on a resume the study is
-    rebuilt from it. Finished trials are told again, those in flight are given out first, under the numbers they had.
+    rebuilt from it. Finished trials are added again, those in flight are handed out first, under their old numbers.
 
     Args:
         search: The search.
@@ -57,7 +57,7 @@ class Adaptive:
 
     @property
     def remaining(self) -> int:
-        """How many trials `next` will still give out."""
+        """How many trials `next` will still hand out."""
         return len(self._waiting) + max(0, self._wanted - len(self._trials))
 
     def next(self) -> tuple[int, list[Step]] | None:
@@ -70,12 +70,12 @@ class Adaptive:
         return number, self.steps(settings)
 
     def hold(self, number: int) -> None:
-        """Takes a trial back, to give it out again later."""
+        """Takes a trial back, to hand it out again later."""
         trial = self._study.get_trials(deepcopy=False)[self._trials[number]]
         self._waiting.insert(0, (number, dict(trial.params)))
 
     def tell(self, number: int) -> None:
-        """Says that a trial ended; how it went is in the ledger."""
+        """Reports to Optuna that a trial ended; its outcome is read from the ledger."""
         trial = self._study.get_trials(deepcopy=False)[self._trials[number]]
         values = self.values(dict(trial.params))
         stopped = any(each.number == number and each.outcome for each in self._ledger.suggestions(self.search.key))
@@ -86,7 +86,7 @@ class Adaptive:
 
     def front(self) -> list[tuple[int, dict[str, float], list[float]]]:
         """The finished trials that no other one beats in every objective: number, settings and values of each."""
-        numbers = {place: number for number, place in self._trials.items()}
+        numbers = {optuna_number: number for number, optuna_number in self._trials.items()}
         return [(numbers[trial.number], dict(trial.params), list(trial.values)) for trial in self._study.best_trials]
 
     def counts(self) -> tuple[int, int]:

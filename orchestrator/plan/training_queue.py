@@ -28,8 +28,8 @@ class Training:
 class TrainingQueue:
     """The trainings that are to run: known ones first, then those that searches suggest, which take turns.
 
-    One waits until what it builds on, such as its teacher, is trained, and is lost when that failed. Two of the same
-    key never run at the same time.
+    A training waits until its parents, such as its teacher, are trained, and is dropped if one of them failed. Two of
+    the same key never run at the same time.
 
     Args:
         steps: Trainings to run; those that a search has suggested are left to it.
@@ -41,9 +41,9 @@ class TrainingQueue:
         self._results = results
         self._searches = {search.key: Adaptive(search, results) for search in searches}
         suggested = {
-            each.steps(dict(trial.settings))[0].key
-            for each in self._searches.values()
-            for trial in results.suggestions(each.search.key)
+            adaptive.steps(dict(trial.settings))[0].key
+            for adaptive in self._searches.values()
+            for trial in results.suggestions(adaptive.search.key)
         }
         self._steps = [step for step in steps if step.key not in suggested]
         self._turns = list(self._searches.values())
@@ -55,7 +55,7 @@ class TrainingQueue:
     @property
     def waiting(self) -> int:
         """How many trainings are still to start."""
-        return len(self._steps) + sum(each.remaining for each in self._turns)
+        return len(self._steps) + sum(adaptive.remaining for adaptive in self._turns)
 
     def next(self) -> Training | None:
         """The training to start now; None where none may."""
@@ -63,18 +63,18 @@ class TrainingQueue:
         if step is not None:
             self._steps.remove(step)
             return self._start(Training([step]))
-        for each in list(self._turns):
+        for adaptive in list(self._turns):
             self._turns.append(self._turns.pop(0))
-            if not self._ready(each.search.combination.train({})):
+            if not self._ready(adaptive.search.combination.train({})):
                 continue
-            suggestion = each.next()
+            suggestion = adaptive.next()
             if suggestion is None:
-                self._turns.remove(each)
+                self._turns.remove(adaptive)
                 continue
             number, steps = suggestion
             if steps[0].key not in self._running:
-                return self._start(Training(steps, each.search, number))
-            each.hold(number)
+                return self._start(Training(steps, adaptive.search, number))
+            adaptive.hold(number)
         return None
 
     @property
@@ -83,7 +83,7 @@ class TrainingQueue:
         return not self._steps and not self._turns
 
     def ended(self, step: Step, search: str | None = None, number: int | None = None) -> int:
-        """Takes notice of a training's end, which the results know all about.
+        """Updates the queue when a training has ended; its outcome is read from the results.
 
         Args:
             step: The training.
@@ -91,7 +91,7 @@ class TrainingQueue:
             number: Its number there.
 
         Returns:
-            How many trainings that waited are lost with it.
+            How many waiting trainings can no longer run, because it failed.
         """
         self._running.discard(step.key)
         self._missing.clear()
@@ -110,14 +110,14 @@ class TrainingQueue:
         return self._missing.isdisjoint(step.parents.values())
 
     def _drop_lost(self) -> int:
-        """Forgets what builds on a training that failed, and says how many these are."""
+        """Drops the trainings that depend on a failed one, and returns how many these are."""
         before = self.waiting
-        of_turns = {each.search.key: each.search.combination.train({}) for each in self._turns}
-        parents = {parent for step in (*self._steps, *of_turns.values()) for parent in step.parents.values()}
+        trains = {adaptive.search.key: adaptive.search.combination.train({}) for adaptive in self._turns}
+        parents = {parent for step in (*self._steps, *trains.values()) for parent in step.parents.values()}
         failed = {parent for parent in parents if self._results.failure(parent) is not None}
         if failed:
             self._steps = [step for step in self._steps if failed.isdisjoint(step.parents.values())]
             self._turns = [
-                each for each in self._turns if failed.isdisjoint(of_turns[each.search.key].parents.values())
+                adaptive for adaptive in self._turns if failed.isdisjoint(trains[adaptive.search.key].parents.values())
             ]
         return before - self.waiting
