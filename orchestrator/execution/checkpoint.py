@@ -1,4 +1,4 @@
-"""A checkpoint: how far a training or a search is, in a file that is read back only if it is whole and its own."""
+"""A checkpoint: the state of a training or a search, in a file that is read only if its checksum and its step fit."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from orchestrator.storage import layout
 from orchestrator.storage.files import Unwritable
 
 NOT_ITS_FAULT = (torch.OutOfMemoryError, torch.AcceleratorError, MemoryError, OSError)
-"""What using a file may raise that says nothing of its content: memory is short, or a device or disk in trouble."""
+"""Errors while reading a file that do not mean it is damaged: too little memory, or a device or disk in trouble."""
 
 
 class Checkpoint:
@@ -28,7 +28,7 @@ class Checkpoint:
 
     Attributes:
         name: Its file's.
-        damage: What was wrong with a file that was put away, as a sentence; empty where nothing was.
+        damage: Why a file was moved to the quarantine, as a sentence; empty if none was.
     """
 
     def __init__(self, context: Context, step: Step) -> None:
@@ -40,7 +40,7 @@ class Checkpoint:
     def save(self, state: Mapping[str, Any]) -> None:
         """Replaces the checkpoint as a whole.
 
-        Whoever stops a training takes its folder away. Its workers live a moment longer, and what they save is dropped.
+        When a training is stopped, its folder is deleted. Its workers live a moment longer; what they save is dropped.
 
         Raises:
             Unwritable: The store cannot be written, or is full.
@@ -84,13 +84,13 @@ class Checkpoint:
         return state
 
     def discard(self, reason: Exception) -> None:
-        """Puts the file away and says so in `damage`."""
+        """Moves the file to the quarantine and describes that in `damage`."""
         self._store.set_aside(self.name, layout.QUARANTINE)
-        what = str(reason).partition("\n")[0].rstrip(".")
+        cause = str(reason).partition("\n")[0].rstrip(".")
         name, folder = self._store.where(self.name), self._store.where(layout.QUARANTINE)
-        self.damage = f"{name}: moved to {folder}, {what}; {self._step.label} starts again."
+        self.damage = f"{name}: moved to {folder}, {cause}; {self._step.label} starts again."
 
     def _checksum(self, content: bytes | memoryview) -> bytes:
-        found = hashlib.sha256(self._step.key.encode())
-        found.update(content)
-        return found.hexdigest().encode()
+        digest = hashlib.sha256(self._step.key.encode())
+        digest.update(content)
+        return digest.hexdigest().encode()

@@ -1,4 +1,4 @@
-"""What everything that runs steps on Ray shares: where the study lies, what its steps may use, what it tells."""
+"""What everything that runs steps on Ray shares: the study's store, its resources, and the events it reports."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class Context:
 
     @property
     def folder(self) -> Path:
-        """The folder of what belongs to the machine that asks, such as Ray's own files."""
+        """A folder on the calling machine, for files such as Ray's own."""
         return self.store.local
 
     def forget(self, step: Step) -> None:
-        """Takes the checkpoints of a training away, and what Ray wrote beside them; what cannot be deleted is left."""
+        """Deletes the checkpoints of a training, and what Ray wrote beside them; what cannot be deleted is left."""
         self.store.delete_all(layout.checkpoints(step.key))
         shutil.rmtree(self.folder / layout.checkpoints(step.key), ignore_errors=True)
 
@@ -50,10 +50,10 @@ class Context:
         Args:
             step: What failed.
             error: Why.
-            reason: The same in one line; else it is taken from the error.
+            reason: The cause in one line; by default it is taken from the error.
 
         Raises:
-            Unwritable: That is the error: it stops the study, and fails no step.
+            Unwritable: The error was an `Unwritable`: it stops the study instead of failing a step.
         """
         cause = cause_of(error)
         if isinstance(cause, Unwritable):
@@ -67,7 +67,7 @@ class Context:
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened to a step, told to the driver.
+    """Something that happened to a step, reported to the driver.
 
     Attributes:
         kind: `started`; `epochs`: a training has new entries of its history, which a checkpoint holds; `finished`: its
@@ -88,7 +88,7 @@ OnEvent = Callable[[Event], None]
 
 
 DIED = "its worker died again and again: it was killed, or the machine has too little memory"
-"""Why a step failed that was tried as often as it may be."""
+"""The reason of a step whose worker died on every retry."""
 
 _DEATHS = {"ActorDiedError", "WorkerCrashedError", "WorkerHealthCheckFailedError"}
 

@@ -52,7 +52,7 @@ class Shared:
         return {data_key(step): self.dataset(step) for step in steps}
 
     def expect(self, steps: Iterable[Step]) -> None:
-        """Announces reuse steps: their models stay until each of them was released."""
+        """Announces reuse steps: their models stay in the object store until each of them was released."""
         with self._lock:
             self._users.update(_model_key(step) for step in steps if step.kind == "reuse")
 
@@ -66,13 +66,13 @@ class Shared:
             return self._models[key]
 
     def forget(self, step: Step) -> None:
-        """Says that a step failed, perhaps for want of what it reads: the next step that wants it reads it anew."""
+        """Drops the data of a failed step, in case it failed on them; the next step that needs them reads them anew."""
         with self._lock:
             self._datasets.pop(data_key(step), None)
             self._models.pop(_model_key(step), None)
 
     def release(self, step: Step) -> None:
-        """Says that a step is done; a model that no announced step needs any more leaves the object store."""
+        """Marks a step as done; a model that no announced step needs any more is removed from the object store."""
         if step.kind == "reuse":
             key = _model_key(step)
             with self._lock:
@@ -94,7 +94,7 @@ class FanOut:
         slots: How many tasks may be in flight.
         shared: Data sets and models in the object store.
         on_event: Called in the fan-out's thread with each `finished` or `failed` step.
-        stop: Called there with what ended it too early, at once; it is raised when the block is left in any case.
+        stop: Called in that thread, at once, with an error that ends it early, which leaving the block raises anyway.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class FanOut:
         self._context, self._slots, self._shared, self._on_event = context, slots, shared, on_event
         self._stop = stop
         self._waiting: deque[Step] = deque()
-        self._flying: dict[ray.ObjectRef[list[Result]], list[Step]] = {}
+        self._in_flight: dict[ray.ObjectRef[list[Result]], list[Step]] = {}
         self._closing = threading.Event()
         self._aborting = threading.Event()
         self._ended = threading.Event()
@@ -112,8 +112,8 @@ class FanOut:
 
     @property
     def flying(self) -> list[Step]:
-        """The steps that Ray has been given and that have not ended."""
-        return [step for steps in list(self._flying.values()) for step in steps]
+        """The steps that were submitted to Ray and have not ended."""
+        return [step for steps in list(self._in_flight.values()) for step in steps]
 
     def submit(self, steps: Sequence[Step]) -> None:
         """Queues steps, in their order; may be called from any thread, and from `on_event`.
@@ -158,35 +158,35 @@ class FanOut:
             while not self._aborting.is_set():
                 closing = self._closing.is_set()  # before looking: what is submitted first is seen
                 self._launch()
-                if self._flying:
-                    for reference in self._ended_ones():
+                if self._in_flight:
+                    for reference in self._wait_for_results():
                         self._collect(reference)
                 elif closing and not self._waiting:
                     return
                 else:
                     time.sleep(_POLL / 4)
         finally:
-            for reference in self._flying:
+            for reference in self._in_flight:
                 ray.cancel(reference, force=True)
 
-    def _ended_ones(self) -> list[ray.ObjectRef[list[Result]]]:
-        """All steps that have ended, after waiting for one: looking for the next costs as much as looking for all."""
-        done, flying = ray.wait(list(self._flying), num_returns=1, timeout=_POLL)
-        if done and flying:
-            more, _ = ray.wait(flying, num_returns=len(flying), timeout=0)
+    def _wait_for_results(self) -> list[ray.ObjectRef[list[Result]]]:
+        """All tasks that have ended, after waiting for one: asking Ray for one costs as much as asking for all."""
+        done, running = ray.wait(list(self._in_flight), num_returns=1, timeout=_POLL)
+        if done and running:
+            more, _ = ray.wait(running, num_returns=len(running), timeout=0)
             done += more
         return done
 
     def _launch(self) -> None:
-        wanted = self._context.resources.subtask
-        while self._waiting and len(self._flying) < self._slots.tasks(wanted.cpus, wanted.gpus):
+        resources = self._context.resources.subtask
+        while self._waiting and len(self._in_flight) < self._slots.tasks(resources.cpus, resources.gpus):
             steps = self._next()
             # Not the label: of every name that it has seen Ray keeps 14 KB in the driver, and as much in its agent.
             task = _run_steps.options(
-                retry_exceptions=[OSError], num_cpus=wanted.cpus, num_gpus=wanted.gpus, name=steps[0].kind
+                retry_exceptions=[OSError], num_cpus=resources.cpus, num_gpus=resources.gpus, name=steps[0].kind
             )
             model: Any = self._shared.model(steps[0]) if steps[0].kind == "reuse" else None
-            self._flying[task.remote(steps, self._context, [self._shared.dataset(steps[0])], model)] = steps
+            self._in_flight[task.remote(steps, self._context, [self._shared.dataset(steps[0])], model)] = steps
 
     def _next(self) -> list[Step]:
         """The next step, or the next ones where they measure modules of one network: they share most of their work."""
@@ -199,10 +199,10 @@ class FanOut:
         return steps
 
     def _collect(self, reference: ray.ObjectRef[list[Result]]) -> None:
-        steps = self._flying.pop(reference)
+        steps = self._in_flight.pop(reference)
         try:
             documents = ray.get(reference)
-            events = [Event("finished", step, result=each) for step, each in zip(steps, documents, strict=True)]
+            events = [Event("finished", step, result=document) for step, document in zip(steps, documents, strict=True)]
         except (ray.exceptions.RayTaskError, ray.exceptions.RayError) as error:
             events = [Event("failed", step, reason=self._context.fail(step, error)) for step in steps]
             self._shared.forget(steps[0])
@@ -221,16 +221,16 @@ def _run_steps(
     documents = [ledger.get(step.key, step.kind) for step in steps]  # a first worker may have died in the middle
     missing = [step for step, document in zip(steps, documents, strict=True) if document is None]
     torch.set_num_threads(max(1, int(context.resources.subtask.cpus)))
-    found: Iterator[Result] = iter(())
+    computed: Iterator[Result] = iter(())
     if missing and model is None:
-        found = iter(compute_and_put(missing, context, dataset[0]))
+        computed = iter(compute_and_put(missing, context, dataset[0]))
     elif missing and model is not None:
-        found = iter([reuse_and_put(missing[0], context, as_dataset(ray.get(dataset[0])), model)])
-    return [next(found) if document is None else document for document in documents]
+        computed = iter([reuse_and_put(missing[0], context, as_dataset(ray.get(dataset[0])), model)])
+    return [next(computed) if document is None else document for document in documents]
 
 
 def _show(label: str) -> None:
-    """Tells `ps` what this worker does, as Ray does with a task's name; Ray takes it away when the task ends."""
+    """Shows in `ps` what this worker does, as Ray does with a task's name; Ray resets it when the task ends."""
     from ray._raylet import setproctitle  # type: ignore[attr-defined]
 
     setproctitle(f"ray::{label}")

@@ -47,7 +47,7 @@ def search_modules(step: Step, context: Context, dataset: ray.ObjectRef[DatasetA
     Raises:
         UserError: The settings or the network that it starts from can't be used.
     """
-    begun, ledger, device = time.monotonic(), context.ledger, own_device()
+    search_started, ledger, device = time.monotonic(), context.ledger, own_device()
     torch.set_num_threads(max(1, int(context.resources.subtask.cpus)))
     params, data = step.params, as_dataset(ray.get(dataset))
     start = step.parents[str(METHODS[params["method"]].starts_from)]
@@ -65,13 +65,13 @@ def search_modules(step: Step, context: Context, dataset: ray.ObjectRef[DatasetA
     ray.tune.report(message([], checkpoint.damage))
     shared = ray.put((network.cpu(), dataclasses.replace(data, train=images, test=images)))  # all that a task reads
     while not search.done:
-        since = time.monotonic()
-        found = search.tell(_logits(search.ask(), shared, context))
-        rows.append(_epoch(found, time.monotonic() - since, "train" if held_out is None else "validation"))
+        started = time.monotonic()
+        generation = search.tell(_logits(search.ask(), shared, context))
+        rows.append(_epoch(generation, time.monotonic() - started, "train" if held_out is None else "validation"))
         checkpoint.save({"search": search.state_dict(), "rows": rows})
         ray.tune.report(message(rows[-1:]))
     result = _finish(step, network.to(device), search.modules(), data, held_out, ledger, device)
-    seconds = max(time.monotonic() - begun, sum(row["seconds"] for row in rows))
+    seconds = max(time.monotonic() - search_started, sum(row["seconds"] for row in rows))
     put(ledger, step, {**result, "history": rows}, seconds, device, len(_bundles()))
 
 
@@ -82,11 +82,11 @@ def _bundles() -> list[dict[str, float]]:
 
 def _logits(candidates: Sequence[Candidate], shared: ray.ObjectRef[SearchedNetwork], context: Context) -> Tensor:
     """Every candidate's logit of its own class, `[candidates, n]`, computed by tasks."""
-    wanted = context.resources.subtask
+    resources = context.resources.subtask
     size = -(-len(candidates) // (CHUNKS * max(1, len(_bundles()))))
-    task = _run_candidates.options(num_cpus=wanted.cpus, num_gpus=wanted.gpus, retry_exceptions=[OSError])
-    chunks = [candidates[place : place + size] for place in range(0, len(candidates), size)]
-    return torch.cat(ray.get([task.remote(chunk, shared, int(wanted.cpus)) for chunk in chunks]))
+    task = _run_candidates.options(num_cpus=resources.cpus, num_gpus=resources.gpus, retry_exceptions=[OSError])
+    chunks = [candidates[start : start + size] for start in range(0, len(candidates), size)]
+    return torch.cat(ray.get([task.remote(chunk, shared, int(resources.cpus)) for chunk in chunks]))
 
 
 @ray.remote(max_retries=MAX_FAILURES)
@@ -97,14 +97,14 @@ def _run_candidates(candidates: Sequence[Candidate], shared: SearchedNetwork, cp
     return torch.stack([class_logit(network, each.label, each.masks, data.train, data, device) for each in candidates])
 
 
-def _epoch(found: dict[str, float], seconds: float, split: str) -> dict[str, float]:
+def _epoch(generation: dict[str, float], seconds: float, split: str) -> dict[str, float]:
     """A generation as an entry of a training's history."""
     return {
-        "epoch": found["generation"],
+        "epoch": generation["generation"],
         "time": int(time.time() * 1000),
         "seconds": seconds,
-        f"{split}/accuracy": found["accuracy"],
-        **{f"search/{name}": found[name] for name in ("fitness", "krr", "coupling")},
+        f"{split}/accuracy": generation["accuracy"],
+        **{f"search/{name}": generation[name] for name in ("fitness", "krr", "coupling")},
     }
 
 

@@ -46,15 +46,15 @@ def run_trainings(
 ) -> None:
     """Runs trainings, as many at a time as the cluster holds, and returns when none is left.
 
-    A failed training is told and recorded, and the others go on. A trial of a search also runs the modularize and
-    measure steps that its objectives need; they are not told of.
+    A failed training is reported and recorded, and the others go on. A trial of a search also runs the modularize and
+    measure steps that its objectives need; there are no events for them.
 
     Args:
         steps: Trainings to run; those that a search has suggested are left to it.
         searches: Adaptive searches to carry on to their number of trials.
         context: The study's.
         cluster: Where it runs.
-        slots: Told how much the trainings take.
+        slots: Kept up to date with what the trainings occupy.
         shared: Data sets in the object store.
         on_event: Called in this thread with what happens.
 
@@ -70,11 +70,11 @@ def run_trainings(
     if context.resources.training.workers > 1:
         keep_coordinator()
     needs = [takes(step, cluster, context.resources) for step in queue.examples]
-    each = max(cpus for cpus, _ in needs), max(gpus for _, gpus in needs)
-    watcher = Watcher(context, queue, slots, each, concurrent, on_event)
+    largest = max(cpus for cpus, _ in needs), max(gpus for _, gpus in needs)
+    watcher = Watcher(context, queue, slots, largest, concurrent, on_event)
     folder = context.folder / RAY_TUNE
     shutil.rmtree(folder, ignore_errors=True)
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are told as events, with their reason
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are reported as events, with their reason
     trainable = tune.with_parameters(run_trial, context=context, datasets=datasets)
     try:
         tune.Tuner(
@@ -105,7 +105,7 @@ def run_trainings(
 
 
 def _own(error: BaseException) -> BaseException:
-    """What our own callbacks refused to go on with, such as a full folder, which Tune wraps; else the error itself."""
+    """The error of our own callbacks, such as a full folder, that Tune has wrapped; else the error itself."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, UserError):
         cause = cause.__context__
@@ -113,9 +113,9 @@ def _own(error: BaseException) -> BaseException:
 
 
 def _failure(trial: Trial) -> str:
-    """What Ray tells of a trial's last failure, from this machine's file: Tune's `get_error` may be one behind."""
-    told = Path(str(trial.error_file)).read_text()
-    return re.split(r"^Failure # \d+ \(.*\)\n", told, flags=re.MULTILINE)[-1].strip()
+    """Ray's message about a trial's last failure, from this machine's file: Tune's `get_error` may be one behind."""
+    text = Path(str(trial.error_file)).read_text()
+    return re.split(r"^Failure # \d+ \(.*\)\n", text, flags=re.MULTILINE)[-1].strip()
 
 
 def _name(trial: Trial) -> str:
@@ -123,7 +123,7 @@ def _name(trial: Trial) -> str:
 
 
 class _Live:
-    """Something that stays in this process: Tune keeps copies of what it is given to restore it, and we never do."""
+    """An object that is neither copied nor pickled: Tune keeps copies to restore a run later, which we never do."""
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
@@ -133,7 +133,7 @@ class _Live:
 
 
 class Suggestions(_Live, Searcher):
-    """What Tune asks for the next trial: the queue's next training."""
+    """Tune's searcher: suggests the queue's next training as the next trial."""
 
     def __init__(self, queue: TrainingQueue) -> None:
         super().__init__()
@@ -205,19 +205,19 @@ def _asha(search: Search) -> ASHAScheduler:
 
 
 class Watcher(_Live, tune.Callback):
-    """Turns what Tune tells of trials into events, and the ledger's failures."""
+    """Turns Tune's callbacks about trials into events, and failures in the ledger."""
 
     def __init__(
         self,
         context: Context,
         queue: TrainingQueue,
         slots: Slots,
-        each: tuple[float, float],
+        per_training: tuple[float, float],
         concurrent: int,
         on_event: OnEvent,
     ) -> None:
         self._context, self._ledger, self._queue = context, context.ledger, queue
-        self._slots, self._each, self._left = slots, each, queue.waiting
+        self._slots, self._per_training, self._left = slots, per_training, queue.waiting
         self._concurrent = min(concurrent, self._left)
         self._running: set[str] = set()
         self._on_event = on_event
@@ -262,9 +262,9 @@ class Watcher(_Live, tune.Callback):
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         step = trial.config["steps"][0]
-        told = _failure(trial)
-        reason = DIED if told.startswith("The actor died") else told.splitlines()[-1]
-        self._context.fail(step, RuntimeError(told), reason)
+        error = _failure(trial)
+        reason = DIED if error.startswith("The actor died") else error.splitlines()[-1]
+        self._context.fail(step, RuntimeError(error), reason)
         self._end(trial)
         self._on_event(Event("failed", step, reason=reason))
 
@@ -275,4 +275,4 @@ class Watcher(_Live, tune.Callback):
         self._share()
 
     def _share(self) -> None:
-        self._slots.trainings(min(self._concurrent, self._left), len(self._running), *self._each)
+        self._slots.trainings(min(self._concurrent, self._left), len(self._running), *self._per_training)

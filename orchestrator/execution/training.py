@@ -37,7 +37,7 @@ CHECKPOINT_SHARE = 0.05
 """At most this share of a training's time goes into its checkpoints: where epochs are short, some go without."""
 
 LOST_AT_MOST = 30.0
-"""But no more than this many seconds are ever lost, or an epoch where epochs are longer, whatever it costs."""
+"""But at most this many seconds (or one epoch, if that is longer) pass without a checkpoint, whatever it costs."""
 
 MEETS_WITHIN = 30
 """Seconds in which an elastic group starts or is counted anew: Ray may take 20 to see that a node is gone."""
@@ -47,16 +47,16 @@ MEETS_TRIES = 20
 
 
 class Session(Protocol):
-    """What a worker belongs to."""
+    """How a worker reports to Tune and agrees with the other workers of its training."""
 
     workers: Workers
     device: torch.device
 
     def tell(self, message: dict[str, Any]) -> None:
-        """Tells Tune; called by every worker, and what the first one says counts."""
+        """Reports to Tune; called by every worker, and the first one's message counts."""
 
     def agree(self, value: bool) -> bool:
-        """What the first worker says."""
+        """The first worker's value, on every worker."""
 
 
 def fit(arguments: dict[str, Any]) -> str:
@@ -69,26 +69,26 @@ def fit(arguments: dict[str, Any]) -> str:
         Unwritable: The study's folder is full.
     """
     context, step = arguments["context"], arguments["step"]
-    wanted = context.resources.training
-    alone = wanted.workers == 1
-    if wanted.elastic:
+    training = context.resources.training
+    alone = training.workers == 1
+    if training.elastic:
         os.environ["RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"] = str(MEETS_WITHIN)  # Ray hands it to its controller
     trainer = TorchTrainer(
         _run_worker,
         train_loop_config=arguments,
-        torch_config=TorchConfig(backend="nccl" if wanted.gpus else "gloo", timeout_s=600 if wanted.gpus else 60),
+        torch_config=TorchConfig(backend="nccl" if training.gpus else "gloo", timeout_s=600 if training.gpus else 60),
         scaling_config=ray.train.ScalingConfig(
-            num_workers=0 if alone else (wanted.fewest, wanted.workers) if wanted.elastic else wanted.workers,
-            use_gpu=wanted.gpus > 0,
-            resources_per_worker={"CPU": wanted.cpus} | ({"GPU": wanted.gpus} if wanted.gpus else {}),
-            placement_strategy=wanted.placement.upper(),
+            num_workers=0 if alone else (training.fewest, training.workers) if training.elastic else training.workers,
+            use_gpu=training.gpus > 0,
+            resources_per_worker={"CPU": training.cpus} | ({"GPU": training.gpus} if training.gpus else {}),
+            placement_strategy=training.placement.upper(),
         ),
         run_config=ray.train.RunConfig(
             name=step.key,
             storage_path=str(context.folder / CHECKPOINTS),  # on this machine: Ray keeps no checkpoints of ours
             callbacks=[] if alone else [TuneReportCallback()],
             failure_config=ray.train.FailureConfig(
-                max_failures=MAX_FAILURES, controller_failure_limit=MEETS_TRIES if wanted.elastic else 5
+                max_failures=MAX_FAILURES, controller_failure_limit=MEETS_TRIES if training.elastic else 5
             ),
         ),
     )
@@ -104,9 +104,9 @@ def fit(arguments: dict[str, Any]) -> str:
 def _run_worker(arguments: dict[str, Any]) -> str:
     """What every worker runs; a failure that a retry can't mend is returned, every other one raised."""
     context, step = arguments["context"], arguments["step"]
-    wanted = context.resources.training
-    torch.set_num_threads(max(1, int(wanted.cpus)))
-    session: Session = _Alone() if wanted.workers == 1 else _Group()
+    training = context.resources.training
+    torch.set_num_threads(max(1, int(training.cpus)))
+    session: Session = _Alone() if training.workers == 1 else _Group()
     checkpoint, started = Checkpoint(context, step), time.monotonic()
     try:
         dataset = as_dataset(ray.get(arguments["dataset"]))
@@ -132,11 +132,11 @@ def _run_worker(arguments: dict[str, Any]) -> str:
 def resumed(make: Callable[[], Trainer], checkpoint: Checkpoint, session: Session) -> Trainer:
     """A trainer that goes on from its last checkpoint, or from the beginning where that cannot be used.
 
-    The first worker says which: it alone puts a damaged file away, and all start from the same epoch.
+    The first worker decides which: it alone quarantines a damaged file, and all start from the same epoch.
     """
     trainer, first = make(), session.workers.rank == 0
-    found = first and _load(trainer, checkpoint)
-    if session.agree(found):
+    loaded = first and _load(trainer, checkpoint)
+    if session.agree(loaded):
         if not first:
             state = checkpoint.load()
             if state is None:
@@ -166,23 +166,23 @@ def run_epochs(trainer: Trainer, checkpoint: Checkpoint, session: Session, *, ev
     """Trains to the end from where the trainer is.
 
     Rows are reported together with the checkpoint that holds them: an epoch that has to be run again after an
-    interruption was never told to anyone, so no history ever has two entries for one epoch.
+    interruption was never reported, so no history ever has two entries for one epoch.
     """
     session.tell(message([], checkpoint.damage))
-    reported, cost, since = trainer.epoch, 0.0, time.monotonic()
+    reported, cost, saved = trainer.epoch, 0.0, time.monotonic()
     while not trainer.done:
-        begun = time.monotonic()
+        epoch_started = time.monotonic()
         trainer.run_epoch()
         now = time.monotonic()
-        at_risk = now - since + now - begun > LOST_AT_MOST  # with another epoch like this one
-        due = every_epoch or trainer.done or at_risk or now - since >= cost / CHECKPOINT_SHARE
+        at_risk = now - saved + now - epoch_started > LOST_AT_MOST  # with another epoch like this one
+        due = every_epoch or trainer.done or at_risk or now - saved >= cost / CHECKPOINT_SHARE
         if session.agree(due):
-            before = time.monotonic()
+            save_started = time.monotonic()
             if session.workers.rank == 0:
                 checkpoint.save(trainer.state_dict())
             session.tell(message(trainer.history[reported:]))
-            reported, since = trainer.epoch, time.monotonic()
-            cost = since - before
+            reported, saved = trainer.epoch, time.monotonic()
+            cost = saved - save_started
 
 
 class _Alone:

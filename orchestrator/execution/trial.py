@@ -52,7 +52,7 @@ def run_trial(
     """
     try:
         _run(config, context, datasets)
-    except Unwritable as error:  # Tune itself would try again, and tell of errors in files in that folder
+    except Unwritable as error:  # Tune itself would try again, and write about errors to files in that folder
         ray.tune.report({UNWRITABLE: str(error)})
 
 

@@ -1,4 +1,4 @@
-"""What workers of Ray share around what they compute: their device, what they tell Tune, and how a result is put."""
+"""What Ray's workers share around their computation: their device, their messages to Tune, and recording a result."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from orchestrator.plan.step import Step
 from orchestrator.system.environment import environment
 
 
-def compute_and_put(wanted: Sequence[Step], context: Context, dataset: ray.ObjectRef[DatasetArrays]) -> list[Result]:
+def compute_and_put(steps: Sequence[Step], context: Context, dataset: ray.ObjectRef[DatasetArrays]) -> list[Result]:
     """Runs one modularize step, or measure steps of one training, in this process and puts their results."""
     started, ledger, device = time.monotonic(), context.ledger, own_device()
-    if wanted[0].kind == "modularize":
-        results = [compute.modularize(wanted[0], as_dataset(ray.get(dataset)), ledger, device)]
+    if steps[0].kind == "modularize":
+        results = [compute.modularize(steps[0], as_dataset(ray.get(dataset)), ledger, device)]
     else:
-        results = compute.measure_modules(wanted, ledger, device)
-    seconds = (time.monotonic() - started) / len(wanted)  # what they share is none's alone
-    return [put(ledger, step, each, seconds, device) for step, each in zip(wanted, results, strict=True)]
+        results = compute.measure_modules(steps, ledger, device)
+    seconds = (time.monotonic() - started) / len(steps)  # what they share is none's alone
+    return [put(ledger, step, result, seconds, device) for step, result in zip(steps, results, strict=True)]
 
 
 def reuse_and_put(step: Step, context: Context, dataset: Dataset, model: ModelArrays) -> Result:
@@ -52,9 +52,9 @@ def put(
     workers: int = 1,
     **ran: Any,
 ) -> Result:
-    """Puts a result with what is recorded of where it was computed.
+    """Records a result together with the device, threads, workers and environment that computed it.
 
-    Within the same device, threads and workers it is bit-identical on a CPU; a GPU's libraries may add in another
+    With the same device, threads and workers it is bit-identical on a CPU; a GPU's libraries may add in another
     order from run to run.
 
     Raises:
@@ -66,11 +66,11 @@ def put(
 
 
 def message(rows: list[dict[str, float]], damage: str = "") -> dict[str, Any]:
-    """What Tune sees: all new rows, and the last one's metrics by name for a scheduler, which counts epochs from 1.
+    """A report to Tune: all new rows, and the last one's metrics by name for a scheduler, which counts epochs from 1.
 
     Args:
         rows: The new entries of the history; none when the training has started.
-        damage: What was wrong with the checkpoint that it found.
+        damage: Why the checkpoint that the training found could not be used.
     """
     last = {**rows[-1], "epoch": int(rows[-1]["epoch"]) + 1} if rows else {}
     return {"rows": rows, "damage": damage, **last}
