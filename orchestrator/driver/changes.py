@@ -1,4 +1,4 @@
-"""What became of a study since it was last run under its name: it may grow, but not leave its own work behind."""
+"""Changes of a study since it was last run under its name: it may grow, but not drop work that it has done."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ _log = logging.getLogger(__name__)
 
 
 def check_changes(wanted: DescribedStudy, ledger: Ledger) -> None:
-    """Refuses a study whose predecessor under the same name has work that would no longer belong.
+    """Refuses a study if its earlier version under the same name has done steps that it no longer contains.
 
-    Where the predecessor can't be read any more, or its data is gone, that is told and nothing is refused.
+    If the earlier version can't be read any more, or its data is gone, a warning is logged and nothing is refused.
 
     Args:
         wanted: The study that is to run.
-        ledger: With what was done so far; its store has the predecessor, `study.yaml`.
+        ledger: With what was done so far; its store has the earlier version, `study.yaml`.
 
     Raises:
-        UserError: What would be left behind, and the difference between the two studies.
+        UserError: Steps would be dropped; the message counts them and has the difference between the two studies.
     """
     submitted = ledger.store.where(SUBMITTED)
     if SUBMITTED not in ledger.store.below():
@@ -59,12 +59,12 @@ def check_changes(wanted: DescribedStudy, ledger: Ledger) -> None:
 
 def left_behind(before: Plan, after: Plan) -> list[Step]:
     """The steps that only the earlier plan has."""
-    kept = {step.key for step in after.steps}
-    return [step for step in before.steps if step.key not in kept]
+    remaining = {step.key for step in after.steps}
+    return [step for step in before.steps if step.key not in remaining]
 
 
 def diff(previous: Study, wanted: Study) -> str:
-    """A unified diff of what the studies say, whatever the order of fields, comments and defaults in their files."""
+    """A unified diff of the studies' settings; the order of fields, comments and defaults make no difference."""
     before, after = _text(previous).splitlines(), _text(wanted).splitlines()
     return "\n".join(difflib.unified_diff(before, after, "as it was run", "as it is now", n=2, lineterm=""))
 
@@ -86,6 +86,6 @@ def _text(study: Study) -> str:
 
 def _counted(steps: list[Step]) -> str:
     """`1 training, 2 measurements and 4 sub-tasks`."""
-    counted = Counter(step.kind for step in steps)
-    parts = [f"{number} {NOUNS[kind] if number > 1 else NOUNS[kind][:-1]}" for kind, number in counted.items()]
+    counts = Counter(step.kind for step in steps)
+    parts = [f"{number} {NOUNS[kind] if number > 1 else NOUNS[kind][:-1]}" for kind, number in counts.items()]
     return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)

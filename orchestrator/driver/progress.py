@@ -22,7 +22,7 @@ PLAIN_SECONDS = 10.0
 
 
 class Progress(AbstractContextManager["Progress"]):
-    """Shows how far a study is; told of events by the driver, from one thread.
+    """Shows how far a study is; the driver calls it for each event, from one thread.
 
     Args:
         totals: Kind -> steps of the study, finished ones included; `totals()` changes them later.
@@ -40,7 +40,7 @@ class Progress(AbstractContextManager["Progress"]):
         self._done = Counter(finished or {})
         self._failed: Counter[str] = Counter()
         self._total = dict(totals)
-        self._said = time.monotonic()
+        self._last_line = time.monotonic()
         self._overall: dict[str, TaskID] = {}
         self._running: dict[str, TaskID] = {}
         self._bars: Bars | None = None
@@ -62,7 +62,7 @@ class Progress(AbstractContextManager["Progress"]):
         self._console.print(self._summary(), highlight=False, soft_wrap=True)
 
     def totals(self, totals: Mapping[str, int]) -> None:
-        """The study now counts so many steps of each kind (sub-tasks of the best point are known only late)."""
+        """Updates the number of steps of each kind (sub-tasks of the best point are known only late)."""
         self._total = dict(totals)
         if self._bars:
             for kind, total in self._total.items():
@@ -86,13 +86,13 @@ class Progress(AbstractContextManager["Progress"]):
     def epoch(self, step: Step, metrics: Mapping[str, float], epochs: int) -> None:
         """A training finished an epoch: `metrics` is its entry of the history, `epochs` how many there will be."""
         number = int(metrics["epoch"]) + 1
-        shown = [f"{name} {metrics[name]:.3f}" for name in ("train/loss", "search/fitness") if name in metrics]
-        shown += [f"accuracy {metrics[name]:.1%}" for name in ("test/accuracy",) if name in metrics]
-        note = ", ".join(shown)
+        parts = [f"{name} {metrics[name]:.3f}" for name in ("train/loss", "search/fitness") if name in metrics]
+        parts += [f"accuracy {metrics[name]:.1%}" for name in ("test/accuracy",) if name in metrics]
+        note = ", ".join(parts)
         if self._bars:
             self.started(step)
             self._bars.update(self._running[step.key], total=epochs, completed=number, note=note)
-        elif number == epochs or self._may_speak():
+        elif number == epochs or self._line_is_due():
             self._line(f"{step.label}: epoch {number}/{epochs}, {note}")
 
     def finished(self, step: Step, result: Mapping[str, Any] | None = None) -> None:
@@ -105,7 +105,7 @@ class Progress(AbstractContextManager["Progress"]):
         elif step.kind == "train":
             accuracy = (result or {}).get("accuracy")
             self._line(f"{step.label}: finished" + (f", accuracy {accuracy:.1%}" if accuracy is not None else ""))
-        elif self._done[step.kind] == self._total.get(step.kind) or self._may_speak():
+        elif self._done[step.kind] == self._total.get(step.kind) or self._line_is_due():
             self._line(self._summary())
 
     def failed(self, step: Step, reason: str) -> None:
@@ -120,7 +120,7 @@ class Progress(AbstractContextManager["Progress"]):
         self._line(f"{step.label}: {reason}")
 
     def silent(self, text: str) -> None:
-        """Nothing happens; what is waited for."""
+        """Shows a message about what is waited for while nothing happens."""
         self._console.print(f"[yellow]{escape(text)}", highlight=False, soft_wrap=True)
 
     def _close(self, step: Step) -> None:
@@ -128,11 +128,11 @@ class Progress(AbstractContextManager["Progress"]):
         if self._bars and task is not None:
             self._bars.remove_task(task)
 
-    def _may_speak(self) -> bool:
-        return time.monotonic() - self._said >= PLAIN_SECONDS
+    def _line_is_due(self) -> bool:
+        return time.monotonic() - self._last_line >= PLAIN_SECONDS
 
     def _line(self, text: str) -> None:
-        self._said = time.monotonic()
+        self._last_line = time.monotonic()
         self._console.print(escape(text), highlight=False, soft_wrap=True)
 
     def _summary(self) -> str:

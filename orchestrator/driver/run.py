@@ -51,14 +51,14 @@ def run_study(
         storage: Where the studies lie; wins over the study's own.
         address: A running Ray head; None starts one for this study and ends it afterwards.
         retry_failed: Whether steps that failed for good in an earlier run are tried again.
-        replace: Whether another study of the same name, with finished work that this one lacks, may be followed.
+        replace: Whether this may replace an earlier study of the same name with finished steps that this one lacks.
 
     Returns:
         Where the study lies.
 
     Raises:
-        UserError: Something is wrong with the study's data, its storage, its tracking or the cluster, or nothing was
-            heard of it for so long that there is no hope.
+        UserError: Something is wrong with the study's data, its storage, its tracking or the cluster, or nothing
+            happened for so long that the run gave up.
         Interrupted: Ctrl-C or SIGTERM came; everything that was started has ended, and the same call carries on.
     """
     study = described.study
@@ -94,7 +94,7 @@ def run_study(
 
 
 def _make_local(store: Store) -> None:
-    """Makes what this machine keeps of a study that lies elsewhere."""
+    """Makes the local folder of a study that lies in an object store."""
     if store.remote:
         try:
             store.local.mkdir(parents=True, exist_ok=True)
@@ -106,7 +106,7 @@ def _make_local(store: Store) -> None:
 
 
 def sound_driver(described: DescribedStudy, ledger: Ledger) -> Driver:
-    """A driver, after what its pending steps build on was read through: what is damaged is quarantined, and pending."""
+    """A driver whose pending steps have intact inputs: damaged ones are quarantined and become pending themselves."""
     while True:
         driver = Driver(described.study, ledger, Planner(described, ledger))
         if ledger.sound(driver.frontier.parents):
@@ -122,13 +122,13 @@ class Driver:
         planner: Of the study, against the ledger.
 
     Attributes:
-        frontier: Where the work on the plan stands.
+        frontier: How far the work on the plan is.
     """
 
     def __init__(self, study: Study, ledger: Ledger, planner: Planner) -> None:
         self._study, self._ledger, self._planner = study, ledger, planner
         self._lock = threading.RLock()  # events come from Tune's thread and from the fan-out's
-        self._loose = 0
+        self._unfolded = 0
         self._patience = patience()
         planned = planner.plan
         self._searches = planned.searches
@@ -202,7 +202,7 @@ class Driver:
                     self._follow(step)
 
     def _follow(self, step: Step) -> None:
-        """Submits what the end of a step lets run: its children, and what the plan knows only now."""
+        """Submits the steps that may run after this one ended: its children, and those that the plan adds only now."""
         new = self._planner.follow(step)
         self.frontier.adopt(new)
         self._counts.update(each.kind for each in new)
@@ -211,10 +211,10 @@ class Driver:
 
     def _fold(self) -> None:
         """Folds the ledger whenever it has grown by a tenth, so that the cost per result does not grow with it."""
-        self._loose += 1
-        if self._loose >= max(AT_LEAST, len(self.frontier.finished) // 10):
+        self._unfolded += 1
+        if self._unfolded >= max(AT_LEAST, len(self.frontier.finished) // 10):
             self._ledger.fold()
-            self._loose = 0
+            self._unfolded = 0
 
     def _totals(self) -> dict[str, int]:
         up_to = self._planner.up_to

@@ -1,4 +1,4 @@
-"""What a run does in silence: it says what it waits for, and gives up when there is no hope."""
+"""What a run does while nothing happens: it says what it waits for, and gives up after a long time."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from orchestrator.plan.step import Step
 from orchestrator.system.terminal import duration
 
 SAY_AFTER = 60.0
-"""Seconds without any news after which it is said what the study waits for, or ten of its longest epochs."""
+"""Seconds without any event after which it is shown what the study waits for, or ten of its longest epochs."""
 
 GIVE_UP_AFTER = 30 * 60.0
-"""Seconds without any news after which there is no hope, or a hundred of its longest epochs."""
+"""Seconds without any event after which the run gives up, or a hundred of its longest epochs."""
 
 UNKNOWN = 6 * 3600.0
-"""The same while something runs that nothing tells the length of."""
+"""The same while a step runs whose duration is not known yet."""
 
 PATIENCE = "NEMO_GIVE_UP_AFTER"
-"""Environment variable: seconds that win over all of these."""
+"""Environment variable: seconds to give up after, instead of all of these."""
 
 SHOWN = 3
 """At most so many steps are named."""
@@ -36,68 +36,68 @@ Verdict = Literal["fine", "say", "give up"]
 
 
 class Watchdog:
-    """Decides what silence means.
+    """Decides when to report that nothing happens, and when to give up.
 
-    Only time that it looked at counts: a laptop that slept and a driver that was stopped have heard nothing either.
+    Only the time between two regular calls of `look` counts, not that of a laptop that slept or a stopped driver.
 
     Args:
-        patience: Seconds to give up after, whatever epochs take.
+        patience: Seconds to give up after, however long epochs are.
         clock: Seconds that only ever grow.
     """
 
     def __init__(self, patience: float | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._longest, self._patience, self._clock = 0.0, patience, clock
-        self._looked = clock()
-        self._said = 0.0
+        self._last_look = clock()
+        self._reported = 0.0
         self.silence = 0.0
 
     def heard(self, seconds: float = 0.0) -> None:
         """Something happened; if it was the end of an epoch or of a step, it took so many seconds."""
         self._longest = max(self._longest, seconds)
-        self.silence = self._said = 0.0
+        self.silence = self._reported = 0.0
 
     def look(self, unknown: bool = False) -> Verdict:
         """Looks whether the silence has lasted too long; to be called about once a second.
 
         Args:
-            unknown: Whether something runs that nothing tells the length of, such as a first epoch.
+            unknown: Whether a step runs whose duration is not known yet, such as a first epoch.
 
         Returns:
-            `say` when the silence is worth a word, and again each time that it is twice as long.
+            `say` when the silence should be reported, and again each time that it is twice as long.
         """
         now = self._clock()
-        self.silence += min(now - self._looked, 10 * _LOOKS_EVERY)
-        self._looked = now
+        self.silence += min(now - self._last_look, 10 * _LOOKS_EVERY)
+        self._last_look = now
         give_up = self._patience or max(GIVE_UP_AFTER, 100 * self._longest, UNKNOWN if unknown else 0.0)
         if self.silence >= give_up:
             return "give up"
-        if self.silence >= max(2 * self._said, min(max(SAY_AFTER, 10 * self._longest), give_up / 2)):
-            self._said = self.silence
+        if self.silence >= max(2 * self._reported, min(max(SAY_AFTER, 10 * self._longest), give_up / 2)):
+            self._reported = self.silence
             return "say"
         return "fine"
 
 
 def patience() -> float | None:
-    """What the environment says.
+    """The seconds to give up after that the environment sets, if it does.
 
     Raises:
         UserError: It is no number of seconds.
     """
-    given = os.environ.get(PATIENCE)
+    value = os.environ.get(PATIENCE)
     try:
-        seconds = float(given) if given else None
+        seconds = float(value) if value else None
     except ValueError:
         seconds = -1.0
     if seconds is not None and not seconds > 0:
-        raise UserError(f"${PATIENCE}={given}: is no number of seconds, give one such as 3600, or none at all")
+        raise UserError(f"${PATIENCE}={value}: is no number of seconds, give one such as 3600, or none at all")
     return seconds
 
 
 class Silence(UserError):
-    """Nothing was heard for so long that there is no hope.
+    """There was no event for so long that the run gives up.
 
     Attributes:
-        reason: Why the steps that it was waited for failed.
+        reason: Recorded as the failure of the steps that the run waited for.
     """
 
     def __init__(self, reason: str, rest: str) -> None:
@@ -106,12 +106,12 @@ class Silence(UserError):
 
 
 class Watch:
-    """Follows the events of a run, and finds the words when there are none.
+    """Follows the events of a run, and describes what it waits for when there are none.
 
     Args:
         cluster: Where it runs.
-        flying: The steps of the fan-out that Ray has been given.
-        watchdog: Decides what silence means.
+        flying: The steps of the fan-out that were submitted to Ray.
+        watchdog: Decides when to report silence, and when to give up.
     """
 
     def __init__(self, cluster: Cluster, flying: Callable[[], list[Step]], watchdog: Watchdog) -> None:
@@ -121,7 +121,7 @@ class Watch:
         self._timed: set[str] = set()  # kinds of steps one of which has ended
 
     def saw(self, event: Event) -> None:
-        """Something happened."""
+        """Takes in an event."""
         step, seconds = event.step, max((row["seconds"] for row in event.rows), default=0.0)
         match event.kind:
             case "started":
@@ -136,10 +136,10 @@ class Watch:
         self._watchdog.heard(seconds)
 
     def look(self) -> str:
-        """What there is to say now, mostly nothing; to be called about once a second.
+        """A message to show now, mostly an empty one; to be called about once a second.
 
         Raises:
-            Silence: There is no hope that anything will happen any more.
+            Silence: Nothing has happened for so long that the run gives up.
         """
         awaited = self.awaited()  # nothing where all wait for room on the cluster
         known = [step.key in self._epochs or step.kind in self._timed for step in awaited]
@@ -155,14 +155,14 @@ class Watch:
         return f"no news for {silence}; waiting for {self._words()}" if verdict == "say" else ""
 
     def awaited(self) -> list[Step]:
-        """The trainings that run and the steps that Ray has been given."""
+        """The trainings that run and the steps that were submitted to Ray."""
         return [*list(self._trainings.values()), *self._flying()]
 
     def _words(self) -> str:
         names = [step.label + self._reached(step) for step in self.awaited()]
-        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+        others = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
         room = f"a cluster of {self._cluster.cpus:g} CPUs and {self._cluster.gpus:g} GPUs"
-        return ", ".join(names[:SHOWN]) + f"{more} on {room}" if names else f"the first step to start on {room}"
+        return ", ".join(names[:SHOWN]) + f"{others} on {room}" if names else f"the first step to start on {room}"
 
     def _reached(self, step: Step) -> str:
         epochs = self._epochs.get(step.key)
@@ -184,4 +184,4 @@ def watching(look: Callable[[], bool]) -> Iterator[None]:
         yield
     finally:
         ended.set()
-        thread.join(60)  # it may hang as well as anybody
+        thread.join(60)  # it may hang too
