@@ -1,4 +1,4 @@
-"""Sealed documents: JSON that carries its own checksum, so that a half or a flipped bit is no document."""
+"""Sealed documents: JSON that carries its own checksum, so that truncated or corrupted files are detected."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from orchestrator.storage.keys import canonical
 
 
 def sealed(document: Mapping[str, Any]) -> tuple[dict[str, Any], bytes]:
-    """A document as it will be read again, with its checksum, and as a file; NaN and infinities become None."""
+    """A document with its checksum, as `unsealed` will return it, and its bytes; NaN and infinities become None."""
     plain: dict[str, Any] = _finite({name: value for name, value in document.items() if name != "sha256"})
     plain["sha256"] = _checksum(plain)
     return plain, json.dumps(plain, allow_nan=False).encode()
 
 
 def unsealed(data: bytes) -> dict[str, Any] | None:
-    """The document in a file; None where its checksum is wrong."""
+    """The document in a file's bytes; None if its checksum is wrong."""
     try:
         document = json.loads(data)
         return dict(document) if document["sha256"] == _checksum(document) else None

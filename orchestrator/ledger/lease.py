@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 
 class Clock:
-    """What a lease knows of time; the simulation has one of its own."""
+    """The time for leases; the simulation has a clock of its own."""
 
     def now(self) -> datetime:
         """The time of day: to show, never to decide, for hosts disagree about it."""
@@ -68,12 +68,12 @@ class Lease:
     wants the lease: hosts need not agree about the time. A take-over that is wrong all the same, of a driver that was
     cut off from its storage for a minute, wastes work and loses none, for a result that is written twice is harmless.
 
-    The file is only ever swapped for what was seen in it: of two that want the lease at once one gets it, and the other
-    looks again.
+    The file is only replaced if it has not changed since it was read: of two drivers that want the lease at once one
+    gets it, and the other reads the file again.
 
     Args:
         where: Where the study lies.
-        process: Who asks; this process, where it is not given.
+        process: The process that takes the lease; by default this one.
         clock: How time passes.
     """
 
@@ -100,7 +100,7 @@ class Lease:
         self._try(silent)
 
     def renew(self) -> None:
-        """Says that its owner is alive.
+        """Renews the lease: a sign of life of its owner.
 
         Raises:
             LeaseLost: Another driver has taken over.

@@ -36,15 +36,15 @@ class Ledger:
 
     The contract: a step is finished when, and only when, its result is here whole; a result never changes; a result
     written twice is harmless. One driver writes at a time (see `lease`); anyone may read at any time. Damaged results
-    are moved to `quarantine/`, told once and missing from then on. Only JSON is read here, nothing is unpickled.
+    are moved to `quarantine/`, warned of once and missing from then on. Only JSON is read here, nothing is unpickled.
 
-    Layout: `ledger/<kind>/<key>.json`, and what these say once more, to be read at once, in
+    Layout: `ledger/<kind>/<key>.json`, and copies of these, to be read in bulk, in
     `ledger/segments/<kind>/<hash>.parquet`; `ledger/failures/<key>.json`, `ledger/searches/<search>/<number>.json`,
     `artifacts/<key>/`, `quarantine/`, `study.yaml` (as last submitted), `studies/` (as ever submitted), `lock`.
 
     Args:
         where: Where the study lies; a folder is made when something is first written.
-        readonly: Leave damaged results where they are: for those who only look on.
+        readonly: Leave damaged results where they are: for callers that only read, beside a driver.
     """
 
     def __init__(self, where: Where, *, readonly: bool = False) -> None:
@@ -59,7 +59,7 @@ class Ledger:
 
     @property
     def folder(self) -> Path:
-        """The folder of what belongs to this machine; of a study in a folder, that folder."""
+        """The local folder for this machine's files; for a study in a folder, that folder."""
         return self.store.local
 
     # results
@@ -95,18 +95,18 @@ class Ledger:
             yield from heapq.merge(*streams, self._loose(each, loose, artifacts), key=itemgetter(0))
 
     def snapshot(self) -> Results:
-        """What the ledger says now, for those who ask for one result after the other."""
+        """The ledger's content now, for callers that ask for one result after the other."""
         return Snapshot(self) if self.store.remote else self
 
     def remember(self, result: Result) -> None:
-        """Spares `get` to read a result that was read here in another way."""
+        """Keeps a result that was read in another way, so that `get` need not read it again."""
         self._known[result["key"]] = result
 
     def fold(self, at_least: int | None = None) -> None:
         """Folds the results of a kind into a segment where at least so many are in none; the driver does it.
 
         Args:
-            at_least: How many; None takes as many as are worth it where the study lies.
+            at_least: How many; None takes the default for a folder or a bucket.
         """
         at_least = at_least or (AT_LEAST_REMOTE if self.store.remote else AT_LEAST)
         for kind in KINDS:
@@ -131,7 +131,7 @@ class Ledger:
             ran: How it ran: `device`, `threads`, `workers`, and `compiled` if it was.
 
         Returns:
-            The document; the one that was there before, if the step was finished already.
+            The document; the existing one, if the step was finished already.
 
         Raises:
             Unwritable: The store cannot be written, or is full.
@@ -150,9 +150,9 @@ class Ledger:
         }
         name, (plain, data) = layout.result(step.kind, step.key), sealed(document)
         while not self.store.create(name, data):  # somebody was faster
-            there = self._result(step.kind, step.key)
-            if there is not None:
-                plain = dict(there)
+            existing = self._result(step.kind, step.key)
+            if existing is not None:
+                plain = dict(existing)
                 break
         self._known[step.key] = cast("Result", plain)
         self.store.delete(layout.failure(step.key))
@@ -172,11 +172,13 @@ class Ledger:
 
     def failures(self) -> dict[str, Failure]:
         """Key -> failure of every failed step."""
-        found = {_key(name): failure for name, failure in self._documents(layout.FAILURES).items() if "/" not in name}
-        finished = {kind: self._stamps(kind) for kind in sorted({failure["kind"] for failure in found.values()})}
+        failures = {
+            _key(name): failure for name, failure in self._documents(layout.FAILURES).items() if "/" not in name
+        }
+        finished = {kind: self._stamps(kind) for kind in sorted({failure["kind"] for failure in failures.values()})}
         return {
             key: cast("Failure", failure)
-            for key, failure in found.items()
+            for key, failure in failures.items()
             if key not in finished[failure["kind"]] or self.get(key, failure["kind"]) is None
         }
 
@@ -206,7 +208,7 @@ class Ledger:
     def reading(self, key: str, name: str) -> Iterator[Path | None]:
         """Yields the path of a local file with an artifact of a finished step, after that was read through.
 
-        It is None where the step is not finished, or its artifact is damaged or missing, which puts the result away.
+        It is None if the step is not finished, or its artifact is damaged or missing, which quarantines the result.
         """
         document = self.get(key)
         recorded = None if document is None else document["artifacts"].get(name)
@@ -245,9 +247,9 @@ class Ledger:
 
     def suggestions(self, search: str) -> list[Trial]:
         """The trials of a search by number; one whose suggestion was damaged while it ran is suggested anew."""
-        found = self._documents(layout.search(search)).values()
+        trials = self._documents(layout.search(search)).values()
         return [
-            Trial(trial["number"], trial["settings"], trial.get("outcome")) for trial in found if "settings" in trial
+            Trial(trial["number"], trial["settings"], trial.get("outcome")) for trial in trials if "settings" in trial
         ]
 
     def stops(self) -> list[dict[str, Any]]:
@@ -272,11 +274,11 @@ class Ledger:
 
     def _artifacts(self) -> Mapping[str, Mapping[str, Stamp]]:
         """Key -> artifact -> stamp, from one listing, which has to follow that of the results."""
-        found: defaultdict[str, dict[str, Stamp]] = defaultdict(dict)
+        artifacts: defaultdict[str, dict[str, Stamp]] = defaultdict(dict)
         for path, stamp in self.store.list(layout.ARTIFACTS).items():
             key, _, name = path.partition("/")
-            found[key][name] = stamp
-        return found
+            artifacts[key][name] = stamp
+        return artifacts
 
     def _result(self, kind: Kind, key: str) -> Result | None:
         """A result from its own file, if it is there whole."""
@@ -320,13 +322,13 @@ class Ledger:
         return {name.removeprefix(f"{folder}/"): self._small[name][1] for name in names if name in self._small}
 
     def _checksums(self, key: str) -> dict[str, dict[str, Any]]:
-        found = {}
+        checksums = {}
         for name, stamp in sorted(self.store.list(layout.artifacts(key)).items()):
             written = self._written.pop(layout.artifact(key, name), None)
             checksum = written[1] if written is not None and written[0] == stamp else self._sha256(key, name)
             version = {"version": stamp.version} if self.store.remote else {}
-            found[name] = {"sha256": checksum, "bytes": stamp.size, **version}
-        return found
+            checksums[name] = {"sha256": checksum, "bytes": stamp.size, **version}
+        return checksums
 
     def _sha256(self, key: str, name: str) -> str | None:
         """The checksum of an artifact as it is now; None where there is none."""
@@ -348,7 +350,7 @@ class Ledger:
         return document
 
     def _whole(self, document: Result, artifacts: Artifacts | None = None) -> bool:
-        """Whether the artifacts are there with their sizes; `verify` reads them through."""
+        """Whether the artifacts exist with their recorded sizes; `verify` compares their checksums."""
         key, sizes = document["key"], {name: each["bytes"] for name, each in document["artifacts"].items()}
         if not sizes or (artifacts is not None and not _missing(sizes, artifacts()[key])):
             return True
@@ -358,11 +360,11 @@ class Ledger:
         return not missing
 
     def _intact(self, document: Result, artifacts: Artifacts) -> bool:
-        """Whether the artifacts have their checksums; an object store answers for a version that it still has."""
+        """Whether the artifacts have their checksums; in an object store an unchanged version is not read again."""
         key = document["key"]
         for name, recorded in document["artifacts"].items():
-            there = artifacts()[key].get(name) if self.store.remote else None
-            known = there is not None and there.version == recorded.get("version")
+            stamp = artifacts()[key].get(name) if self.store.remote else None
+            known = stamp is not None and stamp.version == recorded.get("version")
             if not known and self._sha256(key, name) != recorded["sha256"]:
                 self._put_away(document, name)
                 return False
@@ -387,9 +389,9 @@ def _key(name: str) -> str:
     return name.rpartition("/")[2].removesuffix(".json")
 
 
-def _missing(sizes: Mapping[str, int], there: Mapping[str, Stamp]) -> list[str]:
-    """The artifacts that are not there with their sizes."""
-    return [name for name, size in sizes.items() if name not in there or there[name].size != size]
+def _missing(sizes: Mapping[str, int], existing: Mapping[str, Stamp]) -> list[str]:
+    """The artifacts that do not exist with their sizes."""
+    return [name for name, size in sizes.items() if name not in existing or existing[name].size != size]
 
 
 def _now() -> str:

@@ -38,7 +38,7 @@ class Segment:
     """One segment as it lies in its file; immutable.
 
     Attributes:
-        keys: Those of its results whose files are still as they were when it was written.
+        keys: The keys of its results whose files have not changed since it was written.
     """
 
     name: str
@@ -54,27 +54,27 @@ class Segment:
 
 
 class Segments:
-    """The segments of the results of one kind: a cache of what their files say, which nothing depends on.
+    """The segments of the results of one kind: a cache of the results' own files, which may be deleted at any time.
 
     A row is used while its result's file has the stamp that it had when it was folded; so a result whose file is gone
     is not finished, and one that was computed again is read from its file. A segment is named by the hash of its
-    content: a damaged one is found, told once and set aside, which only costs time. One driver writes.
+    content: a damaged one is detected, warned of once and set aside, which only costs time. One driver writes.
 
     Args:
         store: The study's.
-        folder: Where they lie in it.
+        folder: Their folder in the store.
         quarantine: Where damaged ones go; None leaves them where they are.
     """
 
     def __init__(self, store: Store, folder: str, quarantine: str | None) -> None:
         self._store, self._folder, self._quarantine = store, folder, quarantine
-        self._told: set[str] = set()
+        self._warned: set[str] = set()
 
     def read(self, files: Mapping[str, Stamp]) -> list[Segment]:
         """The whole segments; `files` are the results as they are now."""
-        there = sorted(f"{self._folder}/{each}" for each in self._store.list(self._folder) if each.endswith(".parquet"))
-        found = [self._open(name, files) for name in there]
-        return [segment for segment in found if segment is not None]
+        names = sorted(f"{self._folder}/{name}" for name in self._store.list(self._folder) if name.endswith(".parquet"))
+        segments = [self._open(name, files) for name in names]
+        return [segment for segment in segments if segment is not None]
 
     def fold(self, files: Mapping[str, Stamp], read: Read, at_least: int = AT_LEAST) -> None:
         """Writes a segment of the results that are in none, if there are enough of them.
@@ -131,9 +131,9 @@ class Segments:
             return None
 
     def _set_aside(self, name: str, error: Exception) -> None:
-        if name not in self._told:
+        if name not in self._warned:
             _log.warning("%s: ignored, %s; its results are read one by one.", self._store.where(name), error)
-            self._told.add(name)
+            self._warned.add(name)
         if self._quarantine is not None:
             self._store.set_aside(name, self._quarantine)
 

@@ -1,4 +1,4 @@
-"""A snapshot: what a ledger says at one time, read at once for those who ask for one result after the other."""
+"""A snapshot: a ledger's content at one time, read in bulk for callers that ask for one result after the other."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Listed(Protocol):
 
 
 class Snapshot:
-    """The results of a ledger as they were when something of their kind was first asked for.
+    """The results of a ledger as they were when one of their kind was first requested.
 
     Where each file is a request, a plan that asks for a thousand trainings, most of them missing, would wait for
     minutes: so all of a kind are read from its segments and one listing. What was asked for, the ledger remembers.
@@ -57,5 +57,5 @@ class Snapshot:
         return self._ledger.suggestions(search)
 
     def snapshot(self) -> Self:
-        """Itself: it stays as it is."""
+        """Itself: it does not change."""
         return self
