@@ -20,7 +20,7 @@ def store_at(where: Where) -> Store:
     """The store that lies there: a folder, absolute and with `~` for the user's own, or a bucket.
 
     Raises:
-        UserError: It is a URL that names no bucket, or says more than where it is.
+        UserError: It is a URL that names no bucket, or has more than its place, such as a password.
     """
     if isinstance(where, Store):
         return where

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from obstore.exceptions import AlreadyExistsError, PreconditionError
 
-from orchestrator.storage.client import PATIENCE, SHORT_PATIENCE, client_of, shared_client, told
+from orchestrator.storage.client import PATIENCE, SHORT_PATIENCE, as_unwritable, client_of, shared_client
 from orchestrator.storage.files import Unwritable, atomic_path
 from orchestrator.storage.store import Seen, Stamp, Store
 
@@ -30,10 +30,10 @@ _AT_A_TIME = 16
 """So many small files are read at a time."""
 
 _OPEN = ".open"
-"""Says that a folder was made: object stores have none."""
+"""A file that marks a folder as made: object stores have no folders."""
 
 _WRITE = "nemo-write"
-"""An attribute that names the write which a file is from."""
+"""An attribute of each file that identifies the request that wrote it."""
 
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
 
@@ -42,7 +42,7 @@ def bucket_at(url: str) -> Bucket:
     """The bucket that a URL names.
 
     Raises:
-        UserError: It names none, or says more than where it is.
+        UserError: It names none, or has more than its place, such as a password.
     """
     client_of(url, PATIENCE)
     return Bucket(url.rstrip("/"))
@@ -90,7 +90,7 @@ class Bucket(Store):
 
     def check(self) -> None:
         """See `Store`; asks for one name, and not for long."""
-        with told(self.url):
+        with as_unwritable(self.url):
             next(iter(client_of(self.url, SHORT_PATIENCE).list(chunk_size=1)), None)
 
     def prove(self) -> None:
@@ -117,16 +117,16 @@ class Bucket(Store):
 
     def read_all(self, names: Iterable[str]) -> dict[str, bytes]:
         """See `Store`; several at a time."""
-        every = list(names)
-        if not every:
+        all_names = list(names)
+        if not all_names:
             return {}
-        with ThreadPoolExecutor(min(_AT_A_TIME, len(every))) as pool:
-            contents = zip(every, pool.map(self.read, every), strict=True)
+        with ThreadPoolExecutor(min(_AT_A_TIME, len(all_names))) as pool:
+            contents = zip(all_names, pool.map(self.read, all_names), strict=True)
             return {name: data for name, data in contents if data is not None}
 
     def write(self, name: str, data: bytes) -> None:
         """See `Store`."""
-        with told(self.url):
+        with as_unwritable(self.url):
             self._store.put(name, data)
 
     def create(self, name: str, data: bytes) -> bool:
@@ -135,10 +135,10 @@ class Bucket(Store):
 
     def look(self, name: str) -> Seen | None:
         """See `Store`."""
-        with told(self.url):
+        with as_unwritable(self.url):
             try:
-                found = self._store.get(name)
-                return Seen(bytes(found.bytes()), _tag(found.meta))
+                answer = self._store.get(name)
+                return Seen(bytes(answer.bytes()), _tag(answer.meta))
             except FileNotFoundError:
                 return None
 
@@ -152,14 +152,14 @@ class Bucket(Store):
 
     def delete(self, name: str) -> None:
         """See `Store`."""
-        with told(self.url), suppress(FileNotFoundError):
+        with as_unwritable(self.url), suppress(FileNotFoundError):
             self._store.delete(name)
 
     def set_aside(self, name: str, folder: str) -> str:
         """See `Store`; a copy, and then a deletion."""
         path = PurePosixPath(name)
         target = f"{folder}/{path.parent.name}-{path.stem}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}{path.suffix}"
-        with told(self.url), suppress(FileNotFoundError):  # another reader was faster
+        with as_unwritable(self.url), suppress(FileNotFoundError):  # another reader was faster
             self._store.rename(name, target)
         return self.where(target)
 
@@ -171,7 +171,7 @@ class Bucket(Store):
         with _temporary(name) as path:
             with atomic_path(path) as temporary:
                 yield temporary
-            with told(self.url):
+            with as_unwritable(self.url):
                 self._store.put(name, path)
 
     @contextmanager
@@ -195,20 +195,20 @@ class Bucket(Store):
 
     def list(self, folder: str) -> dict[str, Stamp]:
         """See `Store`; a request for each thousand of them."""
-        found: dict[str, Stamp] = {}
-        with told(self.url):
+        files: dict[str, Stamp] = {}
+        with as_unwritable(self.url):
             for chunk in self._store.list(folder, chunk_size=1000):
                 for meta in chunk:
                     name = meta["path"].removeprefix(f"{folder}/")
                     if not _hidden(name):
-                        found[name] = Stamp(meta["size"], _version(meta))
-        return found
+                        files[name] = Stamp(meta["size"], _version(meta))
+        return files
 
     def below(self, folder: str = "") -> set[str]:
         """See `Store`."""
-        with told(self.url):
-            found = self._store.list_with_delimiter(folder or None)
-        paths = [*found["common_prefixes"], *(meta["path"] for meta in found["objects"])]
+        with as_unwritable(self.url):
+            listing = self._store.list_with_delimiter(folder or None)
+        paths = [*listing["common_prefixes"], *(meta["path"] for meta in listing["objects"])]
         return {name for path in paths if not _hidden(name := PurePosixPath(path).name)}
 
     def make_folder(self, folder: str) -> None:
@@ -217,7 +217,7 @@ class Bucket(Store):
 
     def has_folder(self, folder: str) -> bool:
         """See `Store`."""
-        with told(self.url):
+        with as_unwritable(self.url):
             try:
                 self._store.head(f"{folder}/{_OPEN}")
             except FileNotFoundError:
@@ -226,7 +226,7 @@ class Bucket(Store):
 
     def delete_all(self, folder: str) -> None:
         """See `Store`."""
-        with suppress(Unwritable), told(self.url), suppress(FileNotFoundError):
+        with suppress(Unwritable), as_unwritable(self.url), suppress(FileNotFoundError):
             for chunk in self._store.list(folder, chunk_size=1000):
                 self._store.delete([meta["path"] for meta in chunk])
 
@@ -239,36 +239,36 @@ class Bucket(Store):
     def _put_if(self, name: str, data: bytes, seen: Seen | None) -> bool:
         mode: Any = "create" if seen is None else dict(seen.tag)
         own = {_WRITE: token_hex(16)}
-        with told(self.url):
+        with as_unwritable(self.url):
             try:
                 self._store.put(name, data, mode=mode, attributes=own, use_multipart=False)
                 return True
             except (AlreadyExistsError, PreconditionError):
                 pass
-            except FileNotFoundError:  # what was seen is gone; or the bucket is, which the next request tells
+            except FileNotFoundError:  # the file was deleted; or the bucket, which the next request reports
                 if seen is None:
                     raise
-            # Where an answer was lost the put was tried again, and then its own first try is in its way.
+            # If the first answer was lost, the client retried the put, and it was its own first try that it met.
             try:
                 return dict(self._store.get(name).attributes).get(_WRITE) == own[_WRITE]
             except FileNotFoundError:
                 return False
 
     def _fetch(self, name: str, path: Path) -> bool:
-        with told(self.url):
+        with as_unwritable(self.url):
             try:
-                found = self._store.get(name)
+                answer = self._store.get(name)
             except FileNotFoundError:
                 return False
             with atomic_path(path) as temporary, open(temporary, "wb") as file:
-                for chunk in found:
+                for chunk in answer:
                     file.write(chunk)
             return True
 
 
 @contextmanager
 def _temporary(name: str) -> Iterator[Path]:
-    """A path for a local copy, which is taken away at the end of the block; it has the file's own last name."""
+    """A path for a local copy, which is deleted at the end of the block; its last part is that of the file's name."""
     with tempfile.TemporaryDirectory(prefix="nemofile-") as folder:
         yield Path(folder) / PurePosixPath(name).name
 
@@ -279,7 +279,7 @@ def _tag(meta: ObjectMeta) -> tuple[tuple[str, str], ...]:
 
 
 def _version(meta: ObjectMeta) -> int:
-    """A number in the place of the ETag, which is another one whenever the content is."""
+    """A number made of the ETag, which changes whenever the content does."""
     tag = meta["e_tag"] or meta["last_modified"].isoformat()
     return int.from_bytes(hashlib.sha256(tag.encode()).digest()[:7])
 

@@ -1,4 +1,4 @@
-"""The client of an object store: how it is reached, how long it is waited for, and the words for what goes wrong."""
+"""The client of an object store: its address, timeouts and retries, and one-sentence messages for its errors."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
     from obstore.store import ClientConfig, ObjectStore, RetryConfig
 
 PATIENCE: RetryConfig = {"max_retries": 20, "retry_timeout": timedelta(minutes=3)}
-"""For so long a request is tried again while a server is away, answers 500 or asks to be asked less often."""
+"""How long a request is retried while a server is away, answers 500 or limits the rate of requests."""
 
 SHORT_PATIENCE: RetryConfig = {"max_retries": 4, "retry_timeout": timedelta(seconds=10)}
 """The same for the first request of a command, which a mistyped address must not let wait."""
 
 _CLIENT: ClientConfig = {"connect_timeout": "5s", "read_timeout": "60s", "timeout": "15m"}
-"""A request may take long, for a checkpoint is one; silence in the middle of it may not."""
+"""A request may take long, such as a checkpoint's, but may not stall for a minute."""
 
 _ALLOW_HTTP = ("AWS_ALLOW_HTTP", "AZURE_ALLOW_HTTP", "GOOGLE_ALLOW_HTTP")
-"""Read here, because options of ours win over all of the environment's."""
+"""Read here, because client options that we pass replace those of the environment."""
 
 _NOISE = (r"^Generic \w+ error: ", r"^.*Error performing .* - ", r"Server returned .*?: (?=\d{3} )", r":\s*(<.*)?$")
-"""What an error says besides what went wrong: the request, and the answer's XML."""
+"""Parts of an error's text that do not say what went wrong: the request, and the answer's XML."""
 
 _REMEDIES = {
     "s3": "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_ENDPOINT_URL",
@@ -43,14 +43,14 @@ _REMEDIES = {
     "ab": "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY",
     "ad": "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY",
 }
-"""What says who we are and where, by the first two letters of the scheme."""
+"""The variables with credentials and endpoint, by the first two letters of the scheme."""
 
 
 def client_of(url: str, patience: RetryConfig) -> ObjectStore:
-    """A client for a bucket, which tries again for so long; nothing is asked yet.
+    """A client for a bucket, with these retries; it makes no request yet.
 
     Raises:
-        UserError: The URL names no bucket, or says more than where it is.
+        UserError: The URL names no bucket, or has more than its place, such as a password.
     """
     parts = urlsplit(url)
     if parts.password is not None or parts.query or parts.fragment:
@@ -81,8 +81,8 @@ def _shared(url: str, environment: tuple[tuple[str, str], ...]) -> ObjectStore:
 
 
 @contextmanager
-def told(url: str) -> Iterator[None]:
-    """Turns what a request fails with into one sentence; that something is not there is left to the block.
+def as_unwritable(url: str) -> Iterator[None]:
+    """Turns the errors of requests into an `Unwritable` of one sentence; the block itself handles missing files.
 
     Raises:
         Unwritable: The request failed for good.
@@ -108,12 +108,12 @@ def _remedy(url: str) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """What went wrong, in a few words."""
-    told = str(error).strip() or type(error).__name__
-    of_the_system = re.search(r'(?:message|error): "([^"]+)"', told)
-    if of_the_system:
-        return of_the_system[1]
-    line = told.splitlines()[0]
-    for noise in _NOISE:
-        line = re.sub(noise, "", line)
+    """The cause of an error, in a few words."""
+    text = str(error).strip() or type(error).__name__
+    system_message = re.search(r'(?:message|error): "([^"]+)"', text)
+    if system_message:
+        return system_message[1]
+    line = text.splitlines()[0]
+    for pattern in _NOISE:
+        line = re.sub(pattern, "", line)
     return line[:200]

@@ -1,4 +1,4 @@
-"""Writing files so that they are there whole or not at all."""
+"""Writing files atomically: they exist whole or not at all."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from pathlib import Path
 from nemo.errors import UserError
 
 _PROBE = 1 << 20
-"""Bytes that a folder with room takes."""
+"""Bytes that are written to find out whether a disk is full."""
 
 
 class Unwritable(UserError):
-    """A folder of the study cannot be written, or is full: no step's fault, and no step goes on without it."""
+    """The study's store cannot be written, or is full: it is no step's fault, and stops the study."""
 
 
 class Taken(Exception):
-    """A file that was to be new is there already."""
+    """A file that should be new exists already."""
 
 
 def unwritable(folder: Path, reason: OSError) -> Unwritable:
@@ -40,11 +40,11 @@ def atomic_path(path: Path, *, replace: bool = True) -> Iterator[Path]:
 
     Args:
         path: The file.
-        replace: Whether it may be there already.
+        replace: Whether an existing file may be replaced.
 
     Raises:
         Unwritable: The folder cannot be written, or is full.
-        Taken: It is there already, and may not be.
+        Taken: The file exists already, and may not be replaced.
     """
     temporary: Path | None = None
     try:
@@ -100,7 +100,7 @@ def file_sha256(path: Path) -> str:
 
 
 def _write_error(path: Path | None) -> OSError | None:
-    """Why nothing can be written to a file: of a full disk, torch and safetensors tell in words of their own."""
+    """Why nothing can be written to a file: torch and safetensors raise other errors than OSError on a full disk."""
     try:
         if path is not None:
             with open(path, "ab") as file:
@@ -111,9 +111,9 @@ def _write_error(path: Path | None) -> OSError | None:
 
 
 def _link(temporary: Path, path: Path) -> bool:
-    """Gives a file its name unless another one has it; False where the disk knows no second names.
+    """Gives a file its name unless another one has it; False on a disk without hard links.
 
-    There only a look tells whether the name is free, and of two that look at once the later one wins.
+    On such a disk the check and the rename are two steps, and of two processes at once the later one wins.
 
     Raises:
         Taken: Another one has it.
@@ -130,7 +130,7 @@ def _link(temporary: Path, path: Path) -> bool:
 
 
 def flush(path: Path) -> None:
-    """Waits until the disk has a file, or the names in a folder."""
+    """Flushes a file, or the names in a folder, to the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -77,7 +77,7 @@ class Folder(Store):
         return None if data is None else Seen(data)
 
     def swap(self, name: str, data: bytes, seen: Seen | None) -> bool:
-        """See `Store`; one process of this host at a time looks and changes."""
+        """See `Store`; compares and writes under a lock that the processes of this host share."""
         with self._guard():
             if self.look(name) != seen:
                 return False
@@ -131,22 +131,22 @@ class Folder(Store):
 
     def list(self, folder: str) -> dict[str, Stamp]:
         """See `Store`; one pass over each folder."""
-        found: dict[str, Stamp] = {}
-        waiting = [""]
-        while waiting:
-            below = waiting.pop()
-            place = f"{self.root}/{folder}/{below}"
-            with _readable(place), suppress(FileNotFoundError, NotADirectoryError), os.scandir(place) as entries:
+        files: dict[str, Stamp] = {}
+        pending = [""]
+        while pending:
+            below = pending.pop()
+            path = f"{self.root}/{folder}/{below}"
+            with _readable(path), suppress(FileNotFoundError, NotADirectoryError), os.scandir(path) as entries:
                 for entry in entries:
                     if entry.name.startswith("."):
                         continue
                     if entry.is_dir():
-                        waiting.append(f"{below}{entry.name}/")
+                        pending.append(f"{below}{entry.name}/")
                         continue
                     with suppress(FileNotFoundError):  # it has just been deleted
                         status = entry.stat()
-                        found[below + entry.name] = Stamp(status.st_size, status.st_mtime_ns)
-        return found
+                        files[below + entry.name] = Stamp(status.st_size, status.st_mtime_ns)
+        return files
 
     def below(self, folder: str = "") -> set[str]:
         """See `Store`."""
@@ -181,7 +181,7 @@ class Folder(Store):
 
     @contextmanager
     def _guard(self) -> Iterator[None]:
-        """Lets one process of this host at a time look at a file and change it."""
+        """A lock among the processes of this host, to compare a file and change it."""
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             handle = os.open(self.root, os.O_RDONLY)
@@ -198,7 +198,7 @@ class Folder(Store):
 
 @contextmanager
 def _readable(place: Path | str) -> Iterator[None]:
-    """Says in one sentence why something cannot be read."""
+    """Turns an OSError into a `UserError` of one sentence about what cannot be read."""
     try:
         yield
     except OSError as error:

@@ -23,6 +23,6 @@ def content_key(value: Any) -> str:
 
 
 def keys_named(digits: str, keys: Iterable[str]) -> list[str]:
-    """The keys that these digits may stand for: the key itself, or all that begin with them; no digits name none."""
-    found = [key for key in keys if digits and key.startswith(digits)]
-    return [digits] if digits in found else found
+    """The keys that these digits may stand for: the key itself, or all that begin with them; none without digits."""
+    matches = [key for key in keys if digits and key.startswith(digits)]
+    return [digits] if digits in matches else matches

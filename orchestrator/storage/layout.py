@@ -7,13 +7,13 @@ from __future__ import annotations
 
 DATABASE, FILES = "mlflow.db", "mlartifacts"
 STORES = (DATABASE, FILES)
-"""What lies beside the studies: MLflow's own."""
+"""MLflow's own files and folders beside the studies."""
 
 SUBMITTED = "study.yaml"
 """A study as it was last submitted."""
 
 ENVIRONMENT = "environment.json"
-"""What its last driver ran with."""
+"""Versions and hardware of the study's last driver."""
 
 LEDGER, ARTIFACTS, QUARANTINE = "ledger", "artifacts", "quarantine"
 FAILURES, SEARCHES = f"{LEDGER}/failures", f"{LEDGER}/searches"
@@ -21,7 +21,7 @@ LOCK = "lock"
 SPOOL = "spool/mlflow.jsonl"
 
 CHECKPOINTS = "checkpoints"
-"""Where trainings that are not finished keep theirs."""
+"""The folder of the checkpoints of trainings that are not finished."""
 
 NETWORK, LOGITS, RELEVANCE, MODULES = (f"{name}.safetensors" for name in ("network", "logits", "relevance", "modules"))
 """The artifacts of steps."""
@@ -45,7 +45,7 @@ def result(kind: str, key: str) -> str:
 
 
 def segments(kind: str) -> str:
-    """The folder of what the results of one kind say once more."""
+    """The folder of the segments with copies of the results of one kind."""
     return f"{LEDGER}/segments/{kind}"
 
 

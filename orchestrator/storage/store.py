@@ -1,4 +1,4 @@
-"""The contract of what studies lie in."""
+"""The interface of the storage that studies lie in."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import ClassVar, NamedTuple, Self
 
 
 class Stamp(NamedTuple):
-    """What tells, without reading it, whether a file is still the same: files are replaced, never written into.
+    """Identifies a version of a file without reading it: files are replaced, never modified in place.
 
     Attributes:
         size: In bytes.
-        version: Another one whenever the content is: its time in ns, or made of its ETag.
+        version: Changes whenever the content does: the modification time in ns, or a number made of the ETag.
     """
 
     size: int
@@ -22,11 +22,11 @@ class Stamp(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """A file as somebody read it, for `swap` and `withdraw`, which do nothing where it has changed since.
+    """A file as it was read, for `swap` and `withdraw`, which do nothing if it has changed since.
 
     Attributes:
         data: Its content.
-        tag: What the store calls this version of it; empty where the content itself is compared.
+        tag: The store's identifier of this version; empty where the content itself is compared.
     """
 
     data: bytes
@@ -39,13 +39,13 @@ class Store(ABC):
     What everything above relies on, on a disk as on an object store (`tests/orchestrator/storage/test_store.py` has a
     test for each line):
 
-    * A file is there whole or not at all; whoever reads while it is written sees it as it was before.
-    * What a write returned from is there after a crash, and everybody who asks from then on sees it, in listings too.
-    * Of two that `create` a file one does, and of two that `swap` what both have seen one does. A disk without file
-      locks keeps only the first half of that: the two may tie, and the later one wins.
+    * A file exists whole or not at all; a reader sees the old content until the new one is written completely.
+    * A write that has returned survives a crash, and every later reader sees it, in listings too.
+    * Of two processes that `create` the same file, one succeeds; so it is with two that `swap` the same version. On a
+      disk without file locks only the former holds: two that `swap` at once may both succeed, and the later one wins.
     * Names that start with a dot are the store's own, and in no listing.
-    * What cannot be written, and an object store that does not answer, is an `Unwritable`, one sentence with the place
-      and the remedy: no step's fault, and no step goes on without it. What cannot be read is a `UserError`.
+    * A failed write, and an object store that does not answer, raise `Unwritable`, one sentence with the place and the
+      remedy: it is no step's fault, and stops the study. A failed read raises `UserError`.
 
     A store is a value: it may be compared, and pickled to workers on other nodes.
     """
@@ -68,7 +68,7 @@ class Store(ABC):
     @property
     @abstractmethod
     def local(self) -> Path:
-        """The folder on this machine for what belongs to the machine and not to the study."""
+        """The folder on this machine for files that belong to the machine and not to the study."""
 
     @abstractmethod
     def __truediv__(self, name: str) -> Self:
@@ -79,14 +79,14 @@ class Store(ABC):
         """Where it lies, as a person gives it to `--storage`."""
 
     def check(self) -> None:  # noqa: B027
-        """Tells at once what is wrong with an address or with credentials.
+        """Checks the address and the credentials with one request.
 
         Raises:
             Unwritable: The store does not exist, cannot be reached, or may not be read; one sentence.
         """
 
     def prove(self) -> None:  # noqa: B027
-        """Tries out whether `create` and `swap` keep their promises here, where a server may ignore conditions.
+        """Tests whether `create` and `swap` work here: an object store's server may ignore their conditions.
 
         Raises:
             Unwritable: They do not.
@@ -103,7 +103,7 @@ class Store(ABC):
         """The content of a file; None where there is none."""
 
     def read_all(self, names: Iterable[str]) -> dict[str, bytes]:
-        """The contents of those files that are there, by name."""
+        """The contents of those files that exist, by name."""
         contents = ((name, self.read(name)) for name in names)
         return {name: data for name, data in contents if data is not None}
 
@@ -113,7 +113,7 @@ class Store(ABC):
 
     @abstractmethod
     def create(self, name: str, data: bytes) -> bool:
-        """Makes a file; where there is one it is left as it is, and the answer is False."""
+        """Makes a file; an existing one is left as it is, and False is returned."""
 
     @abstractmethod
     def look(self, name: str) -> Seen | None:
@@ -121,15 +121,15 @@ class Store(ABC):
 
     @abstractmethod
     def swap(self, name: str, data: bytes, seen: Seen | None) -> bool:
-        """Replaces a file that is still as it was seen, or makes it where none was; else the answer is False."""
+        """Replaces a file that has not changed since it was `seen`, or makes it if none was; else returns False."""
 
     @abstractmethod
     def withdraw(self, name: str, seen: Seen) -> None:
-        """Takes away a file that is still as it was seen; an object store, which can't, leaves it empty."""
+        """Deletes a file that has not changed since it was `seen`; an object store, which can't, leaves it empty."""
 
     @abstractmethod
     def delete(self, name: str) -> None:
-        """Takes a file away, if it is there."""
+        """Deletes a file, if it exists."""
 
     @abstractmethod
     def set_aside(self, name: str, folder: str) -> str:
@@ -153,25 +153,25 @@ class Store(ABC):
 
     @abstractmethod
     def append(self, name: str, line: bytes) -> None:
-        """Adds a line to those of this name; of one that a crash interrupts, a part may be left."""
+        """Appends a line to those of this name; a crash may leave a part of one."""
 
     @abstractmethod
     def lines(self, name: str) -> list[bytes]:
-        """The lines that were appended, in their order; `delete_all` forgets them."""
+        """The lines that were appended, in their order; `delete_all` deletes them."""
 
     # folders
 
     @abstractmethod
     def list(self, folder: str) -> dict[str, Stamp]:
-        """The files in a folder and in those below it: their names from there on, and their stamps."""
+        """The files in a folder and its subfolders: their paths relative to it, and their stamps."""
 
     @abstractmethod
     def below(self, folder: str = "") -> set[str]:
-        """The names of the files and folders in a folder, and not below it."""
+        """The names of the files and folders directly in a folder."""
 
     @abstractmethod
     def make_folder(self, folder: str) -> None:
-        """Makes a folder, if it is not there: files need none, but its absence may say that nobody wants them."""
+        """Makes a folder, if it does not exist: files need none, but its absence can mean that they are obsolete."""
 
     @abstractmethod
     def has_folder(self, folder: str) -> bool:
@@ -179,4 +179,4 @@ class Store(ABC):
 
     @abstractmethod
     def delete_all(self, folder: str) -> None:
-        """Takes a folder away with everything in it; what cannot be deleted is left."""
+        """Deletes a folder with everything in it; what cannot be deleted is left."""

@@ -28,12 +28,12 @@ def storage_root(given: Where | None = None) -> Store:
 
 
 def default_storage() -> Store:
-    """Where the studies lie if nothing else is said; nothing there is looked at."""
+    """Where the studies lie by default; this does not access it."""
     return store_at(os.environ.get("NEMO_STORAGE") or "runs")
 
 
 def known_studies(storage: Store) -> list[str]:
-    """Names of the studies that have been started under this storage; what cannot be read there is none."""
+    """Names of the studies that have been started under this storage; folders that cannot be read are left out."""
 
     def is_study(name: str) -> bool:
         try:
@@ -50,13 +50,13 @@ def find_study(storage: Store, name: str) -> Store:
     """Where a study lies.
 
     Raises:
-        UserError: There is none of that name; the sentence lists those there are.
+        UserError: There is none of that name; the message lists the existing ones.
     """
     known = known_studies(storage)
     if name in known:
         return storage / name
-    there = f"known studies: {', '.join(known)}" if known else "no study has been run there yet"
-    raise UserError(f"no study {name!r} under {str(storage)!r}, {there}; give another name or --storage")
+    hint = f"known studies: {', '.join(known)}" if known else "no study has been run there yet"
+    raise UserError(f"no study {name!r} under {str(storage)!r}, {hint}; give another name or --storage")
 
 
 def study_at(path_or_name: Where, storage: Where | None = None) -> Store:
