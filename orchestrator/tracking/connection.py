@@ -1,4 +1,4 @@
-"""An MLflow store with the study's experiment: opened, or told why not."""
+"""An MLflow store with the study's experiment: opening it, and the messages when that fails."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from orchestrator.storage.studies import artifact_root, tracking_uri
 from orchestrator.study.study import Study
 from orchestrator.system.credentials import masked
 
-# Its tables' versions, and the traceback of an error that is raised and told anyway.
+# Messages about its tables' versions, and the traceback of an error that is raised and reported anyway.
 for _chatty, _level in {"alembic": logging.WARNING, "mlflow.store.db.utils": logging.CRITICAL}.items():
     logging.getLogger(_chatty).setLevel(_level)
 
 STORE_ERRORS = (MlflowException, SQLAlchemyError, OSError)
-"""What a store raises that is away, or that does not take what it is given."""
+"""What a store raises that cannot be reached, or that refuses a request."""
 
 
 class DeletedExperiment(MlflowException):
@@ -61,7 +61,7 @@ def store_of(study: Study, storage: Where) -> tuple[str, str | None, str]:
     """Where a study's runs go, as `open_store` takes it; without a URI in the study to a file in the storage folder.
 
     In a bucket no such file can lie: there it is the environment's MLFLOW_TRACKING_URI, and without one an empty text,
-    which `open_store` tells of.
+    which `open_store` refuses.
     """
     experiment, root = study.tracking.experiment or study.name, store_at(storage)
     if study.tracking.uri is not None:
@@ -92,9 +92,9 @@ def open_store(uri: str, artifact_root: str | None, experiment: str) -> MlflowSt
 
 
 def may_come_back(uri: str, error: Exception) -> bool:
-    """Whether a store that could not be opened is a server that is away, and nothing that a person must mend first.
+    """Whether a store could not be opened because a server is away, so that nobody has to correct anything first.
 
-    A study in a bucket that names no server is none either: all of it is in the ledger, and can be written later.
+    Also True for a study in a bucket that names no server: all of it is in the ledger, and can be written later.
     """
     if isinstance(error, NoAddress):
         return True
@@ -105,7 +105,7 @@ def may_come_back(uri: str, error: Exception) -> bool:
 
 
 def is_refusal(error: Exception) -> bool:
-    """Whether the store will not take what it was given, but may take something else."""
+    """Whether the store refuses this request, but may accept others."""
     return isinstance(error, MlflowException) and error.get_http_status_code() in (400, 404, 409)
 
 
@@ -124,7 +124,7 @@ def cannot_use(uri: str, artifact_root: str | None, error: Exception) -> UserErr
 
 
 def _not_let_in(uri: str, status: int) -> UserError:
-    """The sentence about a server that knows us not, or not well enough; passwords are in none."""
+    """The message about a server that refuses the credentials; it never contains a password."""
     credentials = read_mlflow_creds()
     user = credentials.username if credentials.username and credentials.password else None
     why, remedy = "it asks for a user and a password", "give them"

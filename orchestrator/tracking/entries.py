@@ -1,4 +1,4 @@
-"""What a result says in MLflow's words: points with steps and time stamps, parameters and tags."""
+"""A result as MLflow's entities: metrics with steps and time stamps, parameters and tags."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def threshold_text(threshold: float | None) -> str:
 
 
 def identity_tags(params: Mapping[str, Any]) -> dict[str, str]:
-    """What a training's run, and the runs below it, are filtered by."""
+    """The tags by which a training's run, and the runs below it, can be filtered."""
     return {name: flat_params(params)[name] for name in ("backbone", "dataset", "method", "seed")}
 
 
 def machine_tags(record: Mapping[str, Any]) -> dict[str, str]:
-    """Where a result was made, and of which code."""
+    """The machine that computed a result, and the code's commit."""
     names = ("device", "threads", "workers", "compiled")
     tags = {name: str(record[name]) for name in names if record.get(name) is not None}
     commit = (record.get("environment", {}).get("git") or {}).get("commit")

@@ -1,7 +1,7 @@
 """The runs of one study in an MLflow store: found again by their key, and nothing is written to them twice.
 
-Nothing in MLflow keeps a run's key, or a metric's step, from being there twice: what the store has is asked of it
-before anything is added, once for each run and metric that this process did not make itself.
+MLflow does not prevent a run's key, or a metric's step, from being written twice: the store's content is read before
+anything is added, once for each run and metric that this process did not make itself.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ METRICS_PER_CALL, PARAMS_PER_CALL = 800, 100
 PARAM_LENGTH = 6000
 
 REPORT = "nemo.report"
-"""The tag of a study's run that says of which results its report is."""
+"""The tag of a study's run that identifies the results that its report shows."""
 
 
 @dataclass
@@ -31,7 +31,7 @@ class Run:
     Attributes:
         params: Whether it has its parameters.
         reason: Why it failed or was stopped; empty where it did not.
-        report: Of which results it has the report; empty where it has none.
+        report: Identifies the results that its report shows; empty if it has none.
         steps: Metric -> the steps that it has; None where only the store knows them.
     """
 
@@ -54,27 +54,27 @@ class Runs:
     def __init__(self, store: MlflowStore, study: str) -> None:
         self._client, self._experiment = store.client, store.experiment
         self._study = study
-        self._known: dict[str, Run] | None = None
+        self._by_key: dict[str, Run] | None = None
 
     def find(self, key: str) -> Run | None:
         """The run of a key, if there is one."""
-        if self._known is None:
-            self._known = self._ask()
-        return self._known.get(key)
+        if self._by_key is None:
+            self._by_key = self._fetch_runs()
+        return self._by_key.get(key)
 
     def forget(self) -> None:
-        """Asks the store again which runs there are: the answer to a create may be what was lost."""
-        self._known = None
+        """Lets the store's runs be read again: what was lost may be the answer to a create."""
+        self._by_key = None
 
     def make(self, key: str, name: str, stage: str, parent: Run | None, started: int, tags: Mapping[str, str]) -> Run:
         """Makes the run of a key that has none, with these tags; `started` in unix ms."""
-        every = {"nemo.key": key, "study": self._study, "stage": stage, **tags}
+        all_tags = {"nemo.key": key, "study": self._study, "stage": stage, **tags}
         if parent is not None:
-            every["mlflow.parentRunId"] = parent.id
-        created = self._client.create_run(self._experiment, start_time=started, tags=every, run_name=name)
+            all_tags["mlflow.parentRunId"] = parent.id
+        created = self._client.create_run(self._experiment, start_time=started, tags=all_tags, run_name=name)
         run = Run(created.info.run_id)
-        if self._known is not None:
-            self._known[key] = run
+        if self._by_key is not None:
+            self._by_key[key] = run
         return run
 
     def write(
@@ -90,14 +90,14 @@ class Runs:
         labels = [RunTag(name, value) for name, value in (tags or {}).items()]
         calls = max(math.ceil(len(points) / METRICS_PER_CALL), math.ceil(len(entries) / PARAMS_PER_CALL), bool(labels))
         for call in range(calls):
-            some = points[call * METRICS_PER_CALL : (call + 1) * METRICS_PER_CALL]
+            chunk = points[call * METRICS_PER_CALL : (call + 1) * METRICS_PER_CALL]
             self._client.log_batch(
                 run.id,
-                metrics=some,
+                metrics=chunk,
                 params=entries[call * PARAMS_PER_CALL : (call + 1) * PARAMS_PER_CALL],
                 tags=labels if call == 0 else [],
             )
-            for point in some:
+            for point in chunk:
                 run.steps[point.key] = self._steps(run, point.key) | {point.step}
         run.params = run.params or bool(entries)
 
@@ -120,21 +120,21 @@ class Runs:
         if run.status != status:
             self._client.set_terminated(run.id, status, when)
             run.status = status
-            run.steps = {sys.intern(name): None for name in run.steps}  # mostly the last that is heard of a run
+            run.steps = {sys.intern(name): None for name in run.steps}  # mostly nothing more is written to the run
 
     def give_reason(self, run: Run, reason: str) -> None:
-        """Says on a run why it failed or was stopped."""
+        """Sets the reason why a run failed or was stopped."""
         self._client.set_tag(run.id, "reason", reason)
         run.reason = reason
 
     def excuse(self, run: Run) -> None:
-        """Takes the reason away: what failed before runs again, or has succeeded."""
+        """Removes the reason: what failed before runs again, or has succeeded."""
         if run.reason:
             self._client.delete_tag(run.id, "reason")
             run.reason = ""
 
     def mark_report(self, run: Run, report: str) -> None:
-        """Says on a run of which results it has the report."""
+        """Records which results a run's report shows."""
         self._client.set_tag(run.id, REPORT, report)
         run.report = report
 
@@ -143,8 +143,8 @@ class Runs:
         for name, value in tags.items():
             self._client.set_experiment_tag(self._experiment, name, value)
 
-    def _ask(self) -> dict[str, Run]:
-        known: dict[str, Run] = {}
+    def _fetch_runs(self) -> dict[str, Run]:
+        runs: dict[str, Run] = {}
         token = None
         while True:
             page = self._client.search_runs(
@@ -155,17 +155,17 @@ class Runs:
                 max_results=1000,
                 page_token=token,
             )
-            for found in page:
-                tags = found.data.tags
-                steps: dict[str, set[int] | None] = dict.fromkeys(found.data.metrics)
-                has_params = bool(found.data.params)
-                told = tags.get("reason", ""), steps, tags.get(REPORT, "")
-                run = Run(found.info.run_id, found.info.status, has_params, *told)
+            for existing in page:
+                tags = existing.data.tags
+                steps: dict[str, set[int] | None] = dict.fromkeys(existing.data.metrics)
+                has_params = bool(existing.data.params)
+                rest = tags.get("reason", ""), steps, tags.get(REPORT, "")
+                run = Run(existing.info.run_id, existing.info.status, has_params, *rest)
                 # Should there be two of a key, made by two drivers at once, the older one is the run.
-                known.setdefault(tags.get("nemo.key", ""), run)
+                runs.setdefault(tags.get("nemo.key", ""), run)
             token = page.token
             if not token:
-                return known
+                return runs
 
     def _steps(self, run: Run, metric: str) -> set[int]:
         """The steps that a metric has in the store."""

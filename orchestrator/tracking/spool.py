@@ -17,9 +17,9 @@ Row = Mapping[str, float]
 
 
 class Spool:
-    """Lines of JSON in `spool/mlflow.jsonl` of a study's store, each there to stay before `append` returns.
+    """Lines of JSON in `spool/mlflow.jsonl` of a study's store, each on the disk before `append` returns.
 
-    What a crash left of a line is passed over. One process writes: the driver, or `nemo sync` in its place.
+    A line that a crash cut short is skipped. One process writes: the driver, or `nemo sync` in its place.
 
     Args:
         where: Where the study lies.
@@ -38,7 +38,7 @@ class Spool:
 
     def curves(self) -> list[tuple[Step, list[Row]]]:
         """The trainings, in the order in which they came, and the entries of each."""
-        found: dict[str, tuple[Step, list[Row]]] = {}
+        curves: dict[str, tuple[Step, list[Row]]] = {}
         damaged = 0
         for line in self._store.lines(SPOOL):
             try:
@@ -46,10 +46,10 @@ class Spool:
             except (ValueError, KeyError, TypeError, RecursionError):
                 damaged += 1
                 continue
-            found.setdefault(step.key, (step, []))[1].extend(rows)
+            curves.setdefault(step.key, (step, []))[1].extend(rows)
         if damaged:
             _log.warning("%s: %d damaged lines are left out.", self._store.where(SPOOL), damaged)
-        return list(found.values())
+        return list(curves.values())
 
     def clear(self) -> None:
         """Forgets everything: it was sent."""

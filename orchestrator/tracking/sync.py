@@ -19,7 +19,7 @@ def sync_study(where: Where) -> str:
         where: Where the study lies.
 
     Returns:
-        How much it was, as a sentence.
+        A sentence about how much was written.
 
     Raises:
         UserError: A driver runs the study, or its store cannot be reached or refuses something.
@@ -36,10 +36,10 @@ def sync_study(where: Where) -> str:
             runs.end_study(_status(ledger))
         except (*STORE_ERRORS, ImportError) as error:
             raise cannot_use(uri, artifact_root, error) from error
-    return _told(caught_up, uri)
+    return _summary(caught_up, uri)
 
 
-def _told(caught_up: CaughtUp, uri: str) -> str:
+def _summary(caught_up: CaughtUp, uri: str) -> str:
     written = f"{caught_up} written to {uri}" if caught_up.written else "nothing was missing"
     if caught_up.refused:
         raise UserError(f"tracking.uri: MLflow at {uri!r} refuses {caught_up.refusals}; {written}")
@@ -47,9 +47,9 @@ def _told(caught_up: CaughtUp, uri: str) -> str:
 
 
 def _status(ledger: Ledger) -> str:
-    """How the study's last driver ended it, or would have."""
+    """The status that the study's last driver set, or would have set."""
     try:
-        shown = study_overview(ledger.store)
-    except UserError:  # the data is not here that would tell what is planned
+        overview = study_overview(ledger.store)
+    except UserError:  # the plan needs data that is not here
         return "KILLED"
-    return "KILLED" if not shown.done else "FAILED" if shown.failures else "FINISHED"
+    return "KILLED" if not overview.done else "FAILED" if overview.failures else "FINISHED"

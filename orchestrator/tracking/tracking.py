@@ -1,4 +1,4 @@
-"""MLflow, as the driver writes it; a store that is away never holds up the study.
+"""Writing a study to MLflow while it runs; a store that cannot be reached never holds up the study.
 
 The ledger decides what is finished, and `StudyRuns` can write it again from there. What the ledger does not hold, the
 curves of trainings without a result, waits in the `Spool` while the store is away.
@@ -35,23 +35,23 @@ from orchestrator.tracking.writer import StudyRuns, now
 log = logging.getLogger(__name__)
 
 PAUSE_SECONDS, LONGEST_PAUSE = 30.0, 300.0
-"""After a failed write the store is left alone for so long, doubled each time: one that hangs takes ten seconds."""
+"""Seconds without a further attempt after a failed write, doubled each time: one that hangs takes ten seconds."""
 
 
 HELD = 1000
 """At most so many results of sub-tasks wait in memory: where MLflow is slower than the cluster, they would fill it."""
 
 PATIENCE = 15.0
-"""Seconds after which a person is told what is still being waited for."""
+"""Seconds after which a warning says that MLflow is still being written."""
 
 
 class Tracking:
-    """The study in an MLflow store; the driver's, and nobody else's.
+    """The study in an MLflow store; used by the driver only.
 
-    What it is told is written in that order by a thread of its own: no step waits until MLflow has written another one.
-    What a killed driver did not write is in the ledger, and the next one finds that it is missing. A store that is away
-    costs a warning; it is then left alone for a while, and what it missed is written when it is back, by `close`, by
-    the next run of the study or by `nemo sync`.
+    Calls are queued and written in their order by a thread of its own, so that no step waits for MLflow. What a killed
+    driver did not write is in the ledger, and the next one finds that it is missing. A store that cannot be reached
+    costs a warning and is not tried again for a while; what it missed is written when it is back, by `close`, by the
+    next run of the study or by `nemo sync`.
 
     Args:
         uri, artifact_root, experiment: See `open_store`.
@@ -61,10 +61,10 @@ class Tracking:
     """
 
     def __init__(self, uri: str, artifact_root: str | None, experiment: str) -> None:
-        self._shown = masked(uri)
+        self._masked_uri = masked(uri)
         self._open = partial(open_store, uri, artifact_root, experiment)
         self._silent_until = 0.0
-        self._pause, self._away = PAUSE_SECONDS, False
+        self._pause, self._unreachable = PAUSE_SECONDS, False
         self._store: MlflowStore | None = None
         self._runs: StudyRuns | None = None
         self._described = self._caught_up = False
@@ -76,10 +76,10 @@ class Tracking:
         except (*STORE_ERRORS, ImportError) as error:
             if not may_come_back(uri, error):
                 raise cannot_use(uri, artifact_root, error) from error
-            self._leave_alone(error)
+            self._pause_writes(error)
         self._thread.start()
 
-    # what the driver tells; each raises what stopped the thread before, such as a study's store that is full
+    # called by the driver; each raises what stopped the thread before, such as a study's store that is full
 
     def study_run(self, study: str, ledger: Ledger, environment: Mapping[str, Any]) -> None:
         """Opens the study's run, or goes on with it, and writes everything that is not there yet."""
@@ -99,7 +99,7 @@ class Tracking:
             runs.write_epochs(step, rows)
 
         def write_or_keep() -> None:
-            if not self._write(write) and self._shown:
+            if not self._write(write) and self._masked_uri:
                 self._spool.append(step, rows)
 
         self._put(write_or_keep)
@@ -123,7 +123,7 @@ class Tracking:
         self._put(partial(self._write, lambda runs: runs.write_end(step, "KILLED", reason, now())))
 
     def flush(self) -> None:
-        """Waits until everything is written, or left for later, that was told so far.
+        """Waits until all calls so far are written, or left for later.
 
         Raises:
             BaseException: What stopped the thread, if something did.
@@ -173,21 +173,21 @@ class Tracking:
 
         self._silent_until = 0.0
         self._caught_up = False
-        if not self._write(end) and self._shown:
-            lacks = "MLflow at %s lacks some of this study: nemo sync %s, or its next run, writes it"
-            log.warning(lacks, self._shown, self._study)
+        if not self._write(end) and self._masked_uri:
+            text = "MLflow at %s lacks some of this study: nemo sync %s, or its next run, writes it"
+            log.warning(text, self._masked_uri, self._study)
 
     def _write(self, write: Callable[[StudyRuns], None]) -> bool:
-        """Writes what was missed, then this; returns whether the store took it."""
+        """Writes what was missed, then this; returns whether that succeeded."""
         if time.monotonic() < self._silent_until:
             self._caught_up = False
             return False
         try:
             write(self._ready())
         except STORE_ERRORS as error:
-            self._leave_alone(error)
+            self._pause_writes(error)
             return False
-        self._pause, self._away = PAUSE_SECONDS, False
+        self._pause, self._unreachable = PAUSE_SECONDS, False
         return True
 
     def _ready(self) -> StudyRuns:
@@ -195,7 +195,7 @@ class Tracking:
         if self._runs is None:
             self._store = self._store or self._open()
             self._runs = StudyRuns(self._store, self._study, self._ledger)
-        if self._away:
+        if self._unreachable:
             self._runs.settle()
         if not self._described:
             self._runs.describe_study()
@@ -204,19 +204,19 @@ class Tracking:
         if not self._caught_up:
             caught_up = self._runs.catch_up()
             if caught_up.refused:
-                log.warning("MLflow at %s refuses %s", self._shown, caught_up.refusals)
+                log.warning("MLflow at %s refuses %s", self._masked_uri, caught_up.refusals)
             self._caught_up = True
         return self._runs
 
-    def _leave_alone(self, error: Exception) -> None:
+    def _pause_writes(self, error: Exception) -> None:
         self._caught_up = False
         if self._runs is not None:
             self._runs.forget()
-        if isinstance(error, NoAddress) and not self._away:
+        if isinstance(error, NoAddress) and not self._unreachable:
             log.warning("tracking.uri: %s; the study goes on, and nemo sync writes it from the ledger then", error)
-        elif not self._away:
+        elif not self._unreachable:
             text = "MLflow at %s cannot be written (%s); the study goes on, and what is missed is written later"
-            log.warning(text, self._shown, first_line(error))
-        self._away = True
+            log.warning(text, self._masked_uri, first_line(error))
+        self._unreachable = True
         self._silent_until = time.monotonic() + self._pause
         self._pause = min(2 * self._pause, LONGEST_PAUSE)

@@ -83,19 +83,19 @@ def serving(
 
 
 _HERE = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-"""Asks this machine, which no proxy of the environment reaches."""
+"""Opens URLs of this machine, past the proxies of the environment."""
 
 
 def experiments(url: str) -> dict[str, str]:
     """Name -> id of the experiments that hold studies, newest first, as the running page knows them."""
-    question = json.dumps({"max_results": 100, "order_by": ["last_update_time DESC"]}).encode()
+    query = json.dumps({"max_results": 100, "order_by": ["last_update_time DESC"]}).encode()
     request = urllib.request.Request(
-        f"{url}/api/2.0/mlflow/experiments/search", question, {"Content-Type": "application/json"}
+        f"{url}/api/2.0/mlflow/experiments/search", query, {"Content-Type": "application/json"}
     )
     with _HERE.open(request, timeout=30) as answer:
-        found = json.load(answer).get("experiments", [])
-    ours = [each for each in found if any(tag["key"] in view_tags() for tag in each.get("tags", []))]
-    return {each["name"]: each["experiment_id"] for each in ours}
+        experiments = json.load(answer).get("experiments", [])
+    studies = [each for each in experiments if any(tag["key"] in view_tags() for tag in each.get("tags", []))]
+    return {each["name"]: each["experiment_id"] for each in studies}
 
 
 def pages(url: str) -> Iterator[str]:
@@ -143,11 +143,11 @@ def _group_lives(group: int) -> bool:
 
 
 def page_of(study: Store, option: str) -> str:
-    """How a person gets to the page with a study's runs: a command or an address; empty where the study doesn't say.
+    """The command or the address that shows a study's runs; empty for a study in a bucket without `tracking.uri`.
 
     Args:
-        study: Where it lies; was run.
-        option: What the command needs to find its storage, such as ` --storage elsewhere`.
+        study: The store of a study that was run.
+        option: The command's option for its storage, such as ` --storage elsewhere`.
     """
     uri = submitted_study(study).tracking.uri
     if uri is None:

@@ -46,7 +46,7 @@ Write = Callable[[], None]
 
 REASON_LENGTH = 2000  # a tag has room for a few thousand characters, and what it is compared with must be what it holds
 
-SETTLES = 1.0  # seconds in which a server that is back has done what it was asked before it hung
+SETTLES = 1.0  # seconds in which a server that is back completes the requests that it got before it hung
 
 
 @dataclass
@@ -90,9 +90,9 @@ class StudyRuns:
         self._runs.forget()
 
     def settle(self) -> None:
-        """Gives a server that is back a moment for what it was asked before: one that hung carries that out first.
+        """Gives a server that is back a moment to complete earlier requests: one that hung carries those out first.
 
-        What is looked for after that is there, and is not made a second time.
+        What these made is found afterwards, and is not made a second time.
         """
         self._runs.find(f"study:{self._study}")  # it answers
         time.sleep(SETTLES)
@@ -101,7 +101,7 @@ class StudyRuns:
     # the study's own run
 
     def describe_study(self) -> None:
-        """Puts what the study's store says about the study into its run, and the views into the experiment."""
+        """Copies the study file and its environment into the study's run, and the views into the experiment."""
         run = self._study_run()
         for name in (SUBMITTED, ENVIRONMENT):
             self._copy(run, name)
@@ -113,12 +113,12 @@ class StudyRuns:
         self._runs.open(self._study_run())
 
     def attach_report(self) -> None:
-        """Puts the study's report into its run, unless that of the same results is there: `report/`, with figures.
+        """Copies the study's report with its figures into its run, `report/`, unless it has that of the same results.
 
-        A report that cannot be made, or that the store refuses, holds up nothing: that is told.
+        A report that cannot be made, or that the store refuses, only costs a warning.
         """
-        run, known = self._study_run(), self._known()
-        if run.report == known:
+        run, content = self._study_run(), self._content_key()
+        if run.report == content:
             return
         from orchestrator.report.export import write_pictured  # needs torch and matplotlib
 
@@ -126,7 +126,7 @@ class StudyRuns:
             with tempfile.TemporaryDirectory(prefix="nemo-report-") as folder:
                 for path in write_pictured(self._ledger.store, Path(folder)):
                     self._runs.copy(run, path, str("report" / path.relative_to(folder).parent))
-            self._runs.mark_report(run, known)
+            self._runs.mark_report(run, content)
         except UserError as error:
             log.warning("the report of %s cannot be put into MLflow: %s", self._study, error)
         except MlflowException as error:
@@ -142,8 +142,8 @@ class StudyRuns:
 
     def write_epochs(self, step: Step, rows: Sequence[Mapping[str, float]]) -> None:
         """Adds to the curves of a training: entries of its history (`epoch`, `time` in unix ms, and the metrics)."""
-        begun = int(rows[0]["time"] - 1000 * rows[0].get("seconds", 0)) if rows else now()
-        self._write_epochs(self._training_run(step, begun), rows)
+        started = int(rows[0]["time"] - 1000 * rows[0].get("seconds", 0)) if rows else now()
+        self._write_epochs(self._training_run(step, started), rows)
 
     def open_training(self, step: Step) -> None:
         """Marks a training as running, again where it failed before."""
@@ -178,7 +178,7 @@ class StudyRuns:
             self._runs.excuse(run)
 
     def write_end(self, step: Step, status: str, reason: str, when: int) -> None:
-        """Says that a step FAILED or was KILLED, stopped early, and why."""
+        """Marks a step as FAILED, or as KILLED if it was stopped early, with the reason."""
         run = self._run_of(step, when)
         if run is not None:
             if step.kind in ("train", "reuse"):
@@ -206,7 +206,7 @@ class StudyRuns:
         return done
 
     def _missing(self) -> Iterator[tuple[str, Write]]:
-        """What to call it, and what writes it."""
+        """What is missing in MLflow: a noun, and a function that writes it."""
         for step, rows in self._spool.curves():
             if self._ledger.get(step.key, step.kind) is None:
                 yield "curve", partial(self.write_epochs, step, rows)
@@ -246,8 +246,8 @@ class StudyRuns:
 
     # the runs
 
-    def _known(self) -> str:
-        """Names what a report says: the study, and all that has finished or failed."""
+    def _content_key(self) -> str:
+        """A hash of what a report depends on: the study, and all that has finished or failed."""
         study = self._ledger.store.read(SUBMITTED) or b""
         return content_key([study.decode(errors="replace"), sorted(self._ledger.finished()), self._ledger.failures()])
 
@@ -270,7 +270,7 @@ class StudyRuns:
             tags = identity_tags(step.params)
             run = self._runs.make(step.key, step.label, "training", self._study_run(), started, tags)
         if not run.params:
-            self._runs.add_dataset(run, dataset_input(step.params))  # before what tells that it is there
+            self._runs.add_dataset(run, dataset_input(step.params))  # first: params mark it as done
             self._runs.write(run, params=flat_params(step.params))
         return run
 
