@@ -1,4 +1,4 @@
-"""What tells the trainings of a report apart: seeds are averaged, and nothing else."""
+"""The settings in which the trainings of a report differ: only seeds are averaged over."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def dataset_name(params: Mapping[str, Any]) -> str:
 
 
 def variants_of(records: list[Record]) -> dict[str, str]:
-    """Key -> what its pair differs in from others of the same backbone, data set and width, as text."""
+    """Key -> the options that distinguish its pair from others of the same backbone, data set and width, as text."""
 
     def fields(params: Mapping[str, Any]) -> dict[str, Any]:
         options = params["dataset"].get("options", {}) if isinstance(params["dataset"], Mapping) else {}
@@ -36,7 +36,7 @@ def variants_of(records: list[Record]) -> dict[str, str]:
 
 
 def differences_of(records: Mapping[str, Record], variants: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    """Key -> that of its recipe, roles and teacher in which the trainings of its pair and method differ."""
+    """Key -> the fields of its recipe, roles and teacher in which the trainings of its pair and method differ."""
 
     def details(record: Record) -> dict[str, Any]:
         params, teacher = record["params"], records.get(record["parents"].get("teacher", ""))
@@ -49,18 +49,18 @@ def differences_of(records: Mapping[str, Record], variants: Mapping[str, str]) -
         params = record["params"]
         pair = params["backbone"], dataset_name(params), params.get("width"), variants[key]
         groups[*pair, params["method"]].append((key, details(record)))
-    found = {}
+    differences = {}
     for group in groups.values():
-        given = [each for _, each in group]
-        names = _changed(given)
-        if all(each.get("lr_mask") == each.get("lr") for each in given):
+        group_details = [each for _, each in group]
+        names = _changed(group_details)
+        if all(each.get("lr_mask") == each.get("lr") for each in group_details):
             names = [name for name in names if name != "lr_mask"]
-        found.update({key: {name: own.get(name) for name in names} for key, own in group})
-    return found
+        differences.update({key: {name: own.get(name) for name in names} for key, own in group})
+    return differences
 
 
 def finetunings_of(subtasks: Iterable[Record], trainings: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """Key -> that in which the fine-tunings of its pair and method differ, as text such as `finetune.epochs=3`.
+    """Key -> the settings in which the fine-tunings of its pair and method differ, as in `finetune.epochs=3`.
 
     Args:
         subtasks: Records of sub-tasks.
@@ -80,10 +80,10 @@ def finetunings_of(subtasks: Iterable[Record], trainings: Mapping[str, Mapping[s
     }
 
 
-def _changed(given: list[dict[str, Any]]) -> list[str]:
+def _changed(records: list[dict[str, Any]]) -> list[str]:
     """The fields in which some of them differ."""
-    names = dict.fromkeys(name for each in given for name in each)
-    return [name for name in names if any(each.get(name) != given[0].get(name) for each in given)]
+    names = dict.fromkeys(name for each in records for name in each)
+    return [name for name in names if any(each.get(name) != records[0].get(name) for each in records)]
 
 
 def settings_text(values: Mapping[str, Any], names: Iterable[str]) -> str:

@@ -26,7 +26,7 @@ _LONGEST = 100  # letters of a file's name
 
 
 def export(report: StudyReport, folder: Path) -> list[Path]:
-    """Writes everything that a report has into a folder, over what is there of the same names.
+    """Writes everything that a report has into a folder, replacing files of the same names.
 
     `report.html`, `report.md` and `report.json`; `rows/` with each of the frames, and `tables/` with the tables and
     maps as the page shows them, both as CSV and parquet; `figures/` with the figures and maps, as PNG and SVG.
@@ -39,12 +39,12 @@ def export(report: StudyReport, folder: Path) -> list[Path]:
     """
     sections = sections_of(report)
     ran = ran_tables(report, overview_of(report))
-    shown = {table.title: table_frame(table) for table in ran} | tables_of(sections)
+    tables = {table.title: table_frame(table) for table in ran} | tables_of(sections)
     try:
         return [
             *_write_texts(report, sections, folder),
             *_write_frames(_rows(report.frames), folder / "rows"),
-            *_write_frames(shown, folder / "tables"),
+            *_write_frames(tables, folder / "tables"),
             *write_figures(sections, folder / "figures"),
         ]
     except OSError as error:
@@ -64,18 +64,18 @@ def write_figures(sections: list[Section], folder: Path, formats: Sequence[str] 
     """Writes the figures and maps of a report into a folder; returns the files."""
     from orchestrator.report.figures.plotting import write_figure  # matplotlib takes a moment
 
-    found = [item for section in sections for item in section.items if isinstance(item, Figure | HeatMap)]
+    figures = [item for section in sections for item in section.items if isinstance(item, Figure | HeatMap)]
     folder.mkdir(parents=True, exist_ok=True)
-    names = file_names([item.title for item in found])
-    return [path for item in found for path in write_figure(item, folder / names[item.title], formats)]
+    names = file_names([item.title for item in figures])
+    return [path for item in figures for path in write_figure(item, folder / names[item.title], formats)]
 
 
 def tables_of(sections: list[Section]) -> dict[str, pl.DataFrame]:
     """Title -> frame of every table and map, those of figures among them."""
     items = [item for section in sections for item in section.items]
     tables = [item.table if isinstance(item, Figure) else item for item in items]
-    found = {table.title: table_frame(table) for table in tables if isinstance(table, Table)}
-    return found | {each.title: map_frame(each) for each in items if isinstance(each, HeatMap)}
+    frames = {table.title: table_frame(table) for table in tables if isinstance(table, Table)}
+    return frames | {each.title: map_frame(each) for each in items if isinstance(each, HeatMap)}
 
 
 def table_frame(table: Table) -> pl.DataFrame:
@@ -84,24 +84,24 @@ def table_frame(table: Table) -> pl.DataFrame:
     The spread of a column `X` has a column `X ±` of its own. A column that holds anything else is text.
     """
     columns: list[pl.Series] = []
-    for place, name in enumerate(table.columns):
-        cells = [row[place] for row in table.rows]
-        found = [_NUMBER.fullmatch(cell) for cell in cells]
-        number = all(match or cell in ("", MISSING) for match, cell in zip(found, cells, strict=True))
-        if place < table.words or not number or not any(found):
+    for position, name in enumerate(table.columns):
+        cells = [row[position] for row in table.rows]
+        matches = [_NUMBER.fullmatch(cell) for cell in cells]
+        number = all(match or cell in ("", MISSING) for match, cell in zip(matches, cells, strict=True))
+        if position < table.words or not number or not any(matches):
             columns.append(pl.Series(name, cells, pl.String))
             continue
-        parts = [match.groups() if match else (None, None) for match in found]
+        parts = [match.groups() if match else (None, None) for match in matches]
         columns.append(_numbers(name, [mean for mean, _ in parts]))
         if any(spread for _, spread in parts):
             columns.append(_numbers(f"{name} ±", [spread for _, spread in parts]))
     return pl.DataFrame(columns)
 
 
-def map_frame(shown: HeatMap) -> pl.DataFrame:
+def map_frame(heat_map: HeatMap) -> pl.DataFrame:
     """A map's shares of 1, a column for each of its own."""
-    rows = [(name, *values) for name, values in shown.rows]
-    schema = {shown.corner: pl.String, **dict.fromkeys(shown.columns, pl.Float64)}
+    rows = [(name, *values) for name, values in heat_map.rows]
+    schema = {heat_map.corner: pl.String, **dict.fromkeys(heat_map.columns, pl.Float64)}
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 

@@ -32,7 +32,7 @@ IDENTITY: dict[str, Any] = {
     "seed": pl.Int64,
     "accuracy": pl.Float64,
 }
-"""`variant` is what tells pairs of one backbone, data set and width apart, such as `image_size=64`, or empty.
+"""`variant` distinguishes pairs of one backbone, data set and width, such as `image_size=64`, or is empty.
 `settings` are the method's, and what else its trainings of one pair differ in, such as swept learning rates, as text
 such as `alpha=1 temperature=0.2`; a sub-task's end with what its fine-tuning differs in from others of the pair."""
 

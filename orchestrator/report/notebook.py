@@ -82,7 +82,7 @@ class LoadedStudy:
         return [] if self._report.planned is None else sorted(set(self._report.planned.plan.best.values()))
 
     def settings(self, key: str) -> dict[str, Any]:
-        """Everything that a training was told: backbone, data set, method, settings, recipe, seed."""
+        """All parameters of a training: backbone, data set, method, settings, recipe, seed."""
         from orchestrator.computing.networks import params_of
 
         return dict(params_of(self._ledger, self._training(key)))

@@ -24,10 +24,10 @@ def origin_table(ledger: Ledger, keys: Set[str]) -> Table:
 
 def origin_of(document: Mapping[str, Any]) -> tuple[str, str, str, str]:
     """Commit, software, machine, and what a training ran on."""
-    there = document.get("environment") or {}
-    git, hardware = there.get("git") or {}, there.get("hardware") or {}
+    environment = document.get("environment") or {}
+    git, hardware = environment.get("git") or {}, environment.get("hardware") or {}
     commit = str(git.get("commit") or "unknown")[:12] + (" with changes" if git.get("changed") else "")
-    packages = {"python": there.get("python"), **(there.get("packages") or {})}
+    packages = {"python": environment.get("python"), **(environment.get("packages") or {})}
     software = ", ".join(f"{name} {packages[name]}" for name in ("python", "torch", "ray") if packages.get(name))
     machine = [hardware.get("cpu"), *(hardware.get("gpus") or ())]
     machine += [f"{hardware['cores']} cores"] if "cores" in hardware else []

@@ -1,4 +1,4 @@
-"""A report or a comparison, written as a person or a program wants it; the command line's own work."""
+"""Writes a report or a comparison in the format that the command line was asked for."""
 
 from __future__ import annotations
 
@@ -67,20 +67,21 @@ def write_comparison(
 
     if runs and len(names) != 1:
         raise UserError("--run: names trainings of one study, give that study alone.")
-    given = list(runs or names)
-    if len(set(given)) < max(2, len(given)):
+    sides = list(runs or names)
+    if len(set(sides)) < max(2, len(sides)):
         raise UserError("compare: needs two or more studies, or one and two or more --run, no two of them alike.")
     if runs:
         report = gather(study_at(names[0], storage))
         keys = [training_key(report.frames.trainings, key) for key in runs]
-        brief = [key[:8] for key in keys]
-        shown = brief if len(set(brief)) == len(keys) else keys
-        comparison = compare([training_side(name, report, key) for name, key in zip(shown, keys, strict=True)])
+        short_keys = [key[:8] for key in keys]
+        labels = short_keys if len(set(short_keys)) == len(keys) else keys
+        comparison = compare([training_side(name, report, key) for name, key in zip(labels, keys, strict=True)])
     else:
         reports = [gather(study_at(name, storage)) for name in names]
-        plain = [report.frames.study for report in reports]
-        shown = plain if len(set(plain)) == len(plain) else list(names)  # studies of one name in two storages
-        comparison = compare([side_of(name, report) for name, report in zip(shown, reports, strict=True)])
+        own_names = [report.frames.study for report in reports]
+        distinct = len(set(own_names)) == len(own_names)  # else studies of one name in two storages
+        labels = own_names if distinct else list(names)
+        comparison = compare([side_of(name, report) for name, report in zip(labels, reports, strict=True)])
     tables, title = comparison_tables(comparison), " against ".join(comparison.names)
     with _output(out) as file:
         if form == "terminal":
@@ -91,7 +92,7 @@ def write_comparison(
 
 @contextmanager
 def _output(out: Path | None) -> Iterator[TextIO]:
-    """Standard output, or what is written to a file when all of it is known."""
+    """Standard output, or a buffer that is written to the file at the end of the block."""
     if out is None:
         yield sys.stdout
         return

@@ -25,22 +25,22 @@ def read_page(where: Where) -> str:
 
 
 def as_html(report: StudyReport, sections: Sequence[Section] | None = None) -> str:
-    """The page; whatever a study or a ledger says is escaped in it.
+    """The page; all texts from a study or a ledger are escaped.
 
     Args:
-        report: What there is to say.
+        report: The study's report.
         sections: Its `sections_of`, where they are known already.
     """
-    shown = overview_of(report)
+    overview = overview_of(report)
     text = report.ledger.store.read(SUBMITTED) or b""
     return _template().render(
         name=report.frames.study,
         missing=MISSING,
         asked=asked(report),
-        facts=facts(report, shown),
-        ran=ran_tables(report, shown),
+        facts=facts(report, overview),
+        ran=ran_tables(report, overview),
         sections=sections_of(report) if sections is None else sections,
-        failures=failures(report, shown),
+        failures=failures(report, overview),
         stopped=report.ledger.stops(),
         text=masked(text.decode(errors="replace")),
     )

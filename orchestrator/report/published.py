@@ -15,7 +15,7 @@ from orchestrator.report.frames import Frames
 from orchestrator.report.tables import METHOD, PAIR, Table, means_of, method_name, pair_name, parts_of, with_spread
 
 MISSING = "missing"
-"""Stands where there is no number: not published, or not measured here."""
+"""Shown for a number that was not published, or not measured here."""
 
 PAPERS = {"mwt": "MwT paper (Qi et al., Modularizing while Training, ICSE 2024)"}
 
@@ -29,11 +29,11 @@ CONTRADICTING = "The published rows of this pair in Tables 3 and 8 contradict ea
 
 @dataclass(frozen=True)
 class Shown:
-    """How a published metric is shown, and which of our numbers stands beside it.
+    """How a published metric is shown, and which of our numbers it is compared with.
 
     Attributes:
-        frame: Which frame has ours: trainings, modularizations or subtasks.
-        scale: From ours to the published unit.
+        frame: The frame of our number: trainings, modularizations or subtasks.
+        scale: Factor from our unit to the published one.
     """
 
     name: str
@@ -67,13 +67,13 @@ Cell = tuple[str, str, str, str]
 @cache
 def published() -> dict[tuple[str, str], dict[tuple[str, str], dict[Cell, float | None]]]:
     """Paper and table -> backbone and data set -> place -> number; None where there is none."""
-    found: dict[tuple[str, str], dict[tuple[str, str], dict[Cell, float | None]]] = {}
+    tables: dict[tuple[str, str], dict[tuple[str, str], dict[Cell, float | None]]] = {}
     text = (files("orchestrator.report") / "published.csv").read_text(encoding="utf-8")
     for row in csv.DictReader(text.splitlines()):
         place = row["approach"], row["metric"], row["classes"], row["threshold"]
-        pairs = found.setdefault((row["paper"], row["table"]), {})
+        pairs = tables.setdefault((row["paper"], row["table"]), {})
         pairs.setdefault((row["backbone"], row["dataset"]), {})[place] = float(row["value"]) if row["value"] else None
-    return found
+    return tables
 
 
 def published_tables(frames: Frames) -> list[Table]:
@@ -86,11 +86,11 @@ def published_tables(frames: Frames) -> list[Table]:
     )
     tables = []
     for trainings in parts_of(timed.filter(pl.col("width") == 1), PAIR):
-        one = pl.all_horizontal(pl.col(name).eq_missing(trainings[name][0]) for name in PAIR)
+        same_pair = pl.all_horizontal(pl.col(name).eq_missing(trainings[name][0]) for name in PAIR)
         ours = {
             "trainings": trainings,
-            "modularizations": frames.modularizations.filter(one),
-            "subtasks": frames.subtasks.filter(one).with_columns(pl.col("classes").list.len().alias("size")),
+            "modularizations": frames.modularizations.filter(same_pair),
+            "subtasks": frames.subtasks.filter(same_pair).with_columns(pl.col("classes").list.len().alias("size")),
         }
         for (paper, table), pairs in published().items():
             shown = None if table == "1" else _table(paper, table, pairs, ours)
@@ -109,7 +109,7 @@ def _table(
     pair = trainings["backbone"][0], trainings["dataset"][0]
     if pair not in pairs:
         return None
-    # What the table tells of any pair is to be told of this one: a number that lacks shows.
+    # Every cell that the table has for any pair gets a row for this one, so that missing numbers are visible.
     places = list(dict.fromkeys(place for cells in pairs.values() for place in cells))
     rows, measured = [], False
     for place in places:
@@ -142,16 +142,16 @@ def _ours(place: Cell, ours: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, 
     shown = (SUBTASK if classes else WHOLE)[metric]
     if classes and approach == "standard":  # the whole standard network on the sub-tasks' classes
         shown = Shown(shown.name, "subtasks", "standard_accuracy", shown.scale, shown.digits)
-        wanted = pl.col("size") == int(classes)
-        rows = means_of(ours["subtasks"].filter(wanted), ["size"], [shown.column])
+        condition = pl.col("size") == int(classes)
+        rows = means_of(ours["subtasks"].filter(condition), ["size"], [shown.column])
         yield approach, rows[0] if rows else None, shown
         return
-    wanted = pl.col("method") == approach
+    condition = pl.col("method") == approach
     if classes:
-        wanted &= pl.col("size") == int(classes)
+        condition &= pl.col("size") == int(classes)
     if threshold and shown.frame != "trainings":
-        wanted &= pl.col("threshold") == float(threshold)
-    rows = means_of(ours[shown.frame].filter(wanted), METHOD, [shown.column])
+        condition &= pl.col("threshold") == float(threshold)
+    rows = means_of(ours[shown.frame].filter(condition), METHOD, [shown.column])
     for row in rows:
         yield method_name(row), row, shown
     if not rows:

@@ -21,7 +21,7 @@ class Section:
     """A part of the report with its own heading.
 
     Attributes:
-        name: What links to it say.
+        name: The text of links to it.
     """
 
     name: str

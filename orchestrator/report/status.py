@@ -1,4 +1,4 @@
-"""The status of a study: its plan against its ledger, counted, and whether it runs, was killed, stopped or is done."""
+"""The status of a study: how many of its steps are done, and whether it runs, was killed, stopped or is finished."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Count:
     """The steps of one kind.
 
     Attributes:
-        known: How many the study has as far as is known, finished ones included.
+        known: How many are planned so far, finished ones included.
         up_to: How many more there may be, depending on results that are still missing.
         failed: How many failed for good; they run again only when asked for.
         lost: How many cannot run because a step they build on failed.
@@ -52,7 +52,7 @@ class Count:
 
     @property
     def seconds_left(self) -> float | None:
-        """For everything that may still run, one step after the other; None where nothing tells how long one takes."""
+        """Seconds for all steps that may still run, one after the other; None if no such step has finished yet."""
         return 0.0 if not self.left else None if self.seconds is None else self.left * self.seconds
 
 
@@ -91,7 +91,7 @@ def count(name: str, planned: Plan, ledger: Ledger) -> Overview:
     for kind, known in planned.counts().items():
         keys = {step.key for step in planned.steps if step.kind == kind}
         mean = fmean(seconds[kind]) if kind in seconds else None
-        numbers = {state: len(keys & there) for state, there in states.items()}
+        numbers = {state: len(keys & keys_in_state) for state, keys_in_state in states.items()}
         counts.append(Count(kind, known, planned.up_to[kind], **numbers, seconds=mean))
     return Overview(name, counts, [failures[step.key] for step in planned.steps if step.key in frontier.failed])
 
@@ -108,55 +108,55 @@ def study_overview(where: Where) -> Overview:
     return count(described.study.name, plan(described, ledger), ledger)
 
 
-def print_overview(shown: Overview, console: Console) -> None:
+def print_overview(overview: Overview, console: Console) -> None:
     """A table of the counts, the time that is left, and the failures."""
     columns = ("Steps", "Planned", "Up to", "Finished", "Failed", "Seconds each", "Time left")
-    table = new_table(shown.study, columns)
+    table = new_table(overview.study, columns)
     table.columns[0].no_wrap = True
-    for each in shown.counts:
+    for each in overview.counts:
         if each.known or each.up_to:
             numbers = (each.known, each.known + each.up_to if each.up_to else "", each.finished, each.failed or "")
             mean = "" if each.seconds is None else f"{each.seconds:.1f}"
             table.add_row(NOUNS[each.kind], *map(str, numbers), mean, duration(each.seconds_left))
     console.print(table)
-    left = [each.seconds_left for each in shown.counts]
+    left = [each.seconds_left for each in overview.counts]
     known = [seconds for seconds in left if seconds is not None]
-    if shown.done:
-        console.print("Nothing is left but what failed." if shown.failures else "Everything is finished.")
+    if overview.done:
+        console.print("Nothing is left but what failed." if overview.failures else "Everything is finished.")
     elif len(known) == len(left):
         console.print(f"About {duration(sum(known))} are left, one step after the other.")
     else:
         console.print("No estimate yet: it needs one finished step of every kind.")
-    for failure in shown.failures:
+    for failure in overview.failures:
         console.print(f"failed: {failure['label']}: {failure['reason']}", markup=False, soft_wrap=True)
 
 
 @dataclass(frozen=True)
 class Status:
-    """How a study stands.
+    """The state of a study.
 
     Attributes:
         state: `silent` is a driver on another host that shows no sign of life: killed, or cut off from the storage.
-        text: What to know and to do about it, one sentence.
+        text: An explanation and what to do, one sentence.
     """
 
     state: State
     text: str
 
 
-def study_status(shown: Overview, owner: Owner | None, now: datetime) -> Status:
-    """Tells how a study stands.
+def study_status(overview: Overview, owner: Owner | None, now: datetime) -> Status:
+    """The state of a study.
 
     Args:
-        shown: Its steps.
+        overview: Its steps.
         owner: Who held its lease before the steps were counted.
-        now: The time of day; it only decides what is said of a driver on another host.
+        now: The time of day; it only matters for a driver on another host.
     """
     if owner is not None and _seems_alive(owner, now):
         return Status("running", f"it is run by {owner.text}")
-    if shown.done and shown.failures:
+    if overview.done and overview.failures:
         return Status("failed", "nothing is left but what failed; nemo run with --retry-failed tries it again")
-    if shown.done:
+    if overview.done:
         return Status("finished", "every step has its result")
     if owner is None:
         return Status("stopped", "nobody runs it; nemo run carries on")
@@ -169,27 +169,27 @@ def print_status(root: Store, name: str | None, console: Console) -> None:
     """The overview and the status of a study, or of all that a storage has.
 
     Raises:
-        UserError: There is no study of this name; or some cannot be told of here, which the others are shown before.
+        UserError: There is no study of this name; or some cannot be read here, after the others were shown.
     """
     names = known_studies(root) if name is None else [name]
     if not names:
         console.print(f"no study has been run under {str(root)!r} yet", markup=False, soft_wrap=True)
-    wrong = []
+    errors = []
     for folder in [find_study(root, each) for each in names]:
         try:
-            owner, shown = read_owner(folder), study_overview(folder)
+            owner, overview = read_owner(folder), study_overview(folder)
         except UserError as error:  # such as data that this machine lacks; the others are shown all the same
-            wrong.append(str(error))
+            errors.append(str(error))
             continue
-        status = study_status(shown, owner, datetime.now(UTC))
-        print_overview(shown, console)
-        console.print(f"{shown.study}: {status.state}: {status.text}.", markup=False, soft_wrap=True)
-    if wrong:
-        raise UserError("\n".join(wrong))
+        status = study_status(overview, owner, datetime.now(UTC))
+        print_overview(overview, console)
+        console.print(f"{overview.study}: {status.state}: {status.text}.", markup=False, soft_wrap=True)
+    if errors:
+        raise UserError("\n".join(errors))
 
 
 def print_failures(where: Where, file: TextIO) -> bool:
-    """What failed for good of a study that was started, and how to try it again; returns whether anything did.
+    """Prints the failures of a study that was started, and how to retry them; returns whether there are any.
 
     Raises:
         UserError: See `study_overview`.

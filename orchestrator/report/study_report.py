@@ -38,11 +38,11 @@ class Planned:
 
 @dataclass(frozen=True)
 class StudyReport:
-    """What there is to say of a study.
+    """The contents of a study's report.
 
     Attributes:
         planned: None where the study cannot be planned here; everything in its store is then shown.
-        tables: By what they are about: those of `tables_by_topic`, `published` and `fronts`.
+        tables: By topic: those of `tables_by_topic`, `published` and `fronts`.
     """
 
     ledger: Ledger
@@ -75,8 +75,8 @@ def report_of(ledger: Ledger) -> StudyReport:
     planned here, because its data lie elsewhere, everything in the store is shown, with a warning.
     """
     planned = _plan(ledger)
-    wanted = None if planned is None else {step.key for step in planned.plan.steps}
-    frames = read_frames(ledger, ledger.store.name, wanted)
+    planned_keys = None if planned is None else {step.key for step in planned.plan.steps}
+    frames = read_frames(ledger, ledger.store.name, planned_keys)
     fronts = [] if planned is None else [front_table(search, ledger) for search in planned.plan.searches]
     tables = {
         **tables_by_topic(frames),
@@ -87,20 +87,20 @@ def report_of(ledger: Ledger) -> StudyReport:
 
 
 def training_key(trainings: pl.DataFrame, key: str) -> str:
-    """The one key among those of some trainings that is this, or starts with it.
+    """The only training's key that equals `key` or starts with it.
 
     Raises:
         UserError: There is none, or more than one.
     """
-    found = keys_named(key, trainings["key"])
-    if len(found) != 1:
-        text = "more than one training's key starts with it" if found else "no training has this key"
-        shown = trainings.filter(pl.col("key").is_in(found)) if found else trainings
-        rows = shown.head(8).to_dicts()
+    matches = keys_named(key, trainings["key"])
+    if len(matches) != 1:
+        text = "more than one training's key starts with it" if matches else "no training has this key"
+        candidates = trainings.filter(pl.col("key").is_in(matches)) if matches else trainings
+        rows = candidates.head(8).to_dicts()
         known = ", ".join(f"{row['key']} ({method_name(row)} seed {row['seed']})" for row in rows)
-        more = f" and {len(shown) - 8} more" if len(shown) > 8 else ""
+        more = f" and {len(candidates) - 8} more" if len(candidates) > 8 else ""
         raise UserError(f"{key!r}: {text}, choose among {known or 'none, for nothing has finished yet'}{more}.")
-    return found[0]
+    return matches[0]
 
 
 def _plan(ledger: Ledger) -> Planned | None:

@@ -1,4 +1,4 @@
-"""What a report says before its results: what the study asked, what ran, what it took, and what failed."""
+"""What a report shows before its results: the study's settings, what ran, what it took, and what failed."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ def overview_of(report: StudyReport) -> Overview | None:
 
 
 def asked(report: StudyReport) -> list[tuple[str, str]]:
-    """What the study asked, in a few lines; nothing where it cannot be read here."""
+    """The study's main settings, in a few lines; none where it cannot be planned here."""
     if report.planned is None:
         return []
     study = report.planned.study
     pairs = dict.fromkeys(
         f"{pair.backbone}{'' if pair.width == 1 else f' x{pair.width:g}'} on {pair.dataset}" for pair in study.pairs
     )
-    found = {
+    lines = {
         "Networks": ", ".join(pairs),
         "Methods": ", ".join(study.methods),
         "Sweep": "; ".join(
@@ -36,7 +36,7 @@ def asked(report: StudyReport) -> list[tuple[str, str]]:
         "Thresholds": ", ".join(f"{threshold:g}" for threshold in study.thresholds),
         "Sub-tasks": "" if study.subtasks is None else _subtasks(study.subtasks.model_dump(by_alias=True)),
     }
-    return [(name, text) for name, text in found.items() if text]
+    return [(name, text) for name, text in lines.items() if text]
 
 
 def _sweep(sweep: Mapping[str, Any]) -> str:
@@ -55,19 +55,19 @@ def _subtasks(wanted: Mapping[str, Any]) -> str:
     return f"{' and '.join(parts)}, cut from {'the best' if wanted['from'] == 'best' else 'every'} sweep point"
 
 
-def facts(report: StudyReport, shown: Overview | None) -> list[tuple[str, str]]:
+def facts(report: StudyReport, overview: Overview | None) -> list[tuple[str, str]]:
     """What a reader sees first: label and number."""
     frames = report.frames
     seconds = sum(_seconds(report).values())
-    failed = len(report.ledger.failures()) if shown is None else len(shown.failures)
-    found = [
+    failed = len(report.ledger.failures()) if overview is None else len(overview.failures)
+    numbers = [
         ("trainings", f"{len(frames.trainings)}"),
         ("sub-tasks", f"{len(frames.subtasks)}"),
         ("steps' time", duration(seconds)),
         ("failed", f"{failed}"),
     ]
-    left = 0 if shown is None else sum(each.left for each in shown.counts)
-    return [*found, ("steps left", str(left))] if left else found
+    left = 0 if overview is None else sum(each.left for each in overview.counts)
+    return [*numbers, ("steps left", str(left))] if left else numbers
 
 
 def _seconds(report: StudyReport) -> dict[str, float]:

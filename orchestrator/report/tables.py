@@ -123,7 +123,7 @@ def time_table(trainings: pl.DataFrame) -> Table:
 def subtask_table(threshold: float | None, subtasks: pl.DataFrame) -> Table:
     """One pair's sub-tasks at one threshold by number of classes: accuracy around fine-tuning, KRR and FLOPs.
 
-    Rows without a threshold may be among them: a method may have modules and know no threshold.
+    Some rows may have no threshold: methods that search for modules use none.
     """
     rates = {
         "standard_accuracy": "Standard %",

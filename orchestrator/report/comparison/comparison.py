@@ -1,4 +1,4 @@
-"""Two or more studies or trainings side by side: what they were told, and what came of it."""
+"""Two or more studies or trainings side by side: their settings and their results."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ QUANTITIES: dict[str, tuple[list[str], tuple[str, ...]]] = {
         ("accuracy", "accuracy_before_finetuning", "standard_accuracy", "krr", "flops_reduction"),
     ),
 }
-"""Frame -> what its rows are told apart by besides pair, method and settings, and what is compared."""
+"""Frame -> the columns that identify a row besides pair, method and settings, and the quantities to compare."""
 
 
 @dataclass(frozen=True)
 class Side:
-    """One of those that are compared.
+    """One of the studies or trainings that are compared.
 
     Attributes:
-        name: What it is called.
-        told: What it was told.
-        frames: What came of it.
+        name: Its label in the tables.
+        settings: Its settings, with every default filled in.
+        frames: Its results.
     """
 
     name: str
-    told: Fields
+    settings: Fields
     frames: Frames
 
 
@@ -56,7 +56,7 @@ class Compared:
     """One quantity.
 
     Attributes:
-        topic: Which frame it is of, see `QUANTITIES`.
+        topic: The frame that it is from, see `QUANTITIES`.
         samples: One for each side; None where it has none.
         judged: Of each side but the first, against the first; None where one of the two has none.
     """
@@ -76,12 +76,12 @@ class Comparison:
     """Sides, compared with the first.
 
     Attributes:
-        told: Setting and its value on each side, where they differ.
+        settings: Setting and its value on each side, where they differ.
         alone: For each side the methods and settings that no other one has, and that are not compared.
     """
 
     names: tuple[str, ...]
-    told: list[tuple[str, tuple[str, ...]]]
+    settings: list[tuple[str, tuple[str, ...]]]
     results: list[Compared]
     alone: tuple[tuple[str, ...], ...]
 
@@ -101,10 +101,10 @@ def side_of(name: str, report: StudyReport) -> Side:
 def training_side(name: str, report: StudyReport, key: str) -> Side:
     """One training of a study, with its modules and sub-tasks, as one side."""
     document: Mapping[str, Any] = report.ledger.get(key, "train") or {}
-    every = {field.name: getattr(report.frames, field.name) for field in fields(report.frames)}
+    frames = {field.name: getattr(report.frames, field.name) for field in fields(report.frames)}
     own = {
-        each: frame.filter(pl.col("key" if each == "trainings" else "training") == key)
-        for each, frame in every.items()
+        frame_name: frame.filter(pl.col("key" if frame_name == "trainings" else "training") == key)
+        for frame_name, frame in frames.items()
         if isinstance(frame, pl.DataFrame)
     }
     return Side(name, {**training_fields(document), **origin_fields([document])}, Frames(report.frames.study, **own))
@@ -113,8 +113,8 @@ def training_side(name: str, report: StudyReport, key: str) -> Side:
 def compare(sides: Sequence[Side]) -> Comparison:
     """Compares every side with the first.
 
-    Equal pairs, methods and settings belong together. Where each side has one alone, these do, whatever they are: two
-    studies of one method each are compared though its weights differ.
+    Rows of equal pairs, methods and settings are matched. If each side has only one, these are matched, even if they
+    differ: two studies of one method each are compared although its weights differ.
     """
     results: list[Compared] = []
     alone: tuple[list[str], ...] = tuple([] for _ in sides)
@@ -128,24 +128,27 @@ def compare(sides: Sequence[Side]) -> Comparison:
                     None if pair is None or method is None or own is None else _identity(pair, method, own)
                     for pair, method, own in zip(pairs, methods, settings, strict=True)
                 ]
-                there = [place for place, each in enumerate(wanted) if each is not None]
-                if len(there) == 1:
-                    alone[there[0]].append(_label(wanted, method_name))
+                present = [place for place, each in enumerate(wanted) if each is not None]
+                if len(present) == 1:
+                    alone[present[0]].append(_label(wanted, method_name))
                     continue
                 results += _results(sides, wanted)
     return Comparison(
-        tuple(side.name for side in sides), differing([side.told for side in sides]), results, tuple(map(tuple, alone))
+        tuple(side.name for side in sides),
+        differing([side.settings for side in sides]),
+        results,
+        tuple(map(tuple, alone)),
     )
 
 
 def _aligned(frames: Sequence[pl.DataFrame], by: list[str]) -> Iterator[tuple[tuple[Any, ...] | None, ...]]:
-    """What belongs together, one tuple of values on each side or None."""
-    found = [list(frame.select(by).unique(maintain_order=True).iter_rows()) for frame in frames]
-    if all(len(each) == 1 for each in found):
-        yield tuple(each[0] for each in found)
+    """The matches: for each side the values of its rows, or None if it has none."""
+    values_by_side = [list(frame.select(by).unique(maintain_order=True).iter_rows()) for frame in frames]
+    if all(len(each) == 1 for each in values_by_side):
+        yield tuple(each[0] for each in values_by_side)
         return
-    for values in dict.fromkeys(values for each in found for values in each):
-        yield tuple(values if values in each else None for each in found)
+    for values in dict.fromkeys(values for each in values_by_side for values in each):
+        yield tuple(values if values in each else None for each in values_by_side)
 
 
 def _identity(pair: tuple[Any, ...], method: tuple[Any, ...], settings: tuple[Any, ...]) -> dict[str, Any]:
@@ -163,7 +166,7 @@ def _only(frame: pl.DataFrame, by: Sequence[str], values: Sequence[Any] | None) 
 
 
 def _results(sides: Sequence[Side], wanted: Sequence[dict[str, Any] | None]) -> Iterator[Compared]:
-    """What is compared of one method and settings, of one pair."""
+    """The comparisons of one method and settings, of one pair."""
     pair, method = _label(wanted, _pair_text), _label(wanted, method_name)
     for topic, (by, quantities) in QUANTITIES.items():
         frames = [
@@ -184,7 +187,7 @@ def _results(sides: Sequence[Side], wanted: Sequence[dict[str, Any] | None]) -> 
 def _compared(
     parts: Sequence[pl.DataFrame], quantity: str
 ) -> tuple[tuple[Sample | None, ...], tuple[Judged | None, ...]] | None:
-    """A quantity's samples and what is judged of them; None where fewer than two sides have it."""
+    """A quantity's samples and the judgements on them; None where fewer than two sides have it."""
     values = [_by_seed(part, quantity) for part in parts]
     if sum(map(bool, values)) < 2:
         return None
@@ -216,7 +219,7 @@ def _sized(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _label(wanted: Sequence[dict[str, Any] | None], text: Callable[[dict[str, Any]], str]) -> str:
-    """What belongs together, once where it is called alike."""
+    """A label for matched rows, in which equal names appear once."""
     return " vs ".join(dict.fromkeys(text(each) for each in wanted if each is not None))
 
 

@@ -1,4 +1,4 @@
-"""What studies and trainings were told, with every default filled in, and where they were told other things."""
+"""The settings of studies and trainings, with every default filled in, and where they differ."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ def study_fields(study: Study) -> Fields:
     pairs = study.model_dump(mode="json", by_alias=True, exclude_defaults=True)["pairs"]
     named = [" ".join(_words({k: v for k, v in pair.items() if k not in _OF_PAIRS})) for pair in pairs]
     (dumped["subtasks"] or {}).pop("finetune", None)  # of each pair, below
-    found: Fields = {
+    study_values: Fields = {
         "pairs": {WHOLE: "; ".join(named)},
         "methods": {WHOLE: ", ".join(sorted(study.methods))},
         **{name: {WHOLE: value} for name, value in _flat({name: dumped[name] for name in _WHOLE_STUDY}).items()},
     }
     for pair, name in zip(study.pairs, named, strict=True):
         for method in study.methods:
-            told = {"recipe": asdict(study.recipe_for(pair, method)), method: study.settings_for(pair, method)}
+            values = {"recipe": asdict(study.recipe_for(pair, method)), method: study.settings_for(pair, method)}
             if study.subtasks is not None:
-                told["finetune"] = asdict(study.finetune_for(pair))
-            for field, value in _flat(told).items():
-                found.setdefault(field, {})[method, name] = value
-    return found
+                values["finetune"] = asdict(study.finetune_for(pair))
+            for field, value in _flat(values).items():
+                study_values.setdefault(field, {})[method, name] = value
+    return study_values
 
 
 def training_fields(document: Mapping[str, Any]) -> Fields:
-    """Everything that a training was told, from its document of the ledger."""
+    """All parameters of a training, from its document in the ledger."""
     return {name: {WHOLE: value} for name, value in _flat(document["params"]).items()}
 
 
@@ -74,13 +74,13 @@ def differing(sides: Sequence[Fields]) -> list[tuple[str, tuple[str, ...]]]:
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    found: dict[str, str] = {}
+    flat: dict[str, str] = {}
     for name, value in values.items():
         if isinstance(value, Mapping) and value:
-            found |= _flat(value, f"{prefix}{name}.")
+            flat |= _flat(value, f"{prefix}{name}.")
         elif value not in (None, {}, []):
-            found[f"{prefix}{name}"] = _text(value)
-    return found
+            flat[f"{prefix}{name}"] = _text(value)
+    return flat
 
 
 def _words(pair: Mapping[str, Any]) -> list[str]:

@@ -23,17 +23,17 @@ SHOWN = {
     "coupling": ("Coupling", 1.0, 4),
     "flops_reduction": ("FLOPs reduction %", 100.0, 2),
 }
-"""Quantity -> what it is called, its scale and its digits."""
+"""Quantity -> its name in the tables, its scale and its digits."""
 
 
 def comparison_tables(comparison: Comparison) -> list[Table]:
-    """What was told, then a table for each pair and topic."""
+    """The settings that differ, then a table for each pair and topic."""
     groups: dict[tuple[str, str], list[Compared]] = {}
     for pair in dict.fromkeys(row.pair for row in comparison.results):
         for topic in TOPICS:
             groups[pair, topic] = [row for row in comparison.results if (row.pair, row.topic) == (pair, topic)]
     results = [_result_table(comparison.names, *place, rows) for place, rows in groups.items() if rows]
-    return [_told_table(comparison), *results]
+    return [_settings_table(comparison), *results]
 
 
 def comparison_json(comparison: Comparison) -> str:
@@ -57,7 +57,8 @@ def comparison_json(comparison: Comparison) -> str:
     document: dict[str, Any] = {
         "names": names,
         "settings": [
-            {"setting": setting, "values": dict(zip(names, values, strict=True))} for setting, values in comparison.told
+            {"setting": setting, "values": dict(zip(names, values, strict=True))}
+            for setting, values in comparison.settings
         ],
         "results": results,
         "alone": dict(zip(names, comparison.alone, strict=True)),
@@ -65,12 +66,12 @@ def comparison_json(comparison: Comparison) -> str:
     return json.dumps(document, indent=1, allow_nan=False)
 
 
-def _told_table(comparison: Comparison) -> Table:
+def _settings_table(comparison: Comparison) -> Table:
     note = "Every setting that is not the same, with defaults filled in, and what the results were made with."
     for name, alone in zip(comparison.names, comparison.alone, strict=True):
         if alone:
             note += f" Only in {name}, and not compared: {'; '.join(alone)}."
-    rows = [(name, *values) for name, values in comparison.told] or [("none", *("" for _ in comparison.names))]
+    rows = [(name, *values) for name, values in comparison.settings] or [("none", *("" for _ in comparison.names))]
     return Table(
         "What differs in settings", ("Setting", *comparison.names), rows, note, words=1 + len(comparison.names)
     )

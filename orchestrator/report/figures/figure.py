@@ -17,7 +17,7 @@ class Point:
     """One mark.
 
     Attributes:
-        text: What a pointer that rests on it is told; empty says nothing.
+        text: Its tooltip; empty for none.
         spread: Half the length of its vertical bar; None has none.
         across: The same of its horizontal bar.
         chosen: Marks it among the others.
@@ -39,7 +39,7 @@ class Series:
         style: Which colour and marker, from 0; None is what others are compared with, grey and dashed.
         line: Whether they are joined.
         marks: Whether they show.
-        text: What a pointer that rests on the line is told.
+        text: The line's tooltip.
     """
 
     points: Sequence[Point]
@@ -90,14 +90,14 @@ class Figure:
 
 def styles_of(names: Sequence[tuple[str, str]]) -> tuple[dict[tuple[str, str], int], dict[str, int | None]]:
     """Style by method and settings, and the legend: one each as long as they can be told apart, else one per method."""
-    there = list(dict.fromkeys(names))
-    if len(there) <= COLOURS:
-        styles = {name: place for place, name in enumerate(there)}
+    unique = list(dict.fromkeys(names))
+    if len(unique) <= COLOURS:
+        styles = {name: place for place, name in enumerate(unique)}
         return styles, {" ".join(name).strip(): style for name, style in styles.items()}
-    methods = list(dict.fromkeys(method for method, _ in there))
+    methods = list(dict.fromkeys(method for method, _ in unique))
     counts: defaultdict[str, int] = defaultdict(int)
-    for method, _ in there:
+    for method, _ in unique:
         counts[method] += 1
-    styles = {name: methods.index(name[0]) % COLOURS for name in there}
-    shown = {method if counts[method] == 1 else f"{method}, {counts[method]} settings": method for method in methods}
-    return styles, {text: methods.index(method) % COLOURS for text, method in shown.items()}
+    styles = {name: methods.index(name[0]) % COLOURS for name in unique}
+    labels = {method if counts[method] == 1 else f"{method}, {counts[method]} settings": method for method in methods}
+    return styles, {text: methods.index(method) % COLOURS for text, method in labels.items()}

@@ -89,7 +89,7 @@ def draw_sheet(figure: Figure | HeatMap) -> Sheet:
 
 
 def panel_svg(panel: Panel) -> tuple[bytes, dict[str, list[str]]]:
-    """A panel for the page, in colours of `PALETTE` alone, and what a pointer that rests on a shape is told.
+    """A panel for the page, in colours of `PALETTE` alone, and the tooltips of its shapes.
 
     Returns:
         The SVG, and the id of a group in it -> the texts of its shapes in their order. Shapes of one text belong
@@ -99,11 +99,11 @@ def panel_svg(panel: Panel) -> tuple[bytes, dict[str, list[str]]]:
         sheet = Sheet(figsize=_PAGE_PANEL, layout="constrained", frameon=False)
         axes = sheet.subplots()
         axes.patch.set_visible(False)
-        told = {f"told-{number}": each for number, each in enumerate(_panel(axes, panel))}
+        shapes = {f"shape-{number}": each for number, each in enumerate(_panel(axes, panel))}
         axes.locator_params(nbins=7, steps=[1, 2, 5, 10])  # few and round, for a narrow column
-        for name, (artist, _) in told.items():
+        for name, (artist, _) in shapes.items():
             artist.set_gid(name)
-        return _svg(sheet), {name: texts for name, (_, texts) in told.items()}
+        return _svg(sheet), {name: texts for name, (_, texts) in shapes.items()}
 
 
 def key_svg(style: int | None) -> bytes:

@@ -24,8 +24,8 @@ def draw(panel: Panel, prefix: str) -> str:
         panel: What to show.
         prefix: Begins the ids in it; no two pictures of a page may share one.
     """
-    drawn, told = panel_svg(panel)
-    svg = _inline(drawn, told, prefix)
+    drawn, titles = panel_svg(panel)
+    svg = _inline(drawn, titles, prefix)
     svg.set("role", "img")
     svg.set("aria-label", f"{panel.title}: {panel.y} by {panel.x}")
     return tostring(svg, encoding="unicode")
@@ -39,12 +39,12 @@ def marker(style: int | None, prefix: str) -> str:
     return tostring(svg, encoding="unicode")
 
 
-def _inline(drawn: bytes, told: Mapping[str, Sequence[str]], prefix: str) -> Element:
+def _inline(drawn: bytes, titles: Mapping[str, Sequence[str]], prefix: str) -> Element:
     """The shapes of a picture without its groups; those of one text are together, and have it as their title."""
     root = fromstring(drawn)
     svg = Element("svg", viewBox=root.attrib["viewBox"])
     marks: dict[str, Element] = {}
-    for shape, text in _shapes(root, told, prefix):
+    for shape, text in _shapes(root, titles, prefix):
         if text:
             if text not in marks:
                 marks[text] = Element("g")
@@ -57,13 +57,13 @@ def _inline(drawn: bytes, told: Mapping[str, Sequence[str]], prefix: str) -> Ele
 
 
 def _shapes(
-    drawn: Element, told: Mapping[str, Sequence[str]], prefix: str, texts: Iterator[str] | None = None
+    drawn: Element, titles: Mapping[str, Sequence[str]], prefix: str, texts: Iterator[str] | None = None
 ) -> Iterator[tuple[Element, str]]:
     """The shapes in a group, each with its text or an empty one, and definitions before what uses them."""
     for each in drawn:
         kind, name = each.tag.rpartition("}")[2], each.get("id", "")
         if kind == "g":
-            yield from _shapes(each, told, prefix, iter(told[name]) if name in told else texts)
+            yield from _shapes(each, titles, prefix, iter(titles[name]) if name in titles else texts)
         elif kind == "defs":
             defined = [shape for shape, _ in _shapes(each, {}, prefix)]
             if defined:

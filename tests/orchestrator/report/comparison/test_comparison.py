@@ -37,13 +37,13 @@ def compared(storage: Path, *names: str) -> Comparison:
 
 
 def test_only_the_settings_that_differ_are_told(storage: Path) -> None:
-    told = dict(compared(storage, "invented", "changed").told)
+    told = dict(compared(storage, "invented", "changed").settings)
     assert told == {"recipe.epochs": ("3", "4"), "recipe.lr": (told["recipe.lr"][0], "0.02")}
     assert (
         told["recipe.lr"][0] == f"{gather(storage / 'invented').planned.study.recipe_for(_pair(storage), 'mwt').lr:g}"
     )
-    assert compared(storage, "invented", "renamed").told == []
-    assert dict(compared(storage, "invented", "one").told)["seeds"] == ("0, 1, 2", "5")
+    assert compared(storage, "invented", "renamed").settings == []
+    assert dict(compared(storage, "invented", "one").settings)["seeds"] == ("0, 1, 2", "5")
 
 
 def _pair(storage: Path):
@@ -53,7 +53,7 @@ def _pair(storage: Path):
 def test_a_setting_of_some_methods_is_told_by_method(tmp_path: Path) -> None:
     for name, recipe in (("plain", "{}"), ("longer", "{recipe: {epochs: 9}}")):
         invented_study(tmp_path, STUDY.replace("invented", name).replace("mwt: {}, ", f"mwt: {recipe}, "), until=1)
-    assert compared(tmp_path, "plain", "longer").told == [("recipe.epochs (mwt)", ("3", "9"))]
+    assert compared(tmp_path, "plain", "longer").settings == [("recipe.epochs (mwt)", ("3", "9"))]
 
 
 def test_means_and_spreads_are_those_of_the_seeds(storage: Path) -> None:
@@ -114,7 +114,7 @@ def test_methods_with_one_setting_each_are_compared_though_it_differs(tmp_path: 
     invented_study(tmp_path, STUDY)
     invented_study(tmp_path, STUDY.replace("invented", "other").replace("alpha: 1.0", "alpha: 2.0"))
     comparison = compared(tmp_path, "invented", "other")
-    assert ("nemo.alpha", ("1", "2")) in comparison.told
+    assert ("nemo.alpha", ("1", "2")) in comparison.settings
     together = "nemo alpha=1 temperature=0.2 vs nemo alpha=2 temperature=0.2"
     assert [row.quantity for row in comparison.results if row.method == together][:2] == [
         "accuracy",
@@ -129,7 +129,7 @@ def test_two_trainings_of_one_study(storage: Path) -> None:
         for method in ("mwt", "nemo")
     )
     comparison = compare([training_side("one", report, mwt), training_side("other", report, nemo)])
-    told = dict(comparison.told)
+    told = dict(comparison.settings)
     assert told["method"] == ("mwt", "nemo") and told["settings.alpha"] == ("", "1")
     assert "recipe.epochs" not in told
     (accuracy,) = (row for row in comparison.results if (row.topic, row.quantity) == ("trainings", "accuracy"))
@@ -146,7 +146,7 @@ def test_json_and_tables_say_the_same(storage: Path) -> None:
     assert document["names"] == ["invented", "changed"]
     assert document["settings"][0] == {"setting": "recipe.epochs", "values": {"invented": "3", "changed": "4"}}
     told, *tables = comparison_tables(comparison)
-    assert told.rows == [(name, *values) for name, values in comparison.told]
+    assert told.rows == [(name, *values) for name, values in comparison.settings]
     rows = [dict(zip(table.columns, row, strict=True)) for table in tables for row in table.rows]
     assert len(rows) == len(document["results"])
     accuracy = next(row for row in document["results"] if row["quantity"] == "accuracy")
