@@ -60,12 +60,12 @@ def figure_rows(record: ModuleRecord) -> Rows:
         ("Parameters", "parameters", 1, ",.0f"),
         (f"Latency ms, {_threads(record)}", "latency", 1, ".3f"),
     ]
-    shown = []
+    texts = []
     for title, name, factor, form in rows:
         values = [column.get(name) for column in columns]
         if any(value is not None for value in values):
-            shown.append((title, *("–" if value is None else format(factor * value, form) for value in values)))
-    return shown
+            texts.append((title, *("–" if value is None else format(factor * value, form) for value in values)))
+    return texts
 
 
 def _use(record: ModuleRecord) -> str:

@@ -33,7 +33,7 @@ class Cuttable:
         modularize: Its relevance pass.
         standard: The standard training of the same pair and seed, if that is finished.
         accuracy: On the validation images; None without any.
-        standard_accuracy: The standard network's there.
+        standard_accuracy: The standard network's, on the same images.
         krr: Of its modules at the study's highest threshold; None where that is not measured yet.
     """
 
@@ -67,30 +67,30 @@ def choose(described: DescribedStudy, results: Results, classes: Sequence[str], 
 
     Args:
         described: The study as last submitted.
-        results: Its ledger; a study that still runs is chosen from as far as it is.
+        results: Its ledger; of a study that still runs, only finished networks are considered.
         classes: Names, or numbers.
         run: A training's key, or how it begins; None chooses.
 
     Raises:
-        UserError: A class does not exist, no network is ready, none has that key, or nothing tells which is the best.
+        UserError: A class does not exist, no network is ready, none has that key, or which is best cannot be decided.
     """
     study = described.study
-    found = _cuttable(described, results.snapshot())
-    wrong = ""
+    networks = _cuttable(described, results.snapshot())
+    reason = ""
     fitting: list[tuple[Cuttable, list[int]]] = []
-    named = found if run is None else [_named(run, found)]
-    for network in named:
+    candidates = networks if run is None else [_named(run, networks)]
+    for network in candidates:
         try:
             fitting.append((network, class_numbers(classes, network.combination.description)))
         except UserError as error:
-            wrong = wrong or str(error)
-    if not named:
+            reason = reason or str(error)
+    if not candidates:
         _check_classes_of_study(classes, described)
         raise UserError(
             f"study {study.name!r}: no modular network is trained and modularized yet, let nemo run finish one."
         )
     if not fitting:
-        raise UserError(wrong)
+        raise UserError(reason)
     numbers = {network.train.key: each for network, each in fitting}
     if run is not None:
         return Choice(fitting[0][0], fitting[0][1], "as asked for")
@@ -120,14 +120,14 @@ def class_numbers(names: Sequence[str], description: Description) -> list[int]:
 
 
 def _check_classes_of_study(classes: Sequence[str], described: DescribedStudy) -> None:
-    """Tells of a wrong class although no network is ready to say what there is."""
+    """Checks the classes against the study's data set, if it has only one, although no network is ready yet."""
     if len(described.data) == 1:
         class_numbers(classes, next(iter(described.data.values())))
 
 
 def _cuttable(described: DescribedStudy, results: Results) -> list[Cuttable]:
     study = described.study
-    found: dict[str, Cuttable] = {}
+    networks: dict[str, Cuttable] = {}
     for combination, standard in combinations(described):
         if not combination.modular:
             continue
@@ -140,7 +140,7 @@ def _cuttable(described: DescribedStudy, results: Results) -> list[Cuttable]:
             if trained is None or results.get(modularize.key, "modularize") is None:
                 continue
             measured = results.get(combination.measure(train, modularize, max(study.thresholds)).key, "measure")
-            found[train.key] = Cuttable(
+            networks[train.key] = Cuttable(
                 combination,
                 train,
                 modularize,
@@ -149,19 +149,19 @@ def _cuttable(described: DescribedStudy, results: Results) -> list[Cuttable]:
                 None if reference is None else reference["result"]["validation_accuracy"],
                 None if measured is None else measured["result"]["krr"],
             )
-    return list(found.values())
+    return list(networks.values())
 
 
-def _named(run: str, found: Sequence[Cuttable]) -> Cuttable:
-    trained = {network.train.key: network for network in found}
+def _named(run: str, networks: Sequence[Cuttable]) -> Cuttable:
+    trained = {network.train.key: network for network in networks}
     fitting = [trained[key] for key in keys_named(run, trained)]
     if len(fitting) == 1:
         return fitting[0]
-    if not found:
+    if not networks:
         raise UserError(f"--run {run}: no modular network is trained and modularized yet, let nemo run finish one.")
-    what = f"begins the keys of {len(fitting)}" if fitting else "is the key of no"
+    problem = f"begins the keys of {len(fitting)}" if fitting else "is the key of no"
     raise UserError(
-        f"--run {run}: {what} finished modular networks of the study, choose one of {_listed(fitting or found)}."
+        f"--run {run}: {problem} finished modular networks of the study, choose one of {_listed(fitting or networks)}."
     )
 
 
@@ -195,12 +195,12 @@ def _number(value: float | None) -> float:
 
 
 def _listed(networks: Sequence[Cuttable]) -> str:
-    shown = [f"{each.train.key} ({each.train.label})" for each in networks[:_SHOWN]]
-    return ", ".join(shown) + (" or another" if len(networks) > _SHOWN else "")
+    names = [f"{each.train.key} ({each.train.label})" for each in networks[:_SHOWN]]
+    return ", ".join(names) + (" or another" if len(networks) > _SHOWN else "")
 
 
 def threshold_of(network: Cuttable, study: Study, wanted: float | None) -> float | None:
-    """Where a module is cut: as asked for, else at the study's highest threshold; None of a search, which knows none.
+    """The threshold to cut a module at: the wanted one, else the study's highest; None for a search, which has none.
 
     Raises:
         UserError: The study has no such threshold.

@@ -36,7 +36,7 @@ from orchestrator.system.terminal import new_table, print_table
 
 @dataclass(frozen=True)
 class Part:
-    """A saved module: its folder, its network, and what is said of it."""
+    """A saved module: its folder, its network and its record."""
 
     folder: Path
     saved: SavedModule
@@ -50,13 +50,13 @@ class Part:
 
 
 def compose_and_save(folders: Sequence[Path], out: Path, force: bool, console: Console) -> ModuleRecord:
-    """Composes saved modules, trains their common head and saves what comes of it.
+    """Composes saved modules, trains their common head and saves the result.
 
     Args:
         folders: What `nemo reuse` wrote, two or more.
         out: The folder to save in.
         force: Whether a module that lies there may be replaced.
-        console: What is shown goes here.
+        console: Where figures are printed.
 
     Raises:
         UserError: A folder holds no module, or one that can't be composed with the others; `out` may not be replaced or
@@ -88,7 +88,7 @@ def compose_and_save(folders: Sequence[Path], out: Path, force: bool, console: C
             [cut for part in parts for cut in part.saved.cuts],
             [kept for part in parts for kept in part.saved.kept],
         )
-        timed = {"module": network, **{str(number): part.network for number, part in enumerate(parts)}}
+        networks = {"module": network, **{str(number): part.network for number, part in enumerate(parts)}}
         record = ModuleRecord(
             classes=names,
             image_size=union.image_size,
@@ -98,7 +98,7 @@ def compose_and_save(folders: Sequence[Path], out: Path, force: bool, console: C
             finetune=finetune,
             figures={name: value for name, value in composition.figures.items() if name != "history"},
             whole={},
-            latency=measure_latency(timed, union.image_size),
+            latency=measure_latency(networks, union.image_size),
             command=command_line(),
             made_with=made_with(),
         )
@@ -134,7 +134,7 @@ def read_part(folder: Path) -> Part:
 
 
 def check_parts(parts: Sequence[Part]) -> None:
-    """Refuses modules that see images of different sizes, or of which there are not two.
+    """Refuses fewer than two modules, and modules for images of different sizes.
 
     Raises:
         UserError: One sentence.
@@ -154,7 +154,7 @@ def check_parts(parts: Sequence[Part]) -> None:
 def union_of(parts: Sequence[Part], names: Sequence[str]) -> Dataset:
     """The images of all classes of some modules, labelled by place in `names`.
 
-    A class is its name: one that several modules know, or several data sets have, is one class.
+    Classes are identified by their names, also across modules and data sets.
 
     Raises:
         UserError: A data set is not here, or is another one than when the module was made.

@@ -39,8 +39,8 @@ for row in logits:
 
 def examples(classes: Sequence[str], image_size: int) -> dict[str, str]:
     """File name -> program."""
-    shown = repr(list(classes))
+    class_list = repr(list(classes))
     return {
-        "example.py": TORCH.format(classes=shown, size=image_size),
-        "example_onnx.py": ONNX.format(classes=shown, size=image_size),
+        "example.py": TORCH.format(classes=class_list, size=image_size),
+        "example_onnx.py": ONNX.format(classes=class_list, size=image_size),
     }

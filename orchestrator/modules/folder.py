@@ -1,4 +1,4 @@
-"""A folder that is there whole or not at all: written beside its place, and renamed when it is finished."""
+"""A folder that is written atomically: under another name beside its place, and renamed when it is finished."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from nemo.errors import UserError
 from orchestrator.storage.files import flush
 
 MARK = "module.json"
-"""What a folder of ours has, and the last that is written into it."""
+"""The file that marks a folder as a saved module; it is written last."""
 
 
 @contextmanager
 def new_folder(out: Path, force: bool) -> Iterator[Path]:
     """Yields an empty folder beside `out`; when the block ends well, it becomes `out`.
 
-    A kill leaves that folder, hidden, which the next one for the same place takes away. A former `out` is set aside
-    before the new one gets its name, and is put back by the next one where a kill came just between.
+    A kill leaves that folder, hidden, which the next call for the same place deletes. A former `out` is set aside
+    before the new one gets its name; if a kill comes just between, the next call puts it back.
 
     Args:
         out: The place: nothing, an empty folder, or with `force` one that was made here before.
@@ -71,15 +71,15 @@ def _check_place(out: Path, force: bool) -> None:
     if out.is_symlink() or (out.exists() and not out.is_dir()):
         raise UserError(f"--out {out}: is no folder, give one that does not exist yet.")
     with _writable(out):
-        there = {path.name for path in out.iterdir()} if out.is_dir() else set()
-    if MARK in there and not force:
+        existing = {path.name for path in out.iterdir()} if out.is_dir() else set()
+    if MARK in existing and not force:
         raise UserError(f"--out {out}: holds a module already, replace it with --force or give another folder.")
-    if there and MARK not in there:
+    if existing and MARK not in existing:
         raise UserError(f"--out {out}: is not empty and no module of ours, give a folder that does not exist yet.")
 
 
 def _sweep(out: Path, hidden: str) -> None:
-    """Takes away what a killed process of this machine has left for the same place, or puts it back."""
+    """Deletes the leftovers of killed processes of this machine for the same place, or puts a former folder back."""
     with suppress(OSError):
         for path in out.parent.glob(f"{hidden}*"):
             pid = path.name.removeprefix(hidden).partition(".")[0]

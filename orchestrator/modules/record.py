@@ -1,4 +1,4 @@
-"""What is said of a saved module: `module.json`, which the card and the tables are made of."""
+"""The record of a saved module: `module.json`, from which the card and the tables are made."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nemo.errors import UserError
 from orchestrator.modules.folder import MARK
 
 FORMAT = "nemo.record 1"
-_FORMER = "nemo.module 1"  # which names the format of module.safetensors, and named this one, too
+_FORMER = "nemo.module 1"  # the format of module.safetensors, whose name this one had before
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class ModuleRecord:
         origins: One, or one for each part of a composed module.
         data: The data sets of their classes.
         figures: See `nemo.reuse.Reuse` and `nemo.composing.Composition`, without the history.
-        whole: What the whole networks have of the same figures: `modular` and `standard`.
+        whole: The same figures of the whole networks: `modular` and `standard`.
         agreement: Form -> the largest difference of its logits from the network's here, over the largest logit.
         files: Name -> SHA-256.
         command: What made it.
@@ -122,10 +122,10 @@ class ModuleRecord:
 
 
 def read_record(folder: Path) -> ModuleRecord:
-    """What a folder that `nemo reuse` or `nemo compose` wrote says of its module.
+    """The record in a folder that `nemo reuse` or `nemo compose` wrote.
 
     Raises:
-        UserError: There is no such folder, or it says nothing that this version understands.
+        UserError: There is no such folder, or its record is damaged or of another version.
     """
     try:
         document = json.loads((folder / MARK).read_bytes())

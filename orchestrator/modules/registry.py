@@ -51,12 +51,12 @@ def register_module(where: Where, folder: Path, record: ModuleRecord) -> str:
         try:
             store = open_store(uri, artifact_root, experiment)
             name = model_name(study.name, record)
-            there = _registered(store.client, name, record)
-            if there is not None:
-                return f"{name} version {there} is this module already."
+            existing = _registered(store.client, name, record)
+            if existing is not None:
+                return f"{name} version {existing} is this module already."
             run = _run(Runs(store, study.name), record)
-            with tempfile.TemporaryDirectory() as place:
-                model = Path(place) / "model"
+            with tempfile.TemporaryDirectory() as temporary:
+                model = Path(temporary) / "model"
                 write_model(folder, record, model)
                 store.client.log_artifacts(run.id, str(model), _place(record))
             created = _new_version(store.client, name, run, record)

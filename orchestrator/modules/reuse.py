@@ -43,7 +43,7 @@ from orchestrator.study.study import Study
 
 @dataclass(frozen=True)
 class Wanted:
-    """What was asked for.
+    """The arguments of `nemo reuse`.
 
     Attributes:
         classes: By name or number.
@@ -67,8 +67,8 @@ def reuse_and_save(where: Where, wanted: Wanted, console: Console) -> ModuleReco
 
     Args:
         where: The study's store, which may still be written by a driver, and is only read.
-        wanted: See there.
-        console: What is shown goes here.
+        wanted: What to cut out and where to save it.
+        console: Where figures are printed.
 
     Raises:
         UserError: There is no such network or class, the folder may not be replaced or cannot be written, the data is
@@ -92,8 +92,8 @@ def reuse_and_save(where: Where, wanted: Wanted, console: Console) -> ModuleReco
     own = ledger.get(step.key, "reuse")
     if own is not None:
         same = own["result"]["accuracy"] == record.figures["accuracy"]
-        told = "the same accuracy" if same else f"{100 * own['result']['accuracy']:.2f} % (on {own.get('device')})"
-        console.print(f"The study's own run of this sub-task has {told}.", markup=False)
+        accuracy = "the same accuracy" if same else f"{100 * own['result']['accuracy']:.2f} % (on {own.get('device')})"
+        console.print(f"The study's own run of this sub-task has {accuracy}.", markup=False)
     print_place(wanted.out, console)
     return record
 
@@ -107,7 +107,7 @@ def _as_cut(step: Step) -> Step:
 
 @dataclass(frozen=True)
 class _Built:
-    """A fine-tuned module, and what its record is made of."""
+    """A fine-tuned module, with everything that its record needs."""
 
     choice: Choice
     step: Step

@@ -28,7 +28,7 @@ from orchestrator.system.terminal import new_table, print_table
 
 RUNS = 50
 _TOLERATED = 1e-3
-"""What float32 may add up to in another order of operations; more is another network."""
+"""The largest relative difference that another order of float32 operations can cause."""
 
 
 def save_module(folder: Path, saved: SavedModule, record: ModuleRecord) -> ModuleRecord:
@@ -59,7 +59,7 @@ def save_module(folder: Path, saved: SavedModule, record: ModuleRecord) -> Modul
 def _agreement(network: torch.nn.Module, folder: Path, forms: Mapping[str, bytes], size: int) -> dict[str, float]:
     """How far the files' logits lie from the network's, for batches of one and of three."""
     program = torch.export.load(folder / "module.pt2").module()
-    found = {"torch.export": 0.0, "ONNX": 0.0}
+    differences = {"torch.export": 0.0, "ONNX": 0.0}
     runners: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
         "torch.export": program,
         "ONNX": onnx_runner(forms["module.onnx"]),
@@ -68,11 +68,11 @@ def _agreement(network: torch.nn.Module, folder: Path, forms: Mapping[str, bytes
         for count in (1, 3):
             images = example_images(size, count)
             for name, run in runners.items():
-                found[name] = max(found[name], disagreement(network(images), run(images)))
-    for name, difference in found.items():
+                differences[name] = max(differences[name], disagreement(network(images), run(images)))
+    for name, difference in differences.items():
         if not difference <= _TOLERATED:
             raise RuntimeError(f"the {name} form's logits differ from the module's by {difference:.1e} of the largest")
-    return found
+    return differences
 
 
 def measure_latency(models: Mapping[str, torch.nn.Module], image_size: int) -> Latency:
@@ -93,7 +93,7 @@ def made_with() -> dict[str, Any]:
 
 
 def command_line() -> str:
-    """What was typed, without passwords."""
+    """The command line of this process, without passwords."""
     return masked(shlex.join(["nemo", *sys.argv[1:]]))
 
 
@@ -107,5 +107,5 @@ def print_figures(record: ModuleRecord, console: Console) -> None:
 
 def print_place(out: Path, console: Console) -> None:
     """Where a module was saved, and what to do next."""
-    told = f"Saved in {out}: module.pt2, module.onnx, module.safetensors and their card. Next: python {out}/example.py"
-    console.print(told, markup=False, soft_wrap=True)
+    text = f"Saved in {out}: module.pt2, module.onnx, module.safetensors and their card. Next: python {out}/example.py"
+    console.print(text, markup=False, soft_wrap=True)
