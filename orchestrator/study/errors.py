@@ -1,4 +1,4 @@
-"""All that is wrong with a study at once, also what can only be seen once the rest is right."""
+"""All problems of a study at once, also those that can only be found once others are corrected."""
 
 from __future__ import annotations
 
@@ -13,39 +13,39 @@ from pydantic import ValidationError
 from orchestrator.study.problems import Place, sentence
 from orchestrator.study.study import Study
 
-Found = tuple[Place, str]
-"""Where something is wrong, and what."""
+Problem = tuple[Place, str]
+"""A problem's place in the study, and a sentence about it."""
 
-# What takes the place of a wrong value that too much else hangs on for the study to be looked at without it.
+# Valid values that replace wrong ones on which too much else depends for the study to be checked without them.
 _STAND_INS = {"backbone": "resnet18", "dataset": "digits", "validation": 0.1}
 
 
-def find_errors(data: Any) -> tuple[Study | None, list[Found]]:
-    """Validates a study; after a failure again without what was wrong, for what that had hidden.
+def find_errors(data: Any) -> tuple[Study | None, list[Problem]]:
+    """Validates a study; after a failure again without the wrong parts, to find problems that these had hidden.
 
     Returns:
-        The study, without the wrong parts where there are some, or None if too little is left; and what is wrong.
+        The study, without its wrong parts, or None if too little is left; and the problems.
     """
-    found = list(_odd_values(data))
+    problems = list(_odd_values(data))
     rest = copy.deepcopy(data)
-    for place, _ in reversed(found):
+    for place, _ in reversed(problems):
         _remove(rest, place)
     while True:
         try:
-            return Study.model_validate(rest), found
+            return Study.model_validate(rest), problems
         except ValidationError as errors:
-            told: list[Found] = [(error["loc"], sentence(error)) for error in errors.errors(include_url=False)]
-        known = [place for place, _ in found]
-        new = [each for each in told if _is_new(each[0], known, data)]
+            raised: list[Problem] = [(error["loc"], sentence(error)) for error in errors.errors(include_url=False)]
+        known = [place for place, _ in problems]
+        new = [each for each in raised if _is_new(each[0], known, data)]
         if not new:
-            return None, found
-        found += new
+            return None, problems
+        problems += new
         for place, _ in sorted(new, key=lambda each: [str(part).zfill(9) for part in each[0]], reverse=True):
             _remove(rest, place)
 
 
-def _odd_values(data: Any, place: Place = ()) -> Iterator[Found]:
-    """What YAML can say and no study: dates and sets, names that are none, characters and numbers out of range."""
+def _odd_values(data: Any, place: Place = ()) -> Iterator[Problem]:
+    """Values that YAML allows and no study does: dates, sets, names that are no text, odd characters, huge numbers."""
     if isinstance(data, dict):
         for name, value in data.items():
             if not isinstance(name, str):
@@ -69,14 +69,14 @@ def _odd_values(data: Any, place: Place = ()) -> Iterator[Found]:
 
 
 def _odd_character(text: str) -> str | None:
-    """The first one that moves a terminal's cursor, ends a path, or is half of a pair."""
+    """The first control character or lone surrogate, if there is one."""
     return next((char for char in text if unicodedata.category(char) in ("Cc", "Cs")), None)
 
 
 def _is_new(place: Place, known: list[Place], data: Any) -> bool:
-    """Whether an error is one of its own, and no consequence of a part that was taken out."""
+    """Whether an error is new, and no consequence of a part that was removed before."""
     if any(first[:1] == ("methods",) and len(first) <= 2 for first in known):
-        return False  # half of a study hangs on the names of its methods
+        return False  # half of a study depends on the names of its methods
     for first in known:
         shared = min(len(place), len(first))
         if place[:shared] == first[:shared] or (isinstance(first[-1], int) and place[: len(first) - 1] == first[:-1]):

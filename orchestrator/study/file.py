@@ -1,4 +1,4 @@
-"""Reads a study file; what is wrong with it is said at once, each with its line."""
+"""Reads a study file; all of its problems are reported at once, each with its line."""
 
 from __future__ import annotations
 
@@ -46,17 +46,17 @@ def _line(node: yaml.Node, place: Place) -> int:
     line = node.start_mark.line
     for part in place:
         if isinstance(node, yaml.MappingNode):
-            found = [(name, value) for name, value in node.value if getattr(name, "value", None) == str(part)]
+            matches = [(name, value) for name, value in node.value if getattr(name, "value", None) == str(part)]
         elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            found = [(node.value[part], node.value[part])]
+            matches = [(node.value[part], node.value[part])]
         elif isinstance(node, yaml.SequenceNode):
-            found = [(item, item) for item in node.value if getattr(item, "value", None) == part]
+            matches = [(item, item) for item in node.value if getattr(item, "value", None) == part]
         else:
-            found = []
-        if not found:
+            matches = []
+        if not matches:
             break
-        line = found[-1][0].start_mark.line
-        node = found[-1][1]
+        line = matches[-1][0].start_mark.line
+        node = matches[-1][1]
     return line + 1
 
 
@@ -70,7 +70,7 @@ def submitted_study(store: Store) -> Study:
     with store.fetching(SUBMITTED) as path:
         if path is None:
             raise UserError(f"{where}: is missing; run the study again, its finished steps are kept")
-        return load_study_file(path, shown=where)
+        return load_study_file(path, label=where)
 
 
 def submitted_with_data(store: Store) -> DescribedStudy:
@@ -105,21 +105,21 @@ def _overridden(study: Study, overrides: Sequence[str]) -> Study:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / SUBMITTED
         path.write_text(study.text)
-        return load_study_file(path, overrides, shown="study")
+        return load_study_file(path, overrides, label="study")
 
 
-def load_study_file(path: str | Path, overrides: Sequence[str] = (), shown: str | None = None) -> Study:
+def load_study_file(path: str | Path, overrides: Sequence[str] = (), label: str | None = None) -> Study:
     """Reads and checks a study file.
 
     Args:
         path: The YAML file.
         overrides: `key=value` texts, the key a dotted path (`recipe.epochs=5`, `pairs.0.width=0.5`), the value YAML.
-        shown: What messages call the file; its path, where it is not given.
+        label: The name of the file in messages; by default its path.
 
     Raises:
         UserError: All of what is wrong, one line each: `file:line: field: what is wrong and the remedy`.
     """
-    file = shown or str(path)
+    file = label or str(path)
     root, data, text = parse_yaml(Path(path), file)
     if not isinstance(data, dict):
         raise UserError(f"{file}:1: study: should be a mapping of name, pairs, methods; see studies/quickstart.yaml.")
@@ -139,7 +139,7 @@ def load_study_file(path: str | Path, overrides: Sequence[str] = (), shown: str 
 
 
 def _errors_of_data(study: Study) -> list[str]:
-    """What the data sets' descriptions show, for a study that is refused anyway: everything is told at once."""
+    """What the data sets' descriptions show, for a study that is refused anyway: everything is reported at once."""
     try:
         check_data(describe(study))
     except UserError as error:

@@ -1,4 +1,4 @@
-"""What the study's models share: unknown fields are refused, and everything that is wrong is said at once."""
+"""What the study's models share: unknown fields are refused, and all problems are reported at once."""
 
 from __future__ import annotations
 
@@ -58,21 +58,21 @@ def sentence(error: ErrorDetails) -> str:
         return "is missing."
     if error["type"] == "too_short":
         return f"is too short, give at least {error['ctx']['min_length']}."
-    given = repr(error["input"])
+    value = repr(error["input"])
     text = error["msg"].removeprefix("Input ").removeprefix("Value error, ").rstrip(".")
-    return f"{text}, not {given if len(given) <= 60 else given[:57] + '...'}."
+    return f"{text}, not {value if len(value) <= 60 else value[:57] + '...'}."
 
 
 class Problems:
     """Collects what is wrong, each with its place, to be raised together as one `ValidationError`."""
 
     def __init__(self) -> None:
-        self._found: list[InitErrorDetails] = []
+        self._errors: list[InitErrorDetails] = []
 
     def add(self, *place: str | int, text: str) -> None:
         """Notes that the value at `place` is wrong."""
         problem = PydanticCustomError("study", "{text}", {"text": text})
-        self._found.append(InitErrorDetails(type=problem, loc=place, input=None))
+        self._errors.append(InitErrorDetails(type=problem, loc=place, input=None))
 
     @contextmanager
     def under(self, *place: str | int) -> Iterator[None]:
@@ -85,8 +85,8 @@ class Problems:
 
     def raise_any(self) -> None:
         """Raises: ValidationError: Something was collected."""
-        if self._found:
-            raise ValidationError.from_exception_data("study", self._found)
+        if self._errors:
+            raise ValidationError.from_exception_data("study", self._errors)
 
 
 class Model(BaseModel):
@@ -170,7 +170,7 @@ def valid_fields(
         kind: A dataclass whose `__post_init__` raises `ValueError("field: remedy")`.
         fields: Some of its fields.
         problems: Takes what is wrong.
-        place: Where a field was set; None where its problem is told elsewhere.
+        place: Where a field was set; None where its problem is reported elsewhere.
     """
     fields = dict(fields)
     while True:
@@ -181,8 +181,8 @@ def valid_fields(
             field, _, remedy = str(error).partition(": ")
             where = place(field)
             if where is not None:
-                given = f", not {fields[field]}" if field in fields else ""
-                problems.add(*where, text=f"{remedy}{given}.")
+                value = f", not {fields[field]}" if field in fields else ""
+                problems.add(*where, text=f"{remedy}{value}.")
             if field not in fields:
                 return
             del fields[field]

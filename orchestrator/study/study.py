@@ -26,7 +26,7 @@ Layers = list[tuple[Place, dict[str, Any]]]
 """Recipe fields and where they stand in the study, those that win last."""
 
 MOST_MEASURES = 1_000_000
-"""At most so many are anything that a person could wait for."""
+"""The most measures that a study may ask for."""
 
 
 def _check_study_name(name: str) -> str:
@@ -44,7 +44,7 @@ class Study(Model):
     """One study; `load_study_file` reads it from YAML.
 
     Raises:
-        ValidationError: All of what is wrong, each with its place.
+        ValidationError: All problems, each with its place.
     """
 
     name: Annotated[str, AfterValidator(_check_study_name)]
@@ -126,7 +126,7 @@ class Study(Model):
 
 
 def _check_whole(study: Study) -> None:
-    """Checks what lies between the parts: methods, recipes, thresholds, what selects needs validation images.
+    """Checks the parts against each other: methods, recipes, thresholds, validation images for what selects.
 
     Raises:
         ValidationError: All of what is wrong.
@@ -166,7 +166,7 @@ def _check_number(study: Study, problems: Problems) -> None:
 
 
 def _check_activations(study: Study, problems: Problems) -> None:
-    """Refuses what cannot be had of methods that read relevance from activations."""
+    """Refuses settings that methods cannot support that read relevance from activations."""
     driven = [name for name in study.methods if METHODS[name].source == "activations"]
     for position, pair in enumerate(study.pairs):
         if driven and not backbone_entry(pair.network).relu:
@@ -178,46 +178,46 @@ def _check_activations(study: Study, problems: Problems) -> None:
 
 
 def _check_recipes(study: Study, problems: Problems) -> None:
-    """Builds the recipe of every training; a problem is told once, where its field was set."""
-    told: set[Place] = set()
+    """Builds the recipe of every training; a problem is reported once, where its field was set."""
+    seen: set[Place] = set()
     for position, pair in enumerate(study.pairs):
         for method in study.methods:
             layers = _layers(study, position, pair, method)
-            recipe = _check_recipe(study, layers, problems, told)
+            recipe = _check_recipe(study, layers, problems, seen)
             if recipe is None or recipe.validation > 0:
                 continue
-            if method in study.sweep and study.sweep[method].search and (spot := _place("validation", layers, told)):
+            if method in study.sweep and study.sweep[method].search and (spot := _place("validation", layers, seen)):
                 problems.add(*spot, text=f"is 0, but the search for {method} selects on validation images: give 0.1.")
-            if _selects(study, method) and (spot := _place("validation", layers, told)):
+            if _selects(study, method) and (spot := _place("validation", layers, seen)):
                 text = "is 0, but `subtasks: {from: best}` selects on validation images: give 0.1, or `from: every`."
                 problems.add(*spot, text=text)
         if pair.taught_by is not None:
             standard = study.methods.get("standard")
             of_method = [] if standard is None else [(("methods", "standard", "recipe"), standard.recipe)]
             own: tuple[Place, dict[str, Any]] = (("pairs", position, "teacher", "recipe"), pair.taught_by.recipe)
-            _check_recipe(study, [(("recipe",), study.recipe), *of_method, own], problems, told)
+            _check_recipe(study, [(("recipe",), study.recipe), *of_method, own], problems, seen)
 
 
-def _check_recipe(study: Study, layers: Layers, problems: Problems, told: set[Place]) -> Recipe | None:
+def _check_recipe(study: Study, layers: Layers, problems: Problems, seen: set[Place]) -> Recipe | None:
     fields: dict[str, Any] = {name: value for _, layer in layers for name, value in layer.items()}
     try:
         recipe = Recipe(**fields)
     except ValueError:
-        valid_fields(Recipe, fields, problems, lambda field: _place(field, layers, told))
+        valid_fields(Recipe, fields, problems, lambda field: _place(field, layers, seen))
         return None
     workers = study.resources.training.workers
-    if recipe.batch_size < 2 * workers and (spot := _place("batch_size", layers, told)):
+    if recipe.batch_size < 2 * workers and (spot := _place("batch_size", layers, seen)):
         text = f"{recipe.batch_size} leaves less than 2 images for each of {workers} workers, raise it."
         problems.add(*spot, text=text)
     return recipe
 
 
-def _place(field: str, layers: Layers, told: set[Place]) -> Place | None:
-    """Where a recipe's field was set; None if that was told already."""
+def _place(field: str, layers: Layers, seen: set[Place]) -> Place | None:
+    """Where a recipe's field was set; None if a problem with it was reported already."""
     where: Place = (*next((at for at, layer in reversed(layers) if field in layer), ("recipe",)), field)
-    fresh = where not in told
-    told.add(where)
-    return where if fresh else None
+    is_new = where not in seen
+    seen.add(where)
+    return where if is_new else None
 
 
 def _selects(study: Study, method: str) -> bool:

@@ -93,9 +93,9 @@ class Sweep(Model):
     @model_validator(mode="after")
     def _check(self) -> Self:
         problems = Problems()
-        given = [name for name in ("grid", "list", "search") if getattr(self, {"list": "listed"}.get(name, name))]
-        if len(given) != 1:
-            what = "is empty" if not given else f"has {' and '.join(given)}"
+        kinds = [name for name in ("grid", "list", "search") if getattr(self, {"list": "listed"}.get(name, name))]
+        if len(kinds) != 1:
+            what = "is empty" if not kinds else f"has {' and '.join(kinds)}"
             problems.add(text=f"{what}, give exactly one of grid, list and search with their values.")
         points = math.prod(len(values) for values in (self.grid or {}).values())
         if points > MOST_POINTS:

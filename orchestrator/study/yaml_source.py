@@ -40,26 +40,26 @@ def parse_value(text: str) -> Any:
     return value
 
 
-def parse_yaml(path: Path, shown: str) -> tuple[yaml.Node, Any, str]:
+def parse_yaml(path: Path, label: str) -> tuple[yaml.Node, Any, str]:
     """Reads a file into its nodes, which know their lines, its data and its text.
 
     Args:
         path: The file.
-        shown: What messages call it.
+        label: Its name in messages.
 
     Raises:
         UserError: The file cannot be read, is no YAML, or gives a name twice.
     """
-    text = _read(path, shown)
+    text = _read(path, label)
     loader = None
     try:
         loader = _Loader(text)
         root = loader.get_single_node()
         if root is None:
-            raise UserError(f"{shown}:1: study: the file is empty, see studies/quickstart.yaml for a study.")
+            raise UserError(f"{label}:1: study: the file is empty, see studies/quickstart.yaml for a study.")
         doubles = _duplicates(root)
         if doubles:
-            raise UserError("\n".join(f"{shown}:{line}: {name}: is given twice, remove one." for line, name in doubles))
+            raise UserError("\n".join(f"{label}:{line}: {name}: is given twice, remove one." for line, name in doubles))
         data = loader.construct_document(root)
         _refuse_huge(data)
         return root, data, text
@@ -67,23 +67,23 @@ def parse_yaml(path: Path, shown: str) -> tuple[yaml.Node, Any, str]:
         raise
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise UserError(f"{shown}:{mark.line + 1 if mark else 1}: study: is no valid YAML, {error.problem}.") from None
+        raise UserError(f"{label}:{mark.line + 1 if mark else 1}: study: is no valid YAML, {error.problem}.") from None
     except yaml.YAMLError as error:
-        raise UserError(f"{shown}:1: study: is no valid YAML, {str(error).splitlines()[0]}.") from None
+        raise UserError(f"{label}:1: study: is no valid YAML, {str(error).splitlines()[0]}.") from None
     except Exception as error:  # a tag that does not fit its value makes PyYAML raise whatever its parsing runs into
-        raise UserError(f"{shown}:1: study: is no usable YAML, {_reason(error)}.") from None
+        raise UserError(f"{label}:1: study: is no usable YAML, {_reason(error)}.") from None
     finally:
         if loader is not None:
             loader.dispose()
 
 
-def _read(path: Path, shown: str) -> str:
+def _read(path: Path, label: str) -> str:
     try:
         return read_document(path)
     except OSError as error:
-        raise UserError(f"{shown}: cannot be read ({error.strerror}), give the path of a study file.") from None
+        raise UserError(f"{label}: cannot be read ({error.strerror}), give the path of a study file.") from None
     except UnicodeDecodeError:
-        raise UserError(f"{shown}:1: study: is no text in UTF-8, save it as such.") from None
+        raise UserError(f"{label}:1: study: is no text in UTF-8, save it as such.") from None
 
 
 def _reason(error: Exception) -> str:
@@ -114,9 +114,9 @@ def _refuse_huge(data: Any) -> None:
 
 def _duplicates(root: yaml.Node) -> list[tuple[int, str]]:
     """Names that a mapping gives twice, with their lines; aliases are visited once."""
-    found, seen, waiting = [], set(), [root]
-    while waiting:
-        node = waiting.pop()
+    duplicates, seen, pending = [], set(), [root]
+    while pending:
+        node = pending.pop()
         if id(node) in seen:
             continue
         seen.add(id(node))
@@ -125,9 +125,9 @@ def _duplicates(root: yaml.Node) -> list[tuple[int, str]]:
             for name, value in node.value:
                 if isinstance(name, yaml.ScalarNode):
                     if name.value in names:
-                        found.append((name.start_mark.line + 1, name.value))
+                        duplicates.append((name.start_mark.line + 1, name.value))
                     names.add(name.value)
-                waiting.append(value)
+                pending.append(value)
         elif isinstance(node, yaml.SequenceNode):
-            waiting.extend(node.value)
-    return sorted(found)
+            pending.extend(node.value)
+    return sorted(duplicates)
