@@ -31,13 +31,13 @@ class Slots:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._lock = threading.Lock()
-        self._wanted = self._running = 0
-        self._each = (0.0, 0.0)
+        self._demand = self._running = 0
+        self._need = (0.0, 0.0)
 
     def trainings(self, wanted: int, running: int, cpus: float, gpus: float) -> None:
-        """Says how many trainings could run now, how many do, and what each of them takes."""
+        """Updates how many trainings could run now, how many do, and what each of them takes."""
         with self._lock:
-            self._wanted, self._running, self._each = wanted, running, (cpus, gpus)
+            self._demand, self._running, self._need = wanted, running, (cpus, gpus)
 
     def tasks(self, cpus: float, gpus: float) -> int:
         """How many tasks of this size may be in flight now.
@@ -45,11 +45,11 @@ class Slots:
         Beside trainings that take everything it is one, which runs when one of them ends; none while a training waits.
         """
         with self._lock:
-            free = self._cluster.cpus - self._wanted * self._each[0], self._cluster.gpus - self._wanted * self._each[1]
+            free = self._cluster.cpus - self._demand * self._need[0], self._cluster.gpus - self._demand * self._need[1]
             fitting = _fitting(free, (cpus, gpus))
-            if self._wanted == 0:
+            if self._demand == 0:
                 return max(1, 2 * fitting)  # the second half waits in Ray, so that no worker waits for the driver
-            return max(fitting, int(self._wanted <= self._running))
+            return max(fitting, int(self._demand <= self._running))
 
 
 def concurrent_trainings(cluster: Cluster, resources: Resources) -> int:
@@ -70,8 +70,8 @@ def concurrent_trainings(cluster: Cluster, resources: Resources) -> int:
     return min(max(1, places // training.workers), resources.max_concurrent or places)
 
 
-def _places(cluster: Cluster, each: TrainingResources | SubtaskResources) -> int:
-    return sum(_fitting(node, (each.cpus, each.gpus)) for node in cluster.nodes)
+def _places(cluster: Cluster, needs: TrainingResources | SubtaskResources) -> int:
+    return sum(_fitting(node, (needs.cpus, needs.gpus)) for node in cluster.nodes)
 
 
 def concurrent_subtasks(cluster: Cluster, resources: Resources) -> int:
@@ -118,20 +118,20 @@ def _check_subtasks(cluster: Cluster, resources: Resources) -> None:
         )
 
 
-def _fitting(free: tuple[float, float], each: tuple[float, float]) -> int:
-    """How often something fits; a share of a GPU is one of a single GPU, so 0.4 of one fits twice into each."""
-    (cpus, gpus), (cpu, gpu) = free, each
-    counts = [_often(cpus, cpu)] if cpu > 0 else []
+def _fitting(free: tuple[float, float], size: tuple[float, float]) -> int:
+    """How often a size fits; a fraction of a GPU must come from a single GPU, so 0.4 of one fits twice into each."""
+    (cpus, gpus), (cpu, gpu) = free, size
+    counts = [_times(cpus, cpu)] if cpu > 0 else []
     if 0 < gpu < 1:
         whole = math.floor(gpus + _ROUNDING)
-        counts.append(whole * _often(1.0, gpu) + _often(gpus - whole, gpu))
+        counts.append(whole * _times(1.0, gpu) + _times(gpus - whole, gpu))
     elif gpu > 0:
-        counts.append(_often(gpus, gpu))
+        counts.append(_times(gpus, gpu))
     return max(0, min(counts, default=0))
 
 
 _ROUNDING = 1e-9
 
 
-def _often(have: float, need: float) -> int:
+def _times(have: float, need: float) -> int:
     return math.floor(have / need + _ROUNDING)

@@ -56,13 +56,13 @@ def this_machine() -> Cluster:
 
 
 def grows_to() -> Nodes:
-    """The nodes that this cluster may grow to; none where nothing is said, and the cluster is what it is.
+    """The nodes that this cluster may grow to; none if the variable is not set, and the cluster does not grow.
 
     Raises:
-        UserError: The variable is set, and says no nodes.
+        UserError: The variable is set, and names no nodes.
     """
-    given = os.environ.get(GROWS_TO)
-    return nodes_of(given) if given else ()
+    text = os.environ.get(GROWS_TO)
+    return nodes_of(text) if text else ()
 
 
 def nodes_of(text: str) -> Nodes:

@@ -158,7 +158,7 @@ def head_lives(folder: str | Path) -> bool:
 
 
 def _read(record: Path) -> dict[str, Any]:
-    """What a record says, if it is one that could be ours: what it names is killed and removed.
+    """Reads a record, if it could be one of ours: the processes and the folder that it names are killed and removed.
 
     Raises:
         ValueError, OverflowError, LookupError, TypeError, RecursionError: It is damaged.
@@ -183,7 +183,7 @@ def _made_for(marker: str, temp: Path) -> bool:
 
 
 def _settings() -> dict[str, str]:
-    """What Ray's processes, and ours that use Ray, have in their environment."""
+    """The environment variables of Ray's processes, and of ours that use Ray."""
     from orchestrator.cluster.worker_groups import FreesFailedStarts
 
     return {**_SETTINGS, "RAY_TRAIN_CALLBACKS": f"{FreesFailedStarts.__module__}.{FreesFailedStarts.__qualname__}"}
@@ -232,7 +232,7 @@ def _try_start(record: Path, num_cpus: int | None, num_gpus: int | None) -> tupl
 
 
 def _reason(stdout: str, stderr: str) -> str:
-    """The line of Ray's output that says most of why it ended: the last that names an error, or the last of all."""
+    """The line of Ray's output that explains best why it ended: the last that names an error, or the last of all."""
     lines = [line.strip() for line in (stdout + "\n" + stderr).splitlines() if line.strip()]
     named = [line for line in lines if re.search(r"error|exception|fail|unable|timed out", line, re.IGNORECASE)]
     return (named or lines or ["no output"])[-1]
@@ -322,19 +322,19 @@ def _use_token(folder: Path) -> None:
 
 def _living(processes: Iterable[Sequence[float]]) -> list[psutil.Process]:
     """Those of `[pid, start]` that live."""
-    found = []
+    alive = []
     for pid, started in processes:
         with contextlib.suppress(psutil.Error):
-            found.append(living(int(pid), started))
-    return [process for process in found if process is not None]
+            alive.append(living(int(pid), started))
+    return [process for process in alive if process is not None]
 
 
 def _recorded(processes: Iterable[Sequence[float]]) -> set[psutil.Process]:
-    found = set(_living(processes))
-    for process in list(found):
+    tree = set(_living(processes))
+    for process in list(tree):
         with contextlib.suppress(psutil.Error):
-            found |= set(process.children(recursive=True))
-    return found
+            tree |= set(process.children(recursive=True))
+    return tree
 
 
 def _name(process: psutil.Process) -> str:
@@ -345,12 +345,12 @@ def _name(process: psutil.Process) -> str:
 
 
 def _marked(marker: str) -> set[psutil.Process]:
-    found = set()
+    marked = set()
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             if process.environ().get(MARKER) == marker:
-                found.add(process)
-    return found
+                marked.add(process)
+    return marked
 
 
 def _short_folder() -> str:

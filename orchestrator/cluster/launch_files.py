@@ -32,8 +32,8 @@ def unfilled(path: Path) -> list[str]:
     Raises:
         UserError: The file cannot be read, or is no YAML.
     """
-    found = [f"{line}: {field}: {mark}" for line, field, mark in _marks(_nodes(path))]
-    return list(dict.fromkeys(found))  # an alias is its anchor again
+    marks = [f"{line}: {field}: {mark}" for line, field, mark in _marks(_nodes(path))]
+    return list(dict.fromkeys(marks))  # an alias is its anchor again
 
 
 def refuse_unfilled(path: Path) -> None:
@@ -85,18 +85,18 @@ def _nodes(path: Path) -> list[yaml.Node]:
 
 def _marks(nodes: list[yaml.Node]) -> Iterator[tuple[int, str, str]]:
     """Line, field and mark, in the order of the file; comments are no values."""
-    waiting = [(node, "") for node in reversed(nodes)]
-    while waiting:
-        node, field = waiting.pop()
+    pending = [(node, "") for node in reversed(nodes)]
+    while pending:
+        node, field = pending.pop()
         if isinstance(node, yaml.ScalarNode):
             for mark in dict.fromkeys(MARK.findall(node.value)):
                 yield node.start_mark.line + 1, field, mark
         elif isinstance(node, yaml.MappingNode):
             for name, value in reversed(node.value):
-                waiting.append((value, f"{field}.{name.value}" if field else str(name.value)))
+                pending.append((value, f"{field}.{name.value}" if field else str(name.value)))
         elif isinstance(node, yaml.SequenceNode):
             for position, value in reversed(list(enumerate(node.value))):
-                waiting.append((value, f"{field}[{position}]"))
+                pending.append((value, f"{field}[{position}]"))
 
 
 def _check_launcher(path: Path, config: dict[str, Any]) -> None:
@@ -109,8 +109,8 @@ def _check_launcher(path: Path, config: dict[str, Any]) -> None:
                 f"put it before `ray start`."
             )
     if "available_node_types" in config:  # `local` has none: its machines are there from the start
-        said = [each for command in config["head_start_ray_commands"] for each in _GROWS.findall(command)]
-        _check_growth(path, "max_workers", config["max_workers"], said)
+        texts = [each for command in config["head_start_ray_commands"] for each in _GROWS.findall(command)]
+        _check_growth(path, "max_workers", config["max_workers"], texts)
     for remote, local in config.get("file_mounts", {}).items():
         if not os.path.exists(os.path.expanduser(local)):
             remedy = (
@@ -147,14 +147,14 @@ def _check_manifest(path: Path, manifest: dict[str, Any]) -> None:
     if spec.get("enableInTreeAutoscaling"):
         try:
             containers = spec["headGroupSpec"]["template"]["spec"]["containers"]
-            said = [each.get("value") for each in containers[0].get("env", ()) if each["name"] == GROWS_TO]
+            texts = [each.get("value") for each in containers[0].get("env", ()) if each["name"] == GROWS_TO]
             most = sum(group["maxReplicas"] for group in spec.get("workerGroupSpecs", ()))
         except (LookupError, TypeError, AttributeError) as error:
             raise UserError(
                 f"{path}: {field}: lacks what the head or a group of workers needs ({error}); compare it with "
                 "cluster/kuberay/."
             ) from error
-        _check_growth(path, f"{field}.workerGroupSpecs: maxReplicas", most, said)
+        _check_growth(path, f"{field}.workerGroupSpecs: maxReplicas", most, texts)
     if spec.get("rayVersion") != version("ray"):
         raise UserError(
             f"{path}: {field}.rayVersion: is {spec.get('rayVersion')!r}, but images made of this checkout hold "
@@ -162,12 +162,12 @@ def _check_manifest(path: Path, manifest: dict[str, Any]) -> None:
         )
 
 
-def _check_growth(path: Path, field: str, most: int, said: list[str]) -> None:
-    """A study asks for no more than the head was told that there can be."""
-    told = len(nodes_of(said[0])) if said else 0
-    if told != most:
+def _check_growth(path: Path, field: str, most: int, texts: list[str]) -> None:
+    """Compares the most workers that a file allows with those that its head's variable names."""
+    count = len(nodes_of(texts[0])) if texts else 0
+    if count != most:
         raise UserError(
-            f"{path}: {field}: lets the cluster grow to {most} workers, and {GROWS_TO} of the head says {told}; "
+            f"{path}: {field}: lets the cluster grow to {most} workers, and {GROWS_TO} of the head says {count}; "
             f"make them agree, as in {GROWS_TO}={most}x4cpus+1gpus."
         )
 
