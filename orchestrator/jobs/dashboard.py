@@ -1,4 +1,4 @@
-"""The dashboard of a Ray cluster, asked over HTTP; why it does not answer is one sentence."""
+"""The dashboard of a Ray cluster, used over HTTP; its errors become one-sentence messages."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class TryAgain(UserError):
 
 
 class Dashboard:
-    """A cluster's dashboard, and what it tells of its nodes.
+    """A cluster's dashboard, and what it reports about its nodes.
 
     Args:
         address: Such as `http://127.0.0.1:8265`.
@@ -61,7 +61,7 @@ class Dashboard:
             self.client = _Client(self._address)
 
     def cluster(self) -> Cluster | None:
-        """What its living nodes have; None where that can't be told, or where it grows when more is wanted."""
+        """The resources of its living nodes; None if they are unknown, or if the cluster grows on demand."""
         nodes = self._get("/api/v0/nodes?limit=10000").get("data", {}).get("result", {}).get("result", [])
         alive = [node["resources_total"] for node in nodes if node.get("state") == "ALIVE"]
         if not alive or self._grows():
@@ -69,10 +69,10 @@ class Dashboard:
         return Cluster(self.name, tuple((each.get("CPU", 0.0), each.get("GPU", 0.0)) for each in alive))
 
     def versions(self) -> dict[str, str]:
-        """The versions of Ray and Python that its head runs; what it does not tell is left out."""
-        told = self._get("/api/v0/cluster_metadata").get("data", {})
-        found = {"Ray": told.get("rayVersion"), "Python": told.get("pythonVersion")}
-        return {name: version for name, version in found.items() if version}
+        """The versions of Ray and Python that its head runs; unknown ones are left out."""
+        metadata = self._get("/api/v0/cluster_metadata").get("data", {})
+        versions = {"Ray": metadata.get("rayVersion"), "Python": metadata.get("pythonVersion")}
+        return {name: version for name, version in versions.items() if version}
 
     def python(self) -> str:
         """The Python of its head's environment, which the PATH there need not have."""
@@ -80,13 +80,13 @@ class Dashboard:
             summary = self._get("/nodes?view=summary").get("data", {}).get("summary", [])
             for node in sorted(summary, key=lambda node: not node.get("raylet", {}).get("isHeadNode")):
                 for word in node.get("cmdline", []):
-                    if found := re.match(r"--python_worker_command=(\S*/python[\d.]*) ", word):
-                        return found[1]
+                    if match := re.match(r"--python_worker_command=(\S*/python[\d.]*) ", word):
+                        return match[1]
             time.sleep(seconds)
         return "python3"
 
     def _grows(self) -> bool:
-        """Whether nodes may be started; True where nothing tells."""
+        """Whether nodes may be started; True if that is unknown."""
         status = self._get("/api/cluster_status").get("data", {}).get("clusterStatus") or {}
         types = (status.get("autoscalerReport") or {}).get("nodeTypeMapping") or {"": ""}
         return not all(name.startswith("node_") for name in types.values())  # Ray's name of a node that it didn't start
@@ -98,7 +98,7 @@ class Dashboard:
 
     @contextmanager
     def asking(self) -> Iterator[None]:
-        """Says in one sentence why a cluster does not answer as it should."""
+        """Turns errors of requests into a `UserError` of one sentence."""
         address = f"--address {self.name}"
         try:
             yield
@@ -122,15 +122,15 @@ class Dashboard:
 
 
 class _Client(JobSubmissionClient):
-    """Ray's client; one that does not wait for ever for what takes connections and never answers."""
+    """Ray's client with timeouts, for servers that accept connections and never answer."""
 
-    def _do_request(self, *given: Any, **named: Any) -> Any:
+    def _do_request(self, *args: Any, **kwargs: Any) -> Any:
         proxies = {"http": "", "https": ""} if _is_here(self._address) else None  # the token is for nobody else
-        return super()._do_request(*given, **{"timeout": TIMEOUT, "proxies": proxies, **named})
+        return super()._do_request(*args, **{"timeout": TIMEOUT, "proxies": proxies, **kwargs})
 
 
 def _is_here(address: str) -> bool:
-    """Whether it is of this machine, as that of a tunnel is: no proxy leads there."""
+    """Whether an address is of this machine, as that of a tunnel is: it is opened without a proxy."""
     host = urlsplit(address).hostname or ""
     with suppress(ValueError):
         return ip_address(host).is_loopback

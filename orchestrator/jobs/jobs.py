@@ -1,4 +1,4 @@
-"""The studies that were submitted to a cluster, as Ray's Jobs API knows them; nothing of it is kept here."""
+"""The studies that were submitted to a cluster, read from Ray's Jobs API; no state is kept here."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from nemo.errors import UserError
 from orchestrator.jobs.dashboard import Dashboard, TryAgain, Unreachable
 
 STUDY, NONCE = "nemo.study", "nemo.nonce"
-"""Metadata of a job of ours: its study; and what tells a submission whose answer was lost from somebody else's."""
+"""Metadata of a job of ours: its study; and a nonce to recognise a submission whose answer was lost."""
 
 ENDS_WITHIN = 120
-"""Seconds that a stopped job gets to end in order; Ray's own default of 3 ends none."""
+"""Seconds that a stopped job gets to end in order; Ray's own default of 3 is too short for any."""
 
 RECONNECTS = 30
-"""How often a log that is followed looks whether a cluster that is away is back, every two seconds."""
+"""How often, every two seconds, a followed log tries to reach a cluster that does not answer."""
 
 RETRIES = (1, 2, 4, 8, 15, 15)
 """Seconds between the attempts to submit to a head that has just started."""
@@ -40,7 +40,7 @@ class Job:
         state: `pending`, `running`, `stopped`, `succeeded` or `failed`.
         started: When it was submitted.
         ended: None while it has not.
-        exit_code: Of `nemo run` there; None where it did not come to that.
+        exit_code: Of `nemo run` on the cluster; None if that did not run or has not ended.
         message: Ray's own words about the state.
     """
 
@@ -60,15 +60,15 @@ class Job:
 
     @property
     def text(self) -> str:
-        """How it stands, in a line."""
-        shown = {"started": self.started, "ended": self.ended}
-        times = ", ".join(f"{name} {time:%Y-%m-%d %H:%M:%S} UTC" for name, time in shown.items() if time)
+        """Its id, state and times, in a line."""
+        moments = {"started": self.started, "ended": self.ended}
+        times = ", ".join(f"{name} {time:%Y-%m-%d %H:%M:%S} UTC" for name, time in moments.items() if time)
         code = f" (exit code {self.exit_code})" if self.exit_code else ""
         return f"{self.id}: {self.state}{code}, {times}"
 
 
 class Jobs:
-    """The jobs of one cluster; whatever it is asked, a UserError says why it does not answer.
+    """The jobs of one cluster; every method raises a UserError if the cluster does not answer.
 
     Args:
         dashboard: The cluster's.
@@ -80,25 +80,25 @@ class Jobs:
     def runs(self, study: str | None = None) -> list[Job]:
         """The jobs that ran studies, or this one, in the order of their numbers."""
         with self._dashboard.asking():
-            found = [job for details in self._client.list_jobs() if (job := _job(details)) is not None]
-        return sorted((job for job in found if study in (None, job.study)), key=lambda job: (job.study, job.number))
+            jobs = [job for details in self._client.list_jobs() if (job := _job(details)) is not None]
+        return sorted((job for job in jobs if study in (None, job.study)), key=lambda job: (job.study, job.number))
 
     def find(self, name: str) -> Job:
         """The last job of the study of this name, or the job of this id.
 
         Raises:
-            UserError: There is neither; the sentence lists the studies there are.
+            UserError: There is neither; the message lists the existing studies.
         """
         runs = self.runs()
-        found = [job for job in runs if job.study == name] or [job for job in runs if job.id == name]
-        if found:
-            return found[-1]
+        matches = [job for job in runs if job.study == name] or [job for job in runs if job.id == name]
+        if matches:
+            return matches[-1]
         known = ", ".join(dict.fromkeys(job.study for job in runs))
-        there = f"those there are: {known}" if known else "none was submitted since its head started"
-        raise UserError(f"no study or job {name!r} on {self._dashboard.name}, {there}; give another name or --address.")
+        hint = f"those there are: {known}" if known else "none was submitted since its head started"
+        raise UserError(f"no study or job {name!r} on {self._dashboard.name}, {hint}; give another name or --address.")
 
     def overview(self, name: str | None) -> Iterator[str]:
-        """Lines that say how the last job of each study stands, or of this one, with its last words.
+        """Lines with the state of the last job of each study, or of this one, and the last line of its log.
 
         Raises:
             UserError: See `find`.
@@ -141,18 +141,18 @@ class Jobs:
         Raises:
             UserError: One of it has not ended, or the cluster takes none.
         """
-        nonce, tried = secrets.token_hex(8), False
+        nonce, retrying = secrets.token_hex(8), False
         for seconds in (*RETRIES, None):
-            before = self.runs(study)
-            if tried and before and self._nonce(before[-1]) == nonce:
-                return before[-1]  # it was taken, though the answer was that it was not
-            for job in before:
+            earlier = self.runs(study)
+            if retrying and earlier and self._nonce(earlier[-1]) == nonce:
+                return earlier[-1]  # it was accepted, although the answer said that it was not
+            for job in earlier:
                 if not job.over:
                     raise UserError(
                         f"{job.id} is {job.state} on {self._dashboard.name}; let it go on, or end it with nemo stop "
                         f"{job.id} first."
                     )
-            number = max((job.number for job in before), default=0) + 1
+            number = max((job.number for job in earlier), default=0) + 1
             try:
                 with self._dashboard.asking():
                     self._client.submit_job(
@@ -165,7 +165,7 @@ class Jobs:
             except TryAgain:
                 if seconds is None:
                     raise
-                tried = True
+                retrying = True
                 time.sleep(seconds)
         raise AssertionError("the last attempt returns or raises")
 
@@ -175,7 +175,7 @@ class Jobs:
             return self._client.get_job_logs(job.id)
 
     def follow(self, job: Job, write: Callable[[str], object]) -> Job:
-        """Hands on what a job has written and writes until it ends; a connection that breaks is made again.
+        """Passes a job's output on to `write` until it ends; a connection that breaks is made again.
 
         Returns:
             The job as it ended.
@@ -195,12 +195,12 @@ class Jobs:
                 asyncio.run(self._tail(job, hand_on))
             job = self._patiently(job)
             if job.over:
-                if rest := self.log(job)[written:]:  # written while nobody listened
+                if rest := self.log(job)[written:]:  # written while there was no connection
                     write(rest)
                 return job
 
     def _patiently(self, job: Job) -> Job:
-        """How a job stands now; waits for a while for a cluster that does not answer."""
+        """The job as it is now; retries for a while if the cluster does not answer."""
         for _ in range(RECONNECTS):
             with suppress(Unreachable):
                 time.sleep(2)

@@ -1,4 +1,4 @@
-"""What a job on a cluster gets from here: the study file, the sources that would run it here, and nothing else."""
+"""The files that are sent with a job to a cluster: the study file and the sources of this installation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from orchestrator.system.environment import SHIPPED, checkout
 
 PACKAGES = ("nemo", "orchestrator")
 PATTERNS = ("*.py", "*.csv", "*.html", "py.typed")
-"""What belongs to a package: its modules, and the data that they read."""
+"""The files of a package: its modules, and the data that they read."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,11 @@ class Shipment:
 
 
 def pack(path: Path, study: Study) -> Shipment:
-    """What a job needs for a study.
+    """Collects the files that a job needs for a study.
 
     Args:
-        path: The study file; it goes as it is, overrides are applied there.
-        study: What it says, with the overrides.
+        path: The study file; it is sent unchanged, overrides are applied on the cluster.
+        study: The study of that file, with the overrides.
 
     Raises:
         UserError: It needs a file that lies elsewhere than in or below the working folder.
@@ -72,9 +72,9 @@ def pack(path: Path, study: Study) -> Shipment:
 
 def _sources() -> Iterator[tuple[str, bytes]]:
     for package in PACKAGES:
-        found = find_spec(package)
-        for place in (found.submodule_search_locations or ()) if found else ():
-            root = Path(place)
+        spec = find_spec(package)
+        for folder in (spec.submodule_search_locations or ()) if spec else ():
+            root = Path(folder)
             for path in sorted(path for pattern in PATTERNS for path in root.rglob(pattern)):
                 yield f"{package}/{path.relative_to(root).as_posix()}", path.read_bytes()
 
@@ -82,13 +82,13 @@ def _sources() -> Iterator[tuple[str, bytes]]:
 def _configurations(study: Study) -> Iterator[tuple[str, Path]]:
     """The Transformers' configurations that lie in files, with the lines that name them."""
     for position, pair in enumerate(study.pairs):
-        named: dict[tuple[str, ...], str] = {("backbone",): pair.backbone}
+        backbones: dict[tuple[str, ...], str] = {("backbone",): pair.backbone}
         if pair.teacher is not None and pair.teacher.backbone is not None:
-            named["teacher", "backbone"] = pair.teacher.backbone
-        for place, backbone in named.items():
-            given = backbone.removeprefix(PREFIX)
-            if backbone.startswith(PREFIX) and not given.startswith("{"):
-                yield study.where("pairs", position, *place), Path(given)
+            backbones["teacher", "backbone"] = pair.teacher.backbone
+        for place, backbone in backbones.items():
+            config = backbone.removeprefix(PREFIX)
+            if backbone.startswith(PREFIX) and not config.startswith("{"):
+                yield study.where("pairs", position, *place), Path(config)
 
 
 def _content(path: Path) -> bytes:

@@ -21,7 +21,7 @@ from orchestrator.study.file import load_study_file
 from orchestrator.study.study import Study
 
 _RAYS_OWN = ("RAY_", "TUNE_", "PYTHONPATH")
-"""What the environment variables start with that Ray or we set for every process of a job."""
+"""Prefixes of the environment variables that Ray or we set for every process of a job."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class Submission:
     Attributes:
         study: What is to run.
         shipment: The files that go with it.
-        arguments: Of the `nemo` there.
-        environment: The variables that go with it; their values are never shown.
+        arguments: Of `nemo` on the cluster.
+        environment: The variables to set for the job; their values are never shown.
     """
 
     study: Study
@@ -42,7 +42,7 @@ class Submission:
 
     @property
     def text(self) -> str:
-        """What would be sent where: the files, the command and the names of the variables."""
+        """What would be sent: the files, the command and the names of the variables."""
         names = ", ".join(self.environment) or "none"
         return f"{self.shipment.listing}\ncommand: nemo {shlex.join(self.arguments)}\nenvironment: {names}"
 
@@ -79,13 +79,13 @@ def prepare(
     Args:
         path: The study file.
         overrides: `key=value` texts that win over the file.
-        storage: Where the studies lie there; wins over the file's, and that over NEMO_STORAGE, here or else there.
+        storage: The storage on the cluster; wins over the file's, and that over NEMO_STORAGE, here or on the cluster.
         retry_failed: See `run_study`.
         replace: See `run_study`.
-        variables: Names of environment variables whose values go with the job.
+        variables: Names of environment variables whose values are sent with the job.
 
     Raises:
-        UserError: The study is wrong, or names what only this machine has.
+        UserError: The study is wrong, or names files that only this machine has.
     """
     study = load_study_file(path, list(overrides))
     shipment = pack(path, study)
@@ -100,17 +100,17 @@ def prepare(
 
 
 def check_versions(dashboard: Dashboard) -> None:
-    """Refuses a cluster whose Ray or Python is another one than here: the study is not tried with those.
+    """Refuses a cluster whose version of Ray or Python differs from that of this environment.
 
     Raises:
-        UserError: It is; the sentence names both.
+        UserError: A version differs; the message names both.
     """
-    here = {"Ray": version("ray"), "Python": "{}.{}".format(*sys.version_info)}
-    for name, there in dashboard.versions().items():
-        shown = there if name == "Ray" else ".".join(there.split(".")[:2])
-        if shown != here[name]:
+    local = {"Ray": version("ray"), "Python": "{}.{}".format(*sys.version_info)}
+    for name, remote in dashboard.versions().items():
+        number = remote if name == "Ray" else ".".join(remote.split(".")[:2])
+        if number != local[name]:
             raise UserError(
-                f"--address {dashboard.name}: the cluster runs {name} {shown}, this environment {name} {here[name]}; "
+                f"--address {dashboard.name}: the cluster runs {name} {number}, this environment {name} {local[name]}; "
                 "install the same version on both."
             )
 
@@ -120,10 +120,10 @@ def lasting(storage: str, where: str) -> str:
 
     Args:
         storage: A folder on the cluster, or an object store.
-        where: What names it.
+        where: The option, field or variable that sets it, for messages.
 
     Raises:
-        UserError: It is relative, or a mark that is still to fill in.
+        UserError: It is relative, or a placeholder that is still to fill in.
     """
     _filled_in(storage, where)
     if not _is_absolute(storage):
@@ -134,9 +134,9 @@ def lasting(storage: str, where: str) -> str:
     return storage
 
 
-def _storage(study: Study, given: str | None) -> list[str]:
+def _storage(study: Study, value: str | None) -> list[str]:
     """The option that names the storage; none where the cluster's own NEMO_STORAGE does."""
-    named = {"--storage": given, study.where("storage"): study.storage, "$NEMO_STORAGE": os.environ.get("NEMO_STORAGE")}
+    named = {"--storage": value, study.where("storage"): study.storage, "$NEMO_STORAGE": os.environ.get("NEMO_STORAGE")}
     for where, storage in named.items():
         if storage:
             return ["--storage", lasting(storage, where)]
@@ -144,8 +144,8 @@ def _storage(study: Study, given: str | None) -> list[str]:
 
 
 def _filled_in(text: str, where: str) -> None:
-    if found := MARK.search(text):
-        raise UserError(f"{where}: {found[0]} is still to fill in, put your value there (docs/cluster.md).")
+    if mark := MARK.search(text):
+        raise UserError(f"{where}: {mark[0]} is still to fill in, put your value there (docs/cluster.md).")
 
 
 def _check_data(study: Study) -> None:
