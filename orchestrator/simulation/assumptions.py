@@ -1,4 +1,4 @@
-"""What `nemo plan --simulate` is told: a cluster that is not there, and what is assumed of it."""
+"""The argument of `nemo plan --simulate`: a simulated cluster, and the assumptions about it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from orchestrator.study.problems import Model, Number, Whole, field_name, senten
 from orchestrator.study.yaml_source import parse_value
 
 CPUS, CPUS_PER_GPU = 8.0, 12.0
-"""What a node has where it is not said; eight GPUs with 96 CPUs is what is for rent."""
+"""The default CPUs of a node; eight GPUs with 96 CPUs is what is for rent."""
 
 Seconds = Annotated[Number, Field(ge=0, le=1e9)]
 Share = Annotated[Number, Field(ge=0, le=1)]

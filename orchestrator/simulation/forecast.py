@@ -1,4 +1,4 @@
-"""What a simulation says: how long a study takes on a cluster, and what keeps it from being faster."""
+"""The result of a simulation: how long a study takes on a cluster, and what keeps it from being faster."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ BOUNDS = {
 
 @dataclass(frozen=True)
 class Forecast:
-    """How a study fares on a cluster.
+    """What a simulation predicts of a study on a cluster.
 
     Attributes:
         seconds: From the first step to the last write to MLflow.
         finished: Kind -> how many steps it finished.
         failed: How many steps died too often, or had failed before.
-        lost: How many build on these.
+        lost: How many cannot run because they depend on these.
         each: Kind -> mean seconds of work of a step.
-        bounds: Name (see `BOUNDS`) -> seconds within which this cluster cannot do it, whatever the order.
+        bounds: Name (see `BOUNDS`) -> seconds that it takes at least on this cluster, in any order of the steps.
         work, again, waiting: Shares of all CPUs' and of all GPUs' time: for work that was kept, for work that was
             lost, and for workers and data that were not there yet.
         vanished: How many nodes vanished.
@@ -47,53 +47,53 @@ class Forecast:
     vanished: int
 
 
-def print_forecast(shown: Forecast, fake: FakeCluster, sources: Callable[[str], str], console: Console) -> None:
+def print_forecast(forecast: Forecast, fake: FakeCluster, sources: Callable[[str], str], console: Console) -> None:
     """A table of the steps and their times, and sentences about the whole.
 
     Args:
-        shown: What was found.
-        fake: Where.
+        forecast: The result of the simulation.
+        fake: The simulated cluster.
         sources: Kind -> where its times come from.
         console: Where to write.
     """
     nodes = f"{fake.nodes} node{'s' * (fake.nodes > 1)} of {fake.cpus_of_node:g} CPUs and {fake.gpus:g} GPUs"
-    if not shown.finished:
+    if not forecast.finished:
         console.print(f"Simulated on {nodes}: nothing is left to run.")
         return
     columns = ("Steps", "Simulated", "Seconds each", "Known from")
     table = new_table(f"Simulated on {nodes}", columns, words=(0, 3))
-    for kind, count in shown.finished.items():
-        table.add_row(NOUNS[kind], str(count), f"{shown.each[kind]:.1f}", sources(kind))
+    for kind, count in forecast.finished.items():
+        table.add_row(NOUNS[kind], str(count), f"{forecast.each[kind]:.1f}", sources(kind))
     console.print(table)
-    for line in sentences(shown, fake):
+    for line in sentences(forecast, fake):
         console.print(line, soft_wrap=True)
 
 
-def sentences(shown: Forecast, fake: FakeCluster) -> list[str]:
-    """What the forecast comes to."""
-    part = 1 if fake.gpus and shown.work[1] else 0
+def sentences(forecast: Forecast, fake: FakeCluster) -> list[str]:
+    """The forecast in sentences."""
+    part = 1 if fake.gpus and forecast.work[1] else 0
     name = ("CPUs", "GPUs")[part]
-    busy = [f"{shares[part]:.0%} {what}" for shares, what in _shares(shown) if shares[part] >= 0.005]
-    bounds = sorted(shown.bounds.items(), key=lambda bound: -bound[1])
+    busy = [f"{shares[part]:.0%} {what}" for shares, what in _shares(forecast) if shares[part] >= 0.005]
+    bounds = sorted(forecast.bounds.items(), key=lambda bound: -bound[1])
     strongest, least = bounds[0]
     others = ", ".join(f"{BOUNDS[bound]} {duration(seconds)}" for bound, seconds in bounds[1:])
-    found = [
-        f"It takes {duration(shown.seconds)}; the {name} are busy with {', '.join(busy) or 'next to nothing'}.",
+    lines = [
+        f"It takes {duration(forecast.seconds)}; the {name} are busy with {', '.join(busy) or 'next to nothing'}.",
         f"What bounds it is {BOUNDS[strongest]}: no less than {duration(least)}; {others}.",
     ]
     if fake.failures:
-        failed = f"; {shown.failed} steps died too often or failed before, {shown.lost} build on them"
-        found.append(f"{shown.vanished} nodes vanished{failed if shown.failed else '; every step was finished'}.")
-    found.append(
+        failed = f"; {forecast.failed} steps died too often or failed before, {forecast.lost} build on them"
+        lines.append(f"{forecast.vanished} nodes vanished{failed if forecast.failed else '; every step was finished'}.")
+    lines.append(
         f"Assumed: a worker starts in {fake.start:g} s, a node has a data set in {fake.load:g} s, a step costs the "
         f"driver {1000 * fake.driver:g} ms, a write to MLflow {1000 * fake.mlflow:g} ms; no trial is stopped early."
     )
-    return found
+    return lines
 
 
-def _shares(shown: Forecast) -> list[tuple[tuple[float, float], str]]:
+def _shares(forecast: Forecast) -> list[tuple[tuple[float, float], str]]:
     return [
-        (shown.work, "work"),
-        (shown.again, "work that was lost"),
-        (shown.waiting, "waiting for workers and data"),
+        (forecast.work, "work"),
+        (forecast.again, "work that was lost"),
+        (forecast.waiting, "waiting for workers and data"),
     ]

@@ -1,4 +1,4 @@
-"""Imagined results: what a plan needs to know of steps that did not run, over what a ledger knows of those that did."""
+"""Imagined results: made-up results of steps that did not run, on top of a ledger's real ones."""
 
 from __future__ import annotations
 

@@ -18,13 +18,13 @@ Bundle = tuple[float, float]
 """CPUs and GPUs on one node."""
 
 HOPELESS = 100_000
-"""So many nodes vanish one after the other without the end of a job, and none is expected any more."""
+"""After so many nodes that vanish in a row without the end of a job, the simulation gives up."""
 
 _ROUNDING = 1e-9
 
 
 class SimulatedClock:
-    """Simulated time: calls what is due, in the order of time, and of asking where that is the same."""
+    """Simulated time: calls functions in the order of their times, and of registration if these are equal."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -47,13 +47,13 @@ class SimulatedJob:
     """Something that a cluster runs.
 
     Attributes:
-        name: What its fortune is drawn by, so that it does not depend on when and where it runs.
-        bundles: What it holds while it runs.
+        name: The seed of its random events, so that these do not depend on when and where it runs.
+        bundles: The CPUs and GPUs that it holds while it runs.
         seconds: Of work.
         interval: Seconds of work from one checkpoint to the next; infinite where nothing is kept before the end.
         data: What a node must have before the work begins.
-        retries: How many deaths it outlives.
-        first: Whether it is placed before all that are not.
+        retries: How often it is started again after a death.
+        first: Whether it has priority over jobs without this.
         kept: Seconds of work that need not be done again.
         useful: Seconds in which that work was done; more, where it was a straggler.
         lost: Seconds of work that had to be done again.
@@ -77,7 +77,7 @@ class _Node:
     name: str
     cpus: float
     gpus: float
-    chance: Random
+    random: Random
     up: bool = True
     warm: int = 0  # idle workers that have started before
     data: dict[str, float] = field(default_factory=dict)  # what it has, or will have at a time
@@ -101,11 +101,11 @@ class SimulatedCluster:
     """Runs jobs on nodes that all look alike, as soon as they fit.
 
     Args:
-        fake: What it is like.
+        fake: Its nodes, and how often they fail.
         clock: Its time.
         on_end: Called with each job that ended, and whether it was finished; else it died too often.
 
-    While the clock runs, a UserError tells of so many failures that a job will never find enough nodes.
+    While the clock runs, a UserError is raised if nodes fail so often that a job will never find enough of them.
 
     Attributes:
         work, again, waiting: CPU and GPU seconds that went into work that was kept, into work that had to be done
@@ -114,9 +114,9 @@ class SimulatedCluster:
     """
 
     def __init__(self, fake: FakeCluster, clock: SimulatedClock, on_end: Callable[[SimulatedJob, bool], None]) -> None:
-        self._fake, self._clock, self._on_end = fake, clock, on_end
+        self._assumed, self._clock, self._on_end = fake, clock, on_end
         self.work, self.again, self.waiting = [0.0, 0.0], [0.0, 0.0], [0.0, 0.0]
-        self.vanished = self._in_a_row = 0
+        self.vanished = self._vanished_in_a_row = 0
         self._queues: tuple[deque[SimulatedJob], deque[SimulatedJob]] = deque(), deque()
         self._nodes = [
             _Node(str(place), fake.cpus_of_node, fake.gpus, Random(f"{fake.seed} node {place}"))
@@ -144,25 +144,25 @@ class SimulatedCluster:
 
     def _room(self, bundles: Sequence[Bundle]) -> list[_Node]:
         """A node for each bundle, as few as possible; none where they do not all fit."""
-        found: list[_Node] = []
+        chosen: list[_Node] = []
         for bundle in bundles:
             node = next((node for node in self._nodes if node.fits(bundle)), None)
             if node is not None:
-                found.append(node)
+                chosen.append(node)
                 _take(node, bundle)
-        for node, bundle in zip(found, bundles, strict=False):
+        for node, bundle in zip(chosen, bundles, strict=False):
             _take(node, bundle, -1)
-        return found if len(found) == len(bundles) else []
+        return chosen if len(chosen) == len(bundles) else []
 
     def _start(self, job: SimulatedJob, nodes: Sequence[_Node]) -> None:
-        now, chance = self._clock.now, Random(f"{self._fake.seed} {job.name} {job.deaths}")
+        now, random = self._clock.now, Random(f"{self._assumed.seed} {job.name} {job.deaths}")
         ready = now
         for node, bundle in zip(nodes, job.bundles, strict=True):
             _take(node, bundle)
-            started = now if node.warm else now + self._fake.start
+            started = now if node.warm else now + self._assumed.start
             node.warm = max(0, node.warm - 1)
-            ready = max(ready, started, node.data.setdefault(job.data, now + self._fake.load))
-        slowness = self._fake.slowdown if chance.random() < self._fake.stragglers else 1.0
+            ready = max(ready, started, node.data.setdefault(job.data, now + self._assumed.load))
+        slowness = self._assumed.slowdown if random.random() < self._assumed.stragglers else 1.0
         run = _Run(job, nodes, now, ready - now, slowness)
         for node in nodes:
             node.runs[run] = None
@@ -187,7 +187,7 @@ class SimulatedCluster:
 
     def _leave(self, run: _Run, kept: float, done: float | None = None) -> None:
         """Ends a run, and books its time."""
-        self._in_a_row = 0
+        self._vanished_in_a_row = 0
         job, lost = run.job, 0.0 if done is None else done - kept
         run.over = True
         job.kept, job.useful, job.lost = job.kept + kept, job.useful + kept * run.slowness, job.lost + lost
@@ -204,16 +204,16 @@ class SimulatedCluster:
                     getattr(self, name)[resource] += seconds * bundle[resource]
 
     def _expect_end(self, node: _Node) -> None:
-        if self._fake.failures:
-            lives = node.chance.expovariate(1.0) * 3600 / self._fake.failures
+        if self._assumed.failures:
+            lives = node.random.expovariate(1.0) * 3600 / self._assumed.failures
             self._clock.at(self._clock.now + lives, partial(self._vanish, node))
 
     def _vanish(self, node: _Node) -> None:
         self.vanished += 1
-        self._in_a_row += 1
-        if self._in_a_row > max(HOPELESS, 100 * len(self._nodes)):
+        self._vanished_in_a_row += 1
+        if self._vanished_in_a_row > max(HOPELESS, 100 * len(self._nodes)):
             raise UserError(
-                f"--simulate failures={self._fake.failures:g}: nodes vanish faster than the study gets on, "
+                f"--simulate failures={self._assumed.failures:g}: nodes vanish faster than the study gets on, "
                 "choose fewer failures, a shorter recovery or more nodes."
             )
         node.up = False
@@ -221,7 +221,7 @@ class SimulatedCluster:
             self._die(run)
         node.warm = 0
         node.data.clear()
-        self._clock.at(self._clock.now + self._fake.recovery, partial(self._return, node))
+        self._clock.at(self._clock.now + self._assumed.recovery, partial(self._return, node))
         self._place()
 
     def _return(self, node: _Node) -> None:

@@ -1,4 +1,4 @@
-"""Running a study in simulated time: the real plan and the real placement rules on a cluster that is not there."""
+"""Running a study in simulated time: the real plan and the real placement rules on a simulated cluster."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def simulate(described: DescribedStudy, storage: Store, fake: FakeCluster) -> tu
 
     Args:
         described: What is wanted.
-        storage: Where it lies; steps of the other studies there tell how long those take that this one has none of.
-        fake: Where it runs.
+        storage: Where it lies; durations that this study has not measured are taken from the other studies there.
+        fake: The simulated cluster.
 
     Raises:
         UserError: A training or a sub-task can never fit.
@@ -62,7 +62,7 @@ def simulate(described: DescribedStudy, storage: Store, fake: FakeCluster) -> tu
 def print_simulation(
     wanted: Wanted, storage: Where | None, overrides: Sequence[str], assumed: str, console: Console
 ) -> None:
-    """Shows what a study would run, and how what is left of it would fare on a fake cluster.
+    """Shows what a study would run, and how long the rest of it would take on a simulated cluster.
 
     Args:
         wanted: See `orchestrator.plan`.
@@ -90,9 +90,9 @@ class Simulation:
 
     Args:
         planner: Of the study, against the results.
-        results: What is finished; the rest is imagined there.
+        results: What is finished; takes the imagined results of the rest.
         resources: The study's.
-        fake: Where it runs.
+        fake: The simulated cluster.
         timings: How long steps take.
 
     Attributes:
@@ -113,10 +113,10 @@ class Simulation:
         self._slots = Slots(self._cluster)
         self._concurrent = concurrent_trainings(self._cluster, resources)
         self.jobs: list[SimulatedJob] = []
-        self._running: dict[SimulatedJob, _Run] = {}  # until the driver has taken notice of its end
+        self._running: dict[SimulatedJob, _Run] = {}  # until the driver has handled its end
         self._waiting: deque[Step] = deque()
         self._chains: dict[str, float] = {}  # key -> seconds of the longest chain of steps that ends there
-        self._flying = self._training = 0
+        self._in_flight = self._training = 0
         self._counts: Counter[str] = Counter()
         self._seconds: dict[str, float] = {}  # of work by kind
         planned = planner.plan
@@ -125,12 +125,12 @@ class Simulation:
         trainings = [step for step in self._frontier.pending if step.kind == "train"]
         self._queue = TrainingQueue(trainings, planned.searches, results)
         needs = [takes(step, self._cluster, resources) for step in self._queue.examples]
-        self._each = max((cpus for cpus, _ in needs), default=0.0), max((gpus for _, gpus in needs), default=0.0)
+        self._need = max((cpus for cpus, _ in needs), default=0.0), max((gpus for _, gpus in needs), default=0.0)
 
     def run(self) -> Forecast:
         """Runs what is left of the study."""
         self._waiting.extend(self._frontier.release(self._frontier.pending))
-        self._go_on()
+        self._start_ready()
         self._clock.run(lambda: not self._running)
         seconds, nodes = max(self._clock.now, self._mlflow.free), self._nodes
         return Forecast(
@@ -147,27 +147,27 @@ class Simulation:
         )
 
     def _bounds(self) -> dict[str, float]:
-        """Name -> seconds within which nothing on this cluster could have done the same."""
+        """Name -> seconds that the same work takes at least on this cluster."""
         tasks = sum(job.useful for job in self.jobs if not job.first)
         trainings = sum(job.useful for job in self.jobs if job.first)
-        whole = zip(self._nodes.work, (self._cluster.cpus, self._cluster.gpus), strict=True)
+        resources = zip(self._nodes.work, (self._cluster.cpus, self._cluster.gpus), strict=True)
         slots = [trainings / self._concurrent, tasks / concurrent_subtasks(self._cluster, self._resources)]
         return {
             "chain": max(self._chains.values(), default=0.0),
-            "slots": max(*slots, *(spent / there for spent, there in whole if there)),
+            "slots": max(*slots, *(spent / available for spent, available in resources if available)),
             "driver": self._driver.busy,
             "mlflow": self._mlflow.busy,
         }
 
     def _shares(self, spent: Sequence[float], seconds: float) -> tuple[float, float]:
-        there = self._cluster.cpus * seconds, self._cluster.gpus * seconds
-        cpus, gpus = (part / whole if whole else 0.0 for part, whole in zip(spent, there, strict=True))
+        available = self._cluster.cpus * seconds, self._cluster.gpus * seconds
+        cpus, gpus = (part / total if total else 0.0 for part, total in zip(spent, available, strict=True))
         return cpus, gpus
 
-    # what is known and may run
+    # which steps are known and may run
 
     def _adopt(self, steps: Sequence[Step], chain: float) -> None:
-        """Takes in steps that became known at the end of a chain of steps."""
+        """Adds steps that became known at the end of a chain of steps."""
         self._frontier.adopt(steps)
         for step in steps:
             self._chains.setdefault(step.key, chain)  # what a search has suggested runs before the plan knows it
@@ -176,15 +176,15 @@ class Simulation:
             elif self._results.failure(step.key) is not None:
                 self._frontier.fail(step)
 
-    def _go_on(self) -> None:
-        """Starts what may start."""
+    def _start_ready(self) -> None:
+        """Starts all jobs that may start."""
         while self._training < self._concurrent and (training := self._queue.next()) is not None:
             self._start(_Run(training.steps, training), bundles_of(training.steps[0], self._cluster, self._resources))
         left = self._training + self._queue.waiting
-        self._slots.trainings(min(self._concurrent, left), self._training, *self._each)
-        wanted = self._resources.subtask.cpus, self._resources.subtask.gpus
-        while self._waiting and self._flying < self._slots.tasks(*wanted):
-            self._start(_Run([self._waiting.popleft()]), [wanted])
+        self._slots.trainings(min(self._concurrent, left), self._training, *self._need)
+        bundle = self._resources.subtask.cpus, self._resources.subtask.gpus
+        while self._waiting and self._in_flight < self._slots.tasks(*bundle):
+            self._start(_Run([self._waiting.popleft()]), [bundle])
 
     # running it
 
@@ -211,17 +211,17 @@ class Simulation:
         self._chains.setdefault(first.key, 0.0)
         self.jobs.append(job)
         self._running[job] = run
-        self._flying += not training
+        self._in_flight += not training
         self._training += training
         self._nodes.submit(job)
 
     def _ended(self, job: SimulatedJob, finished: bool) -> None:
-        self._clock.at(self._driver.take(self._clock.now), partial(self._take_notice, job, finished))
+        self._clock.at(self._driver.take(self._clock.now), partial(self._handle_end, job, finished))
 
-    def _take_notice(self, job: SimulatedJob, finished: bool) -> None:
+    def _handle_end(self, job: SimulatedJob, finished: bool) -> None:
         run = self._running.pop(job)
         step = run.steps[0]
-        self._flying -= not job.first
+        self._in_flight -= not job.first
         self._training -= job.first
         if finished:
             for each, seconds in zip(run.steps, run.seconds, strict=True):
@@ -242,7 +242,7 @@ class Simulation:
         new = self._planner.follow(step)
         self._adopt(new, self._chains.get(step.key, 0.0))
         self._waiting.extend(self._frontier.release([*self._frontier.children(step), *new]))
-        self._go_on()
+        self._start_ready()
 
 
 class _Run:
@@ -254,14 +254,14 @@ class _Run:
 
 
 class _Server:
-    """Something that does one thing after the other."""
+    """Something that handles one request after the other."""
 
     def __init__(self, each: float) -> None:
         self._each = each
         self.free = self.busy = 0.0
 
     def take(self, now: float, times: int = 1) -> float:
-        """When it will have done so many things more."""
+        """The time when it will have handled so many more requests."""
         self.free = max(now, self.free) + times * self._each
         self.busy += times * self._each
         return self.free

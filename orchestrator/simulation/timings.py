@@ -16,7 +16,7 @@ ASSUMED = {"train": 10.0, "modularize": 30.0, "measure": 10.0, "reuse": 30.0}
 """Kind -> seconds of a step, and of an epoch of a training, where nothing else is known."""
 
 ENOUGH = 2000
-"""So many results of one kind tell enough of a study's times."""
+"""At most so many results of one kind are read to estimate a study's times."""
 
 
 @dataclass
@@ -28,9 +28,9 @@ class _Measured:
 class Timings:
     """How long steps take.
 
-    What was given wins. What was measured counts for steps of the same backbone, width and data set, of the same
-    method where there are such, and is drawn from as it is: its spread is that of the study. Trainings and sub-tasks
-    of other lengths are taken epoch by epoch.
+    Given times win. Else a time is drawn from the measured ones of steps of the same backbone, width and data set, and
+    of the same method if there are such, so that the spread is that of the study. Trainings and sub-tasks of other
+    lengths are scaled by their epochs.
 
     Args:
         ledgers: Where results are; the first that has some of a kind of step decides.
@@ -43,8 +43,8 @@ class Timings:
         self._measured: dict[tuple[Any, ...], _Measured] = {}
         self._sources: dict[str, Counter[str]] = defaultdict(Counter)
         for ledger in ledgers:
-            for key, found in _read(ledger).items():
-                self._measured.setdefault(key, found)
+            for key, measured in _read(ledger).items():
+                self._measured.setdefault(key, measured)
 
     def seconds(self, step: Step, train: Mapping[str, Any]) -> float:
         """How long a step will take; `train` are the parameters of the training that it is, or builds on."""
@@ -53,10 +53,10 @@ class Timings:
             self._sources[step.kind]["given"] += 1
             return self._given[step.kind] * (epochs if step.kind == "train" else 1)
         for key in _likeness(step.kind, train):
-            if found := self._measured.get(key):
-                device = found.devices.most_common(1)[0][0]
+            if measured := self._measured.get(key):
+                device = measured.devices.most_common(1)[0][0]
                 self._sources[step.kind][f"measured on {device}"] += 1
-                return Random(f"{self._seed} {step.key}").choice(found.seconds) * epochs
+                return Random(f"{self._seed} {step.key}").choice(measured.seconds) * epochs
         self._sources[step.kind]["assumed"] += 1
         return ASSUMED[step.kind] * (epochs if step.kind == "train" else 1)
 
@@ -66,7 +66,7 @@ class Timings:
 
 
 def _read(ledger: Ledger) -> dict[tuple[Any, ...], _Measured]:
-    found: dict[tuple[Any, ...], _Measured] = defaultdict(_Measured)
+    measured: dict[tuple[Any, ...], _Measured] = defaultdict(_Measured)
     trainings: dict[str, Mapping[str, Any]] = {}
     for kind in KINDS:
         for key, document in islice(ledger.results(kind), ENOUGH):
@@ -76,19 +76,19 @@ def _read(ledger: Ledger) -> dict[tuple[Any, ...], _Measured]:
             if train is None:
                 continue
             for likeness in _likeness(kind, train):
-                found[likeness].seconds.append(document["seconds"] / _epochs(kind, document["params"]))
-                found[likeness].devices[document.get("device", "?")] += 1
-    return dict(found)
+                measured[likeness].seconds.append(document["seconds"] / _epochs(kind, document["params"]))
+                measured[likeness].devices[document.get("device", "?")] += 1
+    return dict(measured)
 
 
 def _likeness(kind: str, train: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-    """What steps whose times say something about each other have in common; the closer first."""
+    """The keys under which similar steps share their measured times; the closest first."""
     network = (kind, train["backbone"], train["width"], train["image_size"], train["dataset"]["name"])
     return [(*network, train["method"]), network]
 
 
 def _epochs(kind: str, params: Mapping[str, Any]) -> int:
-    """How many times over a step does the same."""
+    """The number of epochs by which a step's time scales."""
     match kind:
         case "train":
             return int(params["recipe"]["epochs"])
