@@ -54,7 +54,7 @@ class ModelArrays(TypedDict):
         params: The training's.
         standard_flops: FLOPs of the standard network.
         state: The weights by name.
-        masks: Per layer bool `[N, K_l]` of what a search found; None of a training.
+        masks: Per layer bool `[N, K_l]`: the modules that a search found; None for a training.
         frequencies, mean_masks: Per layer `[N, K_l]`, of the relevance pass.
         logits: Float32 `[n, N]` of the test images, of the network (`train`) and of the `standard` one.
     """
@@ -147,10 +147,10 @@ def modularize(step: Step, dataset: Dataset, ledger: Ledger, device: torch.devic
     """
     parent = step.parents["train"]
     network = modular_network(ledger, parent).to(device)
-    found = relevance_of(params_of(ledger, parent), network, dataset, device)
+    stats = relevance_of(params_of(ledger, parent), network, dataset, device)
     with ledger.writing(step.key, RELEVANCE) as path:
-        save_relevance(found, path)
-    return {"widths": found.widths, "samples": found.samples.tolist(), "unmasked": unmasked_kernels(network)}
+        save_relevance(stats, path)
+    return {"widths": stats.widths, "samples": stats.samples.tolist(), "unmasked": unmasked_kernels(network)}
 
 
 def measure_modules(steps: Sequence[Step], ledger: Ledger, device: torch.device) -> list[dict[str, Any]]:
@@ -168,14 +168,14 @@ def measure_modules(steps: Sequence[Step], ledger: Ledger, device: torch.device)
     parent, thresholds = steps[0].parents["train"], [step.params["threshold"] for step in steps]
     train, network = params_of(ledger, parent), modular_network(ledger, parent)
     with artifact_of(ledger, steps[0].parents["modularize"], RELEVANCE) as path:
-        found = load_relevance(path)
+        stats = load_relevance(path)
     unmasked, masks = unmasked_kernels(network), found_masks(ledger, parent)
     if masks is None:
-        modules = [module_masks(found.frequencies, threshold) for threshold in thresholds]
-        figures = measure_all(found, thresholds, unmasked, device)
+        modules = [module_masks(stats.frequencies, threshold) for threshold in thresholds]
+        figures = measure_all(stats, thresholds, unmasked, device)
     else:
         modules = [masks] * len(steps)
-        figures = [{"threshold": None, **measure_masks(found, masks, unmasked, device)}] * len(steps)
+        figures = [{"threshold": None, **measure_masks(stats, masks, unmasked, device)}] * len(steps)
     shape, standard = image_shape(train), result_of(ledger, parent)["standard_flops"]
 
     def saved(masks: Sequence[torch.Tensor]) -> float:
@@ -187,14 +187,14 @@ def measure_modules(steps: Sequence[Step], ledger: Ledger, device: torch.device)
 
 
 def model_arrays(parents: Mapping[str, str], ledger: Ledger) -> ModelArrays:
-    """What all sub-tasks of one trained network share: its weights, frequencies, mean masks and everybody's logits.
+    """What all sub-tasks of one trained network share: weights, frequencies, mean masks, and logits of both networks.
 
     Args:
-        parents: Those of a reuse step: `train`, `modularize` and, where the study trains one, `standard`.
+        parents: The parents of a reuse step: `train`, `modularize` and, where the study trains one, `standard`.
         ledger: Where their artifacts are.
     """
     with artifact_of(ledger, parents["modularize"], RELEVANCE) as path:
-        found = load_relevance(path)
+        stats = load_relevance(path)
     masks = found_masks(ledger, parents["train"])
     logits = {}
     for role in (role for role in ("train", "standard") if role in parents):
@@ -205,8 +205,8 @@ def model_arrays(parents: Mapping[str, str], ledger: Ledger) -> ModelArrays:
         "standard_flops": result_of(ledger, parents["train"])["standard_flops"],
         "state": {name: each.numpy() for name, each in state_of(ledger, parents["train"]).items()},
         "masks": None if masks is None else [each.numpy() for each in masks],
-        "frequencies": [each.numpy() for each in found.frequencies],
-        "mean_masks": [each.numpy() for each in found.mean_masks],
+        "frequencies": [each.numpy() for each in stats.frequencies],
+        "mean_masks": [each.numpy() for each in stats.mean_masks],
         "logits": logits,
     }
 
@@ -223,7 +223,7 @@ def reuse(step: Step, dataset: Dataset, model: ModelArrays, device: torch.device
 
 
 def reused(step: Step, dataset: Dataset, model: ModelArrays, device: torch.device) -> tuple[Reuse, dict[str, Any]]:
-    """The module of a sub-task with what `reuse` returns of it."""
+    """The module of a sub-task, and the figures that `reuse` returns."""
     params = step.params
     built = reuse_module(
         whole_network(model),

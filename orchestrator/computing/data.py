@@ -71,23 +71,23 @@ def _numpy(part: Split) -> SplitArrays:
 
 
 def data_key(step: Step) -> str:
-    """Steps with the same one use the same data set."""
+    """Identifies the data set of a step: steps with equal keys use the same one."""
     return canonical({name: value for name, value in step.where.items() if name != "resources"})
 
 
 def load_once(study: Study, steps: Iterable[Step]) -> None:
-    """Reads every data set of these steps here, so that damaged files are told of before anything starts.
+    """Reads every data set of these steps once, so that damaged files are reported before anything starts.
 
     Raises:
-        UserError: All that cannot be read, each with its line in the study file.
+        UserError: Some cannot be read; the message has all of them, each with its line in the study file.
     """
-    needed, wrong = {data_key(step): step.where for step in steps}, []
+    pending, errors = {data_key(step): step.where for step in steps}, []
     for position, pair in enumerate(study.pairs):
-        here = location(study, pair).items()
-        for key in [key for key, where in needed.items() if here <= where.items()]:
+        place = location(study, pair).items()
+        for key in [key for key, where in pending.items() if place <= where.items()]:
             try:
-                dataset_arrays(needed.pop(key))
+                dataset_arrays(pending.pop(key))
             except UserError as error:
-                wrong.append(f"{study.where('pairs', position, 'dataset')}: {error}")
-    if wrong:
-        raise UserError("\n".join(wrong))
+                errors.append(f"{study.where('pairs', position, 'dataset')}: {error}")
+    if errors:
+        raise UserError("\n".join(errors))

@@ -1,4 +1,4 @@
-"""What steps leave for the steps that build on them: documents, networks and masks, read from the ledger."""
+"""The outputs of finished steps that other steps read: documents, networks and masks, from the ledger."""
 
 from __future__ import annotations
 
@@ -33,31 +33,31 @@ def result_of(ledger: Ledger, key: str) -> Mapping[str, Any]:
 
 
 def finished(ledger: Ledger, key: str) -> Result:
-    """What the ledger has of a finished step.
+    """The ledger's document of a finished step.
 
     Raises:
-        UserError: It is not there any more.
+        UserError: It does not exist any more.
     """
     result = ledger.get(key)
     if result is None:
-        raise UserError(_lost(key))
+        raise UserError(_missing_result(key))
     return result
 
 
 @contextmanager
 def artifact_of(ledger: Ledger, key: str, name: str) -> Iterator[Path]:
-    """Yields a local file with an artifact of a finished step, after it was read through: no damage is ever used.
+    """Yields a local file with an artifact of a finished step, after its checksum was verified.
 
     Raises:
         UserError: It is damaged or missing; the result that it belongs to is in quarantine.
     """
     with ledger.reading(key, name) as path:
         if path is None:
-            raise UserError(_lost(key))
+            raise UserError(_missing_result(key))
         yield path
 
 
-def _lost(key: str) -> str:
+def _missing_result(key: str) -> str:
     return f"ledger: the result {key} that a step builds on is damaged or missing, run the study with --retry-failed."
 
 
@@ -67,7 +67,7 @@ def modular_network(ledger: Ledger, key: str) -> ModularNetwork:
 
 
 def state_of(ledger: Ledger, key: str) -> dict[str, Tensor]:
-    """The weights of a training; those of a search are the ones that it started from, which it leaves alone."""
+    """The weights of a training; for a search those of the network that it started from, which it does not change."""
     document = finished(ledger, key)
     starts_from = METHODS[document["params"]["method"]].starts_from
     if starts_from is None:
@@ -82,7 +82,7 @@ def searched_state(ledger: Ledger, key: str) -> dict[str, Tensor]:
 
 
 def found_masks(ledger: Ledger, key: str) -> list[Tensor] | None:
-    """Per layer bool `[N, K_l]`: the modules that a search found; None of a training, whose thresholds tell them."""
+    """Per layer bool `[N, K_l]`: the modules that a search found; None for a training, which needs a threshold."""
     if METHODS[params_of(ledger, key)["method"]].starts_from is None:
         return None
     with artifact_of(ledger, key, MODULES) as path:
@@ -91,7 +91,7 @@ def found_masks(ledger: Ledger, key: str) -> list[Tensor] | None:
 
 
 def network_of(train: Mapping[str, Any], state: Mapping[str, Tensor]) -> nn.Module:
-    """A network on the memory of `state`, in eval mode; nothing is initialised only to be overwritten."""
+    """A network that shares the memory of `state`, in eval mode; its weights are not initialised first."""
     with torch.device("meta"):
         network = build(train)
     network.load_state_dict(state, assign=True)
@@ -113,7 +113,7 @@ def build(train: Mapping[str, Any], method: str | None = None) -> nn.Module:
 
 
 def gate_of(train: Mapping[str, Any]) -> str:
-    """The gate of a training's mask generators, which its parameters leave out where it is the published one."""
+    """The gate of a training's mask generators; its parameters leave out the default, which is the published one."""
     return str(train["recipe"].get("gate", Recipe.gate))
 
 

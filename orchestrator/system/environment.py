@@ -1,4 +1,4 @@
-"""What a result was made with: code, packages and machine."""
+"""The environment that a result was computed in: code, packages and machine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 PACKAGES = ("nemo-orchestrator", "torch", "torchvision", "ray", "mlflow", "numpy", "optuna", "fvcore", "scikit-learn")
 
 SHIPPED = "shipped.json"
-"""Beside this file where it was shipped to a cluster without its checkout: what `checkout` said there."""
+"""A file with the result of `checkout`, in sources that were sent to a cluster without their git checkout."""
 
 
 @cache
@@ -50,13 +50,13 @@ def checkout() -> dict[str, Any]:
 
 
 def _packages() -> dict[str, str]:
-    found = {}
+    versions = {}
     for name in PACKAGES:
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 def _hardware() -> dict[str, Any]:
@@ -80,7 +80,7 @@ def _cpu_name() -> str:
 
 
 def _gpus() -> list[str]:
-    # Asked of the driver and not of torch: the process that describes itself may have no use for torch.
+    # From the driver's own tool and not from torch, which this process may not need otherwise.
     listing = _output("nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader")
     return listing.splitlines() if listing else []
 
@@ -90,7 +90,7 @@ def _output(*command: str) -> str | None:
     if shutil.which(command[0]) is None:
         return None
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+        process = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
     except subprocess.TimeoutExpired:
         return None
-    return done.stdout.strip() if done.returncode == 0 else None
+    return process.stdout.strip() if process.returncode == 0 else None

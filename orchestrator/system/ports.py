@@ -12,26 +12,26 @@ HOST = "127.0.0.1"
 """This machine, for itself only."""
 
 OWN = range(20_000, 32_000)
-"""Above the ports of Ray's workers, and below those that the kernel gives to whoever connects or asks for any."""
+"""Above the ports of Ray's workers, and below the kernel's ephemeral ports."""
 
 
 def free_ports(count: int) -> list[int]:
-    """So many ports that nothing listens on.
+    """Finds so many ports that nothing listens on.
 
-    Any two studies choose at random: of thousands of ports, they seldom want the same one.
+    They are drawn at random from thousands, so that two studies seldom choose the same one.
 
     Raises:
         OSError: There are too few.
     """
-    found: list[int] = []
+    ports: list[int] = []
     with contextlib.ExitStack() as stack:
         for port in random.SystemRandom().sample(OWN, len(OWN)):
-            taken = stack.enter_context(socket.socket())
+            probe = stack.enter_context(socket.socket())
             with contextlib.suppress(OSError):
-                taken.bind(("", port))
-                found.append(port)
-            if len(found) == count:
-                return found
+                probe.bind(("", port))
+                ports.append(port)
+            if len(ports) == count:
+                return ports
     raise OSError(f"fewer than {count} ports of {OWN.start}-{OWN.stop - 1} are free")
 
 

@@ -1,4 +1,4 @@
-"""A process, named so that other processes and other hosts can tell whether it still lives."""
+"""A process, identified so that other processes and other hosts can tell whether it still lives."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ CLOCK_STEP = 2.0
 
 @dataclass(frozen=True)
 class Process:
-    """A process by more than its number, which hosts and containers share and give again.
+    """A process, identified by more than its pid, which other hosts and containers use too and the system reuses.
 
     Attributes:
         host: The host's name, for people; containers and machines may share one.
-        machine: Within it, and within it alone, a pid can be looked up: host, boot and pid namespace.
+        machine: Host, boot and pid namespace: only within the same one can the pid be looked up.
         pid: Its number there.
         started: When it started, in seconds since 1970.
     """
@@ -31,7 +31,7 @@ class Process:
 
     @classmethod
     def this(cls) -> Process:
-        """The process that asks."""
+        """The current process."""
         return cls(socket.gethostname(), _machine(), os.getpid(), psutil.Process().create_time())
 
     @property
@@ -46,11 +46,11 @@ class Process:
 
 
 def living(pid: int, started: float) -> psutil.Process | None:
-    """The process that had this number and start, if it lives on this machine; a pid may be another one's by now.
+    """The process with this pid and start time, if it lives on this machine; the pid alone may have been reused.
 
     Raises:
-        psutil.AccessDenied: It may not be looked at.
-        ValueError, TypeError: These are no pid and no time.
+        psutil.AccessDenied: Its start time may not be read.
+        ValueError, TypeError: The arguments are no pid and no time.
     """
     try:
         process = psutil.Process(pid)
@@ -61,7 +61,7 @@ def living(pid: int, started: float) -> psutil.Process | None:
 
 
 def _machine() -> str:
-    """Another one after each boot, and in each container; on macOS, which names no boots, the host's name alone."""
+    """A name that changes with each boot, and in each container; on macOS, without boot ids, the host's name alone."""
     parts = [socket.gethostname()]
     try:
         parts.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip())

@@ -1,4 +1,4 @@
-"""What ends a study before its end: Ctrl-C and SIGTERM, and the threads beside the main one."""
+"""Ending a study early: by Ctrl-C and SIGTERM, and from threads beside the main one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from types import FrameType
 
 
 class Interrupted(KeyboardInterrupt):
-    """Somebody wants this process to end.
+    """Ctrl-C or SIGTERM was received, and this process is to end.
 
     Attributes:
         exit_code: What a shell expects of a process that a signal ended: 130 after Ctrl-C, 143 after SIGTERM.
@@ -27,7 +27,7 @@ def interruptible(end: Callable[[], object]) -> Iterator[None]:
     """Raises `Interrupted` in a block, in the main thread, at the first SIGINT or SIGTERM; the second ends the process.
 
     Args:
-        end: Called before the process ends at once, for what would outlive it.
+        end: Called before the process ends at once, to end what would outlive it.
     """
     received: list[int] = []
 
@@ -53,12 +53,12 @@ def interruptible(end: Callable[[], object]) -> Iterator[None]:
 
 
 class _Stopped(KeyboardInterrupt):
-    """Unwinds the main thread, past everybody's `except Exception`; where Ray waits, it knows no other kind."""
+    """Unwinds the main thread past any `except Exception`; Ray's waits let only a KeyboardInterrupt pass."""
 
 
 @contextmanager
 def stoppable() -> Iterator[Callable[[BaseException], None]]:
-    """Lets the threads of a block end it: yields what they call with the error that it shall raise."""
+    """Lets other threads end a block: yields a function that makes the block raise the error it is called with."""
     errors: list[BaseException] = []
 
     def stop(error: BaseException) -> None:

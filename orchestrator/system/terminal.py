@@ -1,4 +1,4 @@
-"""What a terminal shows of numbers: tables of one style, and durations as people say them."""
+"""Output for terminals: tables of one style, and readable durations."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def new_table(title: str | None, columns: Sequence[str], words: Container[int] =
 
 
 def print_table(table: Table, console: Console) -> None:
-    """A table for a terminal, as wide as it is; in a file, as wide as it needs."""
+    """Prints a table as wide as the terminal; in a file, as wide as it needs."""
     if not console.is_terminal:
         console.width = max(console.width, Console(width=10_000).measure(table).maximum)
     console.print(table)
