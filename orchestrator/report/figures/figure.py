@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from orchestrator.report.tables import Table
 
 COLOURS = 8
-"""So many series can be told apart by colour and marker; of more, those of one method look alike."""
+"""So many series can be distinguished by colour and marker; of more, those of one method look alike."""
 
 
 @dataclass(frozen=True)
