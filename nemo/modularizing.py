@@ -24,7 +24,7 @@ _STEP = Fraction(1, 20)  # by which the threshold is lowered for a layer that wo
 
 @dataclass(frozen=True)
 class Relevance:
-    """What one pass over the training images tells about every kernel; all thresholds follow from it.
+    """The statistics of every kernel from one pass over the training images; masks at any threshold follow from them.
 
     Attributes:
         counts: Per layer, int64 `[N, K_l]`: samples of the class to which the kernel is relevant.
@@ -131,8 +131,8 @@ def module_masks(frequencies: Sequence[Tensor], threshold: float) -> list[Tensor
 
 def fallback_layers(frequencies: Sequence[Tensor], threshold: float) -> list[tuple[int, int]]:
     """The (class, layer) pairs without a kernel at any threshold, where `module_masks` takes the most frequent ones."""
-    fallen = torch.stack([~reached for _, reached in _masks(frequencies, threshold)], dim=1)  # [N, L]
-    return [(label, layer) for label, layer in fallen.nonzero().tolist()]
+    unreached = torch.stack([~reached for _, reached in _masks(frequencies, threshold)], dim=1)  # [N, L]
+    return [(label, layer) for label, layer in unreached.nonzero().tolist()]
 
 
 def _masks(frequencies: Sequence[Tensor], threshold: float) -> list[tuple[Tensor, Tensor]]:

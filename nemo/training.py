@@ -32,11 +32,11 @@ from nemo.transformer import TokenUnit
 
 
 class TrainingDiverged(Exception):
-    """A loss was not finite; training on is pointless, and so is trying again with the same settings."""
+    """A loss was not finite; neither continuing nor a retry with the same settings can help."""
 
 
 def require_finite(metrics: Mapping[str, float], when: str) -> None:
-    """Refuses a network that is lost.
+    """Refuses metrics of a training that has diverged.
 
     Raises:
         TrainingDiverged: A metric is not a finite number.
@@ -62,16 +62,16 @@ def build_network(
     Raises:
         UserError: The backbone cannot be built, or the method does not apply to it.
     """
-    chosen = METHODS[method]
-    if chosen.backbones and backbone not in chosen.backbones:
-        raise UserError(f"backbone: {method} knows no {backbone}, choose {' or '.join(chosen.backbones)}.")
+    entry = METHODS[method]
+    if entry.backbones and backbone not in entry.backbones:
+        raise UserError(f"backbone: {method} knows no {backbone}, choose {' or '.join(entry.backbones)}.")
     with torch.random.fork_rng(devices=[]):  # weights are drawn on the CPU
         torch.default_generator.manual_seed(seed)
         network = build_backbone(backbone, num_classes, width, image_size)
-        if chosen.source == "masks":
+        if entry.source == "masks":
             return make_modular(network, roles, gate)
-        if chosen.source == "activations":
-            return record_activations(network, kernels_only=chosen.kernels_only)
+        if entry.source == "activations":
+            return record_activations(network, kernels_only=entry.kernels_only)
         return network
 
 
@@ -98,8 +98,8 @@ class Trainer:
 
     Attributes:
         epoch: The next epoch to run, from 0.
-        images: What is trained on.
-        validation: What is held out of the training images, or None.
+        images: The images that are trained on.
+        validation: The share of the training images that is held out, or None.
         history: One flat dict per finished epoch: `epoch`, `time` (Unix milliseconds), `seconds`, `lr`, and metrics
             named `train/...`, `validation/...` and `test/...`.
     """
@@ -151,10 +151,10 @@ class Trainer:
         self.rehearsal = Rehearsal(recipe.as_cut, len(dataset.classes)) if rehearses else None
         self.model = self.workers.wrap(self.network)
         self._compiled: Callable[..., Any] | None = None
-        self._compiled_is_right: bool | None = None  # not known yet
+        self._compiled_is_correct: bool | None = None  # not known yet
         image = torch.zeros(self.images.images.shape[1:], device=self.device)
-        wanted = False if recipe.gate == "annealed" else recipe.compile  # its slope would be compiled anew every epoch
-        if chosen(wanted, self.network, image, recipe.epochs, len(self.images), len(self.loader)):
+        compile_ = False if recipe.gate == "annealed" else recipe.compile  # its slope would recompile it every epoch
+        if chosen(compile_, self.network, image, recipe.epochs, len(self.images), len(self.loader)):
             # Evaluations stay as they are: they are short, and would be compiled anew.
             self._compiled = compiled(self.model)
         # The published objective leaves out the first masked layer of CNNs, not of Transformers (method.md 3.5).
@@ -177,7 +177,7 @@ class Trainer:
 
     @property
     def compiled(self) -> bool:
-        """Whether the steps are compiled, or going to be if that proves right."""
+        """Whether the steps are compiled, or will be once the compiled model has proved correct."""
         return self._compiled is not None
 
     def run_epoch(self) -> dict[str, float]:
@@ -218,7 +218,7 @@ class Trainer:
             "schedule": self.schedule.state_dict(),
             "history": list(self.history),
             **({"rehearsal": self.rehearsal.state_dict()} if self.rehearsal else {}),
-            **({} if self._compiled_is_right is None else {"compiled": self._compiled_is_right}),
+            **({} if self._compiled_is_correct is None else {"compiled": self._compiled_is_correct}),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -229,8 +229,8 @@ class Trainer:
         self.history = list(state["history"])
         if self.rehearsal is not None:
             self.rehearsal.load_state_dict(state["rehearsal"], self.device)
-        self._compiled_is_right = state.get("compiled")  # judged anew it might go another way than it began
-        if self._compiled_is_right is False:
+        self._compiled_is_correct = state.get("compiled")  # a new check might decide otherwise
+        if self._compiled_is_correct is False:
             self._compiled = None
 
     def loss(self, batch: Batch, progress: float) -> tuple[Tensor, dict[str, Tensor]]:
@@ -273,13 +273,13 @@ class Trainer:
         return parts
 
     def _fastest(self, batch: Batch) -> Callable[..., Any]:
-        """The model to learn from a batch with; the compiled one has to show that it is right before its first use."""
+        """The model to learn from a batch with; the compiled one is checked against the plain one first."""
         full = min(self.recipe.batch_size, len(self.images))
         if self._compiled is None or batch.size < full:  # a smaller batch would be compiled anew
             return self.model
-        if self.rehearsal is not None and not self.rehearsal.frequencies:  # the form that rehearses is to be judged
+        if self.rehearsal is not None and not self.rehearsal.frequencies:  # the check needs the form that rehearses
             return self.model
-        if self._compiled_is_right is None:
+        if self._compiled_is_correct is None:
             candidate = self._compiled
             reason = disagreement(
                 lambda: self._loss(batch, self.recipe.warmup, self.model)[0],
@@ -287,8 +287,8 @@ class Trainer:
                 self.network,
                 self.recipe.precision,
             )
-            self._compiled_is_right = usable(self.recipe.compile, reason)
-            if not self._compiled_is_right:
+            self._compiled_is_correct = usable(self.recipe.compile, reason)
+            if not self._compiled_is_correct:
                 self._compiled = None
                 return self.model
         return self._compiled

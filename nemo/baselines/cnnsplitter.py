@@ -61,13 +61,13 @@ class CnnSplitter:
         self.seed = seed
         self.history: list[dict[str, float]] = []
         self._groups = KernelGroups([importance.cpu() for importance in importances])
-        # Best first, once told; the first of the very first generation keeps everything.
+        # Best first, once they have logits; the first of the very first generation keeps everything.
         self._bits = self._first_population()  # bool [N, P, bits]
         self._logits = torch.empty(self._groups.classes, 0, len(labels))  # float32 [N, known, n]
 
     @property
     def generation(self) -> int:
-        """The generation that is to be told, from 0."""
+        """The generation whose logits `tell` expects next, from 0."""
         return len(self.history)
 
     @property
@@ -75,7 +75,7 @@ class CnnSplitter:
         return self.generation >= self.settings["generations"]
 
     def ask(self) -> list[Candidate]:
-        """The generation's candidates without logits, class by class; the same ones until they are told."""
+        """The generation's candidates without logits, class by class; the same ones until `tell` is called."""
         known = self._logits.shape[1]
         return [
             # Copies, because sending a view to another process would send its whole batch.
@@ -93,8 +93,8 @@ class CnnSplitter:
         Returns:
             The new row of the history.
         """
-        told = logits.cpu().float().view(self._groups.classes, -1, len(self.labels))
-        scored = torch.cat([self._logits, told], dim=1)  # [N, P, n]
+        new_logits = logits.cpu().float().view(self._groups.classes, -1, len(self.labels))
+        scored = torch.cat([self._logits, new_logits], dim=1)  # [N, P, n]
         best = torch.cat([self._masks(label, slice(1)) for label in range(len(scored))])
         ensemble = Ensemble(scored[:, 0].clone(), best, self.labels, self.settings["accuracy_weight"])
         rankings = []
