@@ -82,7 +82,7 @@ def disagreement(
     """
     kept = [buffer.clone() for buffer in network.buffers()]
     device = next(network.parameters()).device
-    found = []
+    both = []
     for loss in (plain, compiled):
         network.zero_grad(set_to_none=True)
         try:
@@ -97,11 +97,11 @@ def disagreement(
             for buffer, value in zip(network.buffers(), kept, strict=True):
                 buffer.copy_(value)
         gradients = [p.new_zeros(()) if p.grad is None else p.grad for p in network.parameters()]
-        found.append([gradient.expand_as(p) for p, gradient in zip(network.parameters(), gradients, strict=True)])
+        both.append([gradient.expand_as(p) for p, gradient in zip(network.parameters(), gradients, strict=True)])
     network.zero_grad(set_to_none=True)
-    ours, theirs = found
-    apart = math.hypot(*(float((a - b).norm()) for a, b in zip(ours, theirs, strict=True)))
-    size = math.hypot(*(float(a.norm()) for a in ours))
+    expected, actual = both
+    apart = math.hypot(*(float((a - b).norm()) for a, b in zip(expected, actual, strict=True)))
+    size = math.hypot(*(float(a.norm()) for a in expected))
     if not math.isfinite(size) or apart <= _AGREE[precision] * size:
         return None
     return f"its gradients are {apart / max(size, 1e-30):.2g} of their size away from what they are uncompiled"

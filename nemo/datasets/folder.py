@@ -87,8 +87,8 @@ def _list(root: Path, classes: tuple[str, ...]) -> tuple[list[Path], Labels]:
     files, labels = [], []
     for label, name in enumerate(classes):
         folder = root / name
-        found = sorted(folder.iterdir()) if folder.is_dir() else []
-        images = [file for file in found if file.suffix.lower() in _SUFFIXES and not file.name.startswith(".")]
+        entries = sorted(folder.iterdir()) if folder.is_dir() else []
+        images = [file for file in entries if file.suffix.lower() in _SUFFIXES and not file.name.startswith(".")]
         files += images
         labels += [label] * len(images)
     return files, np.asarray(labels, dtype=np.int64)

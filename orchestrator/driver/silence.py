@@ -160,9 +160,9 @@ class Watch:
 
     def _words(self) -> str:
         names = [step.label + self._reached(step) for step in self.awaited()]
-        others = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
         room = f"a cluster of {self._cluster.cpus:g} CPUs and {self._cluster.gpus:g} GPUs"
-        return ", ".join(names[:SHOWN]) + f"{others} on {room}" if names else f"the first step to start on {room}"
+        return ", ".join(names[:SHOWN]) + f"{more} on {room}" if names else f"the first step to start on {room}"
 
     def _reached(self, step: Step) -> str:
         epochs = self._epochs.get(step.key)

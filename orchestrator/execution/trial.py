@@ -21,7 +21,7 @@ from orchestrator.plan.step import Step
 from orchestrator.storage.files import Unwritable
 
 UNWRITABLE = "unwritable"
-"""What a trial reports last when the study's folder cannot be written."""
+"""The key of a trial's last report if the study's folder cannot be written."""
 
 
 HEAD_NODE = "node:__internal_head__"

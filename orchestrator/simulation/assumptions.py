@@ -76,20 +76,20 @@ def read_fake_cluster(text: str) -> FakeCluster:
     Raises:
         UserError: All of what is wrong with it.
     """
-    wrong, fields = [], {}
+    messages, fields = [], {}
     for part in filter(None, map(str.strip, text.split(","))):
         name, equals, value = map(str.strip, part.partition("="))
         if not equals or name in fields:
-            wrong.append(f"--simulate {part}: should be name=number, once each, as in nodes=64,gpus=8.")
+            messages.append(f"--simulate {part}: should be name=number, once each, as in nodes=64,gpus=8.")
             continue
         try:
             fields[name] = parse_value(value)
         except ValueError as error:
-            wrong.append(f"--simulate {name}: the value {error}.")
+            messages.append(f"--simulate {name}: the value {error}.")
     try:
-        if not wrong:
+        if not messages:
             return FakeCluster.model_validate(fields)
     except ValidationError as errors:
-        found = errors.errors(include_url=False)
-        wrong = [f"--simulate {field_name(error['loc'])}: {sentence(error)}" for error in found]
-    raise UserError("\n".join(wrong))
+        problems = errors.errors(include_url=False)
+        messages = [f"--simulate {field_name(error['loc'])}: {sentence(error)}" for error in problems]
+    raise UserError("\n".join(messages))

@@ -165,7 +165,7 @@ def _by_group(
     digits: int,
 ) -> list[Series]:
     """A line per method and settings over one column; means that are not known leave no mark."""
-    found = []
+    series = []
     for (method, settings), style in styles.items():
         own = [
             row for row in rows if (row["method"], row["settings"]) == (method, settings) and row[column] is not None
@@ -180,8 +180,8 @@ def _by_group(
             )
             for row in own
         ]
-        found.append(Series(points, style, text=label))
-    return found
+        series.append(Series(points, style, text=label))
+    return series
 
 
 def _bars(styles: Mapping[tuple[str, str], int]) -> str:

@@ -60,7 +60,7 @@ def heat_maps(
         chosen: Keys of trainings to prefer to the first ones.
         names: The classes' names by the data set's fingerprint; numbers stand for those that are not known.
     """
-    found: list[HeatMap | Missing] = []
+    maps: list[HeatMap | Missing] = []
     rows = shown_modules(modules, chosen)
     for row in rows.head(MOST).iter_rows(named=True):
         at = "" if row["threshold"] is None else f" at threshold {row['threshold']:g}"
@@ -68,11 +68,11 @@ def heat_maps(
         try:
             masks = masks_of(ledger, row["key"], row["threshold"])
         except UserError as error:
-            found.append(Missing(f"Maps of {title}", f"Not shown: {error}"))
+            maps.append(Missing(f"Maps of {title}", f"Not shown: {error}"))
             continue
         fingerprint = finished(ledger, row["training"])["params"].get("fingerprint", "")
-        found += [kept_map(masks, title, names.get(fingerprint)), coupling_map(masks, title, names.get(fingerprint))]
-    return found
+        maps += [kept_map(masks, title, names.get(fingerprint)), coupling_map(masks, title, names.get(fingerprint))]
+    return maps
 
 
 def shown_modules(modules: pl.DataFrame, chosen: Iterable[str]) -> pl.DataFrame:
@@ -100,14 +100,14 @@ def masks_of(ledger: Ledger, key: str, threshold: float | None) -> list[Tensor]:
 
 
 def masks_of_training(ledger: Ledger, training: str, modularize: str, threshold: float | None) -> list[Tensor]:
-    """Per layer bool `[N, K_l]`: a training's modules at a threshold, or those that a search found, which know none.
+    """Per layer bool `[N, K_l]`: a training's modules at a threshold, or those that a search found without one.
 
     Raises:
         UserError: An artifact is damaged or missing, or the threshold is out of range.
     """
-    found = found_masks(ledger, training)
-    if found is not None:
-        return found
+    searched = found_masks(ledger, training)
+    if searched is not None:
+        return searched
     with artifact_of(ledger, modularize, RELEVANCE) as path:
         return module_masks(load_relevance(path).frequencies, threshold or 0.0)
 

@@ -77,15 +77,15 @@ def _shapes(
 
 
 def _attributes(drawn: Element, prefix: str) -> dict[str, str]:
-    """What matplotlib says in a style, as attributes, with the page's colours and its font."""
+    """Matplotlib's inline style as attributes, with the page's colours and its font."""
     style = dict(part.strip().split(": ", 1) for part in drawn.get("style", "").split(";") if part.strip())
-    found = {name: value for name, value in style.items() if name in _LOOK}
-    found |= {name: _VARIABLES[found[name]] for name in ("fill", "stroke") if name in found}
+    attrs = {name: value for name, value in style.items() if name in _LOOK}
+    attrs |= {name: _VARIABLES[attrs[name]] for name in ("fill", "stroke") if name in attrs}
     for name in ("d", "x", "y", "transform"):
         if name in drawn.attrib and "rotate(-0 " not in drawn.attrib[name]:
-            found[name] = " ".join(_NUMBER.sub(lambda number: f"{float(number[0]):.2f}", drawn.attrib[name]).split())
+            attrs[name] = " ".join(_NUMBER.sub(lambda number: f"{float(number[0]):.2f}", drawn.attrib[name]).split())
     if "id" in drawn.attrib:
-        found["id"] = prefix + drawn.attrib["id"]
+        attrs["id"] = prefix + drawn.attrib["id"]
     if _LINK in drawn.attrib:
-        found["href"] = f"#{prefix}{drawn.attrib[_LINK][1:]}"
-    return found
+        attrs["href"] = f"#{prefix}{drawn.attrib[_LINK][1:]}"
+    return attrs
