@@ -78,9 +78,8 @@ def write_comparison(
         comparison = compare([training_side(name, report, key) for name, key in zip(labels, keys, strict=True)])
     else:
         reports = [gather(study_at(name, storage)) for name in names]
-        own_names = [report.frames.study for report in reports]
-        distinct = len(set(own_names)) == len(own_names)  # else studies of one name in two storages
-        labels = own_names if distinct else list(names)
+        own = [report.frames.study for report in reports]
+        labels = own if len(set(own)) == len(own) else list(names)  # studies of one name in two storages
         comparison = compare([side_of(name, report) for name, report in zip(labels, reports, strict=True)])
     tables, title = comparison_tables(comparison), " against ".join(comparison.names)
     with _output(out) as file:
