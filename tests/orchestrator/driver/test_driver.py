@@ -106,7 +106,7 @@ def test_the_best_of_a_search_is_chosen_when_its_last_trial_is_stopped(storage: 
         adaptive = Adaptive(searches[0], ledger)
         first, second = adaptive.next(), adaptive.next()
         assert first is not None and second is not None
-        on_event(Event("finished", first[1][0], document=finish(ledger, first[1][0])))
+        on_event(Event("finished", first[1][0], result=finish(ledger, first[1][0])))
         drain()  # its relevance pass and its measures are finished before the other one ends
         stopped = second[1][0]
         outcome = {**describe_step(stopped), "epoch": 0, "reason": "weak", "stopped": "2026-10-01T12:00:00+00:00"}

@@ -173,5 +173,5 @@ def test_what_was_never_timed_may_take_longer() -> None:
     assert patience() == 30 * 60
     flying += [make_step("reuse", {}, {}, {}, "sub-task")]
     assert patience() == 6 * 3600
-    watched.saw(Event("finished", make_step("reuse", {"n": 1}, {}, {}, "other"), document={"seconds": 40.0}))
+    watched.saw(Event("finished", make_step("reuse", {"n": 1}, {}, {}, "other"), result={"seconds": 40.0}))
     assert patience() == 4000
