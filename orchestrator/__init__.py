@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from orchestrator.report.notebook import LoadedStudy
     from orchestrator.report.status import Overview
     from orchestrator.storage import Where
-    from orchestrator.study.file import Wanted
+    from orchestrator.study.file import StudyLike
     from orchestrator.study.study import Study
 
 __all__ = ["LoadedStudy", "Study", "load_study", "plan", "run_study"]
@@ -39,7 +39,7 @@ for _name, _value in {
 os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
 
 
-def plan(study: Wanted, storage: Where | None = None, *, overrides: Sequence[str] = ()) -> Overview:
+def plan(study: StudyLike, storage: Where | None = None, *, overrides: Sequence[str] = ()) -> Overview:
     """What a study would run: its steps by kind, what is finished, what failed, and what is left; touches nothing.
 
     Args:
@@ -59,7 +59,7 @@ def plan(study: Wanted, storage: Where | None = None, *, overrides: Sequence[str
 
 
 def run_study(
-    study: Wanted,
+    study: StudyLike,
     storage: Where | None = None,
     *,
     overrides: Sequence[str] = (),

@@ -55,7 +55,7 @@ Saved = Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where to s
 Force = Annotated[bool, typer.Option("--force", help="Replace the module that lies there.")]
 
 
-class Format(StrEnum):
+class ReportFormat(StrEnum):
     """What a report can be written as."""
 
     terminal = "terminal"
@@ -64,7 +64,7 @@ class Format(StrEnum):
     html = "html"
 
 
-class Comparison(StrEnum):
+class ComparisonFormat(StrEnum):
     """What a comparison can be written as."""
 
     terminal = "terminal"
@@ -241,9 +241,9 @@ def status(
 def report(
     name: StudyName,
     format: Annotated[
-        Format,
+        ReportFormat,
         typer.Option(help="Tables for a terminal, Markdown, JSON with every row, or one page with tables and figures."),
-    ] = Format.terminal,
+    ] = ReportFormat.terminal,
     out: Out = None,
     export: Annotated[
         Path | None,
@@ -257,7 +257,7 @@ def report(
 ) -> None:
     """Show what a study found so far."""
     where = find_study(storage_root(storage), name)
-    if export is not None and (out is not None or format is not Format.terminal):
+    if export is not None and (out is not None or format is not ReportFormat.terminal):
         raise UserError("--export: writes every format into one folder, leave --format and --out out.")
     from orchestrator.report.output import write_export, write_report
 
@@ -280,8 +280,8 @@ def compare(
         typer.Option("--run", metavar="KEY", help="Compare these trainings of the one study; give it twice or more."),
     ] = None,
     format: Annotated[
-        Comparison, typer.Option(help="Tables for a terminal, Markdown, or JSON with every number.")
-    ] = Comparison.terminal,
+        ComparisonFormat, typer.Option(help="Tables for a terminal, Markdown, or JSON with every number.")
+    ] = ComparisonFormat.terminal,
     out: Out = None,
     storage: Storage = None,
 ) -> None:

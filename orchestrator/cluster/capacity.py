@@ -1,4 +1,4 @@
-"""How much of a cluster steps take: how many trainings and tasks fit, and what never can."""
+"""How much of a cluster steps take: how many fit, what never can, and how often what died runs again."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from orchestrator.plan.step import Step
 from orchestrator.study.resources import Resources, SubtaskResources, TrainingResources
 
 MAX_RETRIES = 2
-"""How often a step of the fan-out is tried again after its worker died."""
+"""How often Ray runs a task again whose worker died: a step of the fan-out, or candidates of a module search."""
 
 MAX_FAILURES = 2
-"""How often a training starts again after a worker died."""
+"""How often a training starts again after a worker died: by Tune where it is one worker, in its trial's own process,
+else by Train, which starts its group of workers again."""
 
 SEARCH_TASKS = 16
 """At most so many candidates of one search in a trained network run at a time."""

@@ -44,6 +44,9 @@ from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.step import Step
 from orchestrator.storage.layout import LOGITS, NETWORK, RELEVANCE
 
+_SAMPLE_LEVEL = ("sample_krr", "sample_cohesion", "sample_coupling", "dead_layers")
+"""What a training's history tells of its masks."""
+
 Array = np.ndarray[Any, Any]
 
 
@@ -125,9 +128,6 @@ def image_shape(train: Mapping[str, Any]) -> tuple[int, int, int]:
 def standard_flops(train: Mapping[str, Any]) -> float:
     """FLOPs of the standard network of a training's backbone, per image."""
     return count_flops(build(train, "standard"), image_shape(train))
-
-
-_SAMPLE_LEVEL = ("sample_krr", "sample_cohesion", "sample_coupling", "dead_layers")
 
 
 def relevance_of(

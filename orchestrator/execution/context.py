@@ -59,10 +59,14 @@ class Context:
         if isinstance(cause, Unwritable):
             raise cause
         reason = reason or reason_of(error)
-        if not _expected(error):
-            self.store.write(layout.log(step.key), f"{step.label}\n\n{error}\n".encode())
+        self.keep_traceback(step, error)
         self.ledger.fail(step, reason)
         return reason
+
+    def keep_traceback(self, step: Step, error: BaseException) -> None:
+        """Writes the traceback of an error to `logs/`, unless its one sentence says all."""
+        if not _expected(error):
+            self.store.write(layout.log(step.key), f"{step.label}\n\n{error}\n".encode())
 
 
 @dataclass(frozen=True)

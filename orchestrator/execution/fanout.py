@@ -203,7 +203,7 @@ class FanOut:
         try:
             documents = ray.get(reference)
             events = [Event("finished", step, result=document) for step, document in zip(steps, documents, strict=True)]
-        except (ray.exceptions.RayTaskError, ray.exceptions.RayError) as error:
+        except ray.exceptions.RayError as error:
             events = [Event("failed", step, reason=self._context.fail(step, error)) for step in steps]
             self._shared.forget(steps[0])
         for event in events:

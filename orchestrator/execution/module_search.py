@@ -20,7 +20,7 @@ from nemo.metrics import subtask_accuracy
 from nemo.modular import ModularNetwork
 from nemo.surgery import extract_module
 from nemo.training import training_images
-from orchestrator.cluster.capacity import MAX_FAILURES
+from orchestrator.cluster.capacity import MAX_RETRIES
 from orchestrator.computing.compute import image_shape, relevance_of, standard_flops
 from orchestrator.computing.data import DatasetArrays, as_dataset
 from orchestrator.computing.networks import network_of, save_tensors, searched_state
@@ -89,7 +89,7 @@ def _logits(candidates: Sequence[Candidate], shared: ray.ObjectRef[SearchedNetwo
     return torch.cat(ray.get([task.remote(chunk, shared, int(resources.cpus)) for chunk in chunks]))
 
 
-@ray.remote(max_retries=MAX_FAILURES)
+@ray.remote(max_retries=MAX_RETRIES)
 def _run_candidates(candidates: Sequence[Candidate], shared: SearchedNetwork, cpus: int) -> Tensor:
     torch.set_num_threads(max(1, cpus))
     device = own_device()

@@ -46,6 +46,10 @@ MEETS_TRIES = 20
 """How often it is: as long in all as a group of a fixed size waits for room."""
 
 
+STARTS_TRIES = 5
+"""How often a group of a fixed size is started where Ray cannot start it."""
+
+
 class Session(Protocol):
     """How a worker reports to Tune and agrees with the other workers of its training."""
 
@@ -88,7 +92,7 @@ def fit(arguments: dict[str, Any]) -> str:
             storage_path=str(context.folder / CHECKPOINTS),  # on this machine: Ray keeps no checkpoints of ours
             callbacks=[] if alone else [TuneReportCallback()],
             failure_config=ray.train.FailureConfig(
-                max_failures=MAX_FAILURES, controller_failure_limit=MEETS_TRIES if training.elastic else 5
+                max_failures=MAX_FAILURES, controller_failure_limit=MEETS_TRIES if training.elastic else STARTS_TRIES
             ),
         ),
     )
@@ -98,6 +102,7 @@ def fit(arguments: dict[str, Any]) -> str:
         first = _first_failure(error)
         if isinstance(first, Unwritable):
             raise first from None
+        context.keep_traceback(step, first)
         return reason_of(first)
 
 

@@ -1,1 +1,1 @@
-"""What is to be done: steps and their keys, pure in the study and the results."""
+"""What is to be done: steps and their keys, what of them may run now, and which training is next."""

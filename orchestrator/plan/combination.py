@@ -193,6 +193,7 @@ class Combination:
             "finetune": dataclasses.asdict(self.study.finetune_for(self.pair)),
             "seed": self.seed,
         }
+        # What came later, or means nothing here, is left out where it is not set: earlier results keep their keys.
         if is_transformer(self.pair.backbone):
             shared["surgery"] = settings.surgery if settings else "exact"
         if settings is not None and settings.recalibration > 0:

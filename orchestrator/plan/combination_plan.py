@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from orchestrator.plan.best import TrainedPoint, best_point
 from orchestrator.plan.combination import Combination
@@ -13,9 +12,6 @@ from orchestrator.plan.results import Result, Results, Trial
 from orchestrator.plan.step import Step
 from orchestrator.storage.keys import content_key
 from orchestrator.study.sweep import OBJECTIVES, Point, Sweep
-
-if TYPE_CHECKING:
-    from orchestrator.plan.results import Trial
 
 
 @dataclass(frozen=True)

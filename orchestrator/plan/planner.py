@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from nemo.backbones.vit_config import short_name
 from orchestrator.plan.combination import Combination
 from orchestrator.plan.combination_plan import CombinationPlan, Search, plan_combination
-from orchestrator.plan.results import Nothing, Result, Results
+from orchestrator.plan.results import GivenResults, Result, Results
 from orchestrator.plan.step import KINDS, Step
 from orchestrator.study.data import DescribedStudy
 from orchestrator.study.pair import Pair
@@ -48,7 +48,7 @@ def plan(described: DescribedStudy, results: Results | Mapping[str, Result]) -> 
         described: What is wanted, of which data.
         results: A ledger, or key -> result.
     """
-    known: Results = Nothing(results) if isinstance(results, Mapping) else results
+    known: Results = GivenResults(results) if isinstance(results, Mapping) else results
     return Planner(described, known).plan
 
 

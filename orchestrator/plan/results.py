@@ -70,8 +70,8 @@ class Results(Protocol):
 
 
 @dataclass(frozen=True)
-class Nothing:
-    """The results of a study that was never started, or those given as a mapping of key to document."""
+class GivenResults:
+    """The results that are given as a mapping of key to result; none of a study that was never started."""
 
     documents: Mapping[str, Result] = field(default_factory=dict)
 

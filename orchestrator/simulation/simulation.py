@@ -34,7 +34,7 @@ from orchestrator.simulation.timings import Timings
 from orchestrator.storage import Store, Where
 from orchestrator.storage.studies import known_studies, storage_root
 from orchestrator.study.data import DescribedStudy
-from orchestrator.study.file import Wanted, study_with_data
+from orchestrator.study.file import StudyLike, study_with_data
 from orchestrator.study.resources import Resources
 
 
@@ -60,7 +60,7 @@ def simulate(described: DescribedStudy, storage: Store, fake: FakeCluster) -> tu
 
 
 def print_simulation(
-    wanted: Wanted, storage: Where | None, overrides: Sequence[str], assumed: str, console: Console
+    wanted: StudyLike, storage: Where | None, overrides: Sequence[str], assumed: str, console: Console
 ) -> None:
     """Shows what a study would run, and how long the rest of it would take on a simulated cluster.
 

@@ -20,6 +20,7 @@ from obstore.exceptions import AlreadyExistsError, PreconditionError
 
 from orchestrator.storage.client import PATIENCE, SHORT_PATIENCE, as_unwritable, client_of, shared_client
 from orchestrator.storage.files import Unwritable, atomic_path
+from orchestrator.storage.layout import quarantined
 from orchestrator.storage.store import Seen, Stamp, Store
 
 if TYPE_CHECKING:
@@ -157,8 +158,7 @@ class Bucket(Store):
 
     def set_aside(self, name: str, folder: str) -> str:
         """See `Store`; a copy, and then a deletion."""
-        path = PurePosixPath(name)
-        target = f"{folder}/{path.parent.name}-{path.stem}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}{path.suffix}"
+        target = f"{folder}/{quarantined(PurePosixPath(name), datetime.now(UTC))}"
         with as_unwritable(self.url), suppress(FileNotFoundError):  # another reader was faster
             self._store.rename(name, target)
         return self.where(target)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from nemo.errors import UserError
+from orchestrator.storage.layout import quarantined
 
 _PROBE = 1 << 20
 """Bytes that are written to find out whether a disk is full."""
@@ -83,7 +84,7 @@ def set_aside(path: Path, folder: Path) -> Path:
     Raises:
         UserError: The folder cannot be written.
     """
-    target = folder / f"{path.parent.name}-{path.stem}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}{path.suffix}"
+    target = folder / quarantined(path, datetime.now(UTC))
     try:
         folder.mkdir(exist_ok=True)
         with suppress(FileNotFoundError):  # another reader was faster

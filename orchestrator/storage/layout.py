@@ -1,9 +1,13 @@
-"""The layout of a storage: the name of every file and folder of a study, and of MLflow's own beside the studies.
+"""The layout of a storage: the names of a study's files and folders, and of MLflow's own beside the studies.
 
-Names are those of a `Store`: with slashes, below the study; what Ray keeps lies below its folder on this machine.
+Names are those of a `Store`: with slashes, below the study; what Ray keeps lies below its folder on this machine. What
+a store or the ledger's segments keep for themselves, they name themselves.
 """
 
 from __future__ import annotations
+
+from datetime import datetime
+from pathlib import PurePath
 
 DATABASE, FILES = "mlflow.db", "mlartifacts"
 STORES = (DATABASE, FILES)
@@ -26,7 +30,7 @@ CHECKPOINTS = "checkpoints"
 NETWORK, LOGITS, RELEVANCE, MODULES = (f"{name}.safetensors" for name in ("network", "logits", "relevance", "modules"))
 """The artifacts of steps."""
 
-RAY_HEAD, RAY_TOKEN, RAY_TUNE = "ray/head.json", "ray/token", "ray/tune"
+RAY_HEAD, RAY_TUNE = "ray/head.json", "ray/tune"
 
 
 def submitted_version(checksum: str) -> str:
@@ -82,6 +86,11 @@ def checkpoints(key: str) -> str:
 def checkpoint(key: str) -> str:
     """The state of one training."""
     return f"{checkpoints(key)}/state.pt"
+
+
+def quarantined(path: PurePath, now: datetime) -> str:
+    """A damaged file's name in quarantine: what it was, and when it was found."""
+    return f"{path.parent.name}-{path.stem}-{now:%Y%m%dT%H%M%S%f}{path.suffix}"
 
 
 def log(key: str) -> str:

@@ -51,7 +51,8 @@ class Store(ABC):
     """
 
     remote: ClassVar[bool]
-    """Whether each call is a request over a network, so that many small files are better read at once."""
+    """Whether it is a bucket: each call is a request, so many small files are better read at once; a stamp's version
+    proves its content; and what has to be a file, such as Ray's own and MLflow's, lies elsewhere, in `local`."""
 
     # places
 

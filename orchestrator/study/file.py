@@ -82,11 +82,11 @@ def submitted_with_data(store: Store) -> DescribedStudy:
     return describe(submitted_study(store))
 
 
-Wanted = Study | str | os.PathLike[str]
+StudyLike = Study | str | os.PathLike[str]
 """A study that was made in Python, or the file of one."""
 
 
-def study_with_data(wanted: Wanted, overrides: Sequence[str] = ()) -> DescribedStudy:
+def study_with_data(wanted: StudyLike, overrides: Sequence[str] = ()) -> DescribedStudy:
     """Reads a study, describes its data, and checks one against the other; see `load_study_file`.
 
     Raises:

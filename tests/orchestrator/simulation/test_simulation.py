@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from nemo.errors import UserError
 from orchestrator.plan.planner import Planner
-from orchestrator.plan.results import Nothing
+from orchestrator.plan.results import GivenResults
 from orchestrator.simulation.assumptions import FakeCluster
 from orchestrator.simulation.forecast import sentences
 from orchestrator.simulation.imagined import Imagined
@@ -48,7 +48,7 @@ def studies(draw: st.DrawFn) -> Study:
 
 
 def simulation(wanted: Study, fake: FakeCluster, times: dict[str, float] = TIMES) -> Simulation:
-    results = Imagined(Nothing(), fake.seed)
+    results = Imagined(GivenResults(), fake.seed)
     return Simulation(
         Planner(DescribedStudy(wanted, DESCRIPTIONS), results),
         results,
