@@ -147,14 +147,15 @@ class Driver:
             check_room(cluster, context.resources)
         shared, slots = Shared(context), Slots(cluster)
         frontier = self.frontier
+        pending = frontier.pending  # before the first event, which may add to it from another thread
         finished = Counter[str](step.kind for key, step in frontier.steps.items() if key in frontier.finished)
         with Progress(self._totals(), finished) as self._progress, stoppable() as stop:
             self._tracking = tracking
             self._fanout = FanOut(context, slots, shared, self._on_event, stop)
             self._watch = Watch(cluster, lambda: self._fanout.flying, Watchdog(self._patience))
             with watching(lambda: self._look(context, stop)), self._fanout:
-                self._fanout.submit(frontier.release(frontier.pending))
-                trainings = [step for step in frontier.pending if step.kind == "train"]
+                self._fanout.submit(frontier.release(pending))
+                trainings = [step for step in pending if step.kind == "train"]
                 run_trainings(trainings, self._searches, context, cluster, slots, shared, self._on_event)
 
     def _look(self, context: Context, stop: Callable[[BaseException], None]) -> bool:
