@@ -132,7 +132,7 @@ def simulated(world: World) -> Iterator[World]:
             (run, "end_orphan", end_orphan),
             (run, "ray_head", lambda *given, **named: nullcontext(CLUSTER)),
             (run, "this_machine", lambda: CLUSTER),
-            (run, "_load_once", lambda *given: None),
+            (run, "load_once", lambda *given: None),
             (run, "interruptible", nullcontext),
             (run, "stoppable", nullcontext),
             (run, "watching", nullcontext),

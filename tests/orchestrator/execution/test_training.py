@@ -69,7 +69,7 @@ def test_a_killed_worker_changes_nothing(
         told = [row for event in drive.told("epochs") for row in event.rows]
         assert told == document["result"]["history"]  # every epoch once, in order, with its own time stamp
         assert [row["epoch"] for row in told] == list(range(6))
-        assert drive.told("finished")[0].document == document
+        assert drive.told("finished")[0].result == document
         assert not (drive.folder / layout.checkpoints(step.key)).exists()
         assert document["workers"] == workers
         results.append(document)
