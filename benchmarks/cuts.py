@@ -26,7 +26,7 @@ from nemo.recalibration import recalibrate
 from nemo.reuse import subtask_dataset
 from nemo.surgery import MaskValues
 from nemo.training import training_images
-from orchestrator.report.notebook import LoadedStudy, load_study
+from orchestrator import LoadedStudy, load_study
 
 CUTS: dict[str, tuple[MaskValues, bool]] = {
     "drop (published)": ("drop", False),

@@ -87,11 +87,13 @@ def run_study(
         Interrupted: Ctrl-C or SIGTERM came; everything that was started has ended, and the same call carries on.
     """
     from orchestrator.driver.run import run_study as run
-    from orchestrator.report.notebook import load_study
+    from orchestrator.ledger.ledger import Ledger
+    from orchestrator.report.notebook import LoadedStudy
     from orchestrator.study.file import study_with_data
 
     described = study_with_data(study, overrides)
-    return load_study(run(described, storage, address, retry_failed, replace))
+    where = run(described, storage, address, retry_failed, replace)
+    return LoadedStudy(Ledger(where, readonly=True))
 
 
 def load_study(path_or_name: Where, storage: Where | None = None) -> LoadedStudy:
@@ -104,9 +106,11 @@ def load_study(path_or_name: Where, storage: Where | None = None) -> LoadedStudy
     Raises:
         UserError: There is none; the sentence lists those there are.
     """
-    from orchestrator.report.notebook import load_study as load
+    from orchestrator.ledger.ledger import Ledger
+    from orchestrator.report.notebook import LoadedStudy
+    from orchestrator.storage.studies import study_at
 
-    return load(path_or_name, storage)
+    return LoadedStudy(Ledger(study_at(path_or_name, storage), readonly=True))
 
 
 def __getattr__(name: str) -> Any:

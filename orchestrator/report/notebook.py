@@ -11,8 +11,6 @@ import polars as pl
 from nemo.errors import UserError
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.report.study_report import StudyReport, report_of, training_key
-from orchestrator.storage import Where
-from orchestrator.storage.studies import study_at
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Sheet
@@ -22,19 +20,6 @@ if TYPE_CHECKING:
     from nemo.datasets.dataset import Dataset
     from nemo.modular import ModularNetwork
     from nemo.surgery import Head
-
-
-def load_study(path_or_name: Where, storage: Where | None = None) -> LoadedStudy:
-    """Opens a study that was run, to look at what it found; nothing in it is changed.
-
-    Args:
-        path_or_name: The study's name, or where it lies: a folder such as `runs/quickstart`, or a URL.
-        storage: Where a study that is given by name lies; `$NEMO_STORAGE`, or the folder `runs`, if not given.
-
-    Raises:
-        UserError: There is none; the sentence lists those there are.
-    """
-    return LoadedStudy(Ledger(study_at(path_or_name, storage), readonly=True))
 
 
 class LoadedStudy:

@@ -104,7 +104,7 @@ def study_with_data(wanted: StudyLike, overrides: Sequence[str] = ()) -> Describ
 def _overridden(study: Study, overrides: Sequence[str]) -> Study:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / SUBMITTED
-        path.write_text(study.text)
+        path.write_bytes(study.text.encode())
         return load_study_file(path, overrides, label="study")
 
 
