@@ -4,7 +4,7 @@ BIN := .venv/bin
 STUDY ?= studies/quickstart.yaml
 CLUSTER ?= cluster.yaml
 BENCH ?= data_path modularizing step step-compiled
-WORKERS ?= 2
+WORKERS ?= 3
 
 # Un-compiled packages make every Ray worker compile torch again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -29,7 +29,7 @@ test-fast: setup  ## The quick tests: no Ray, browser, kills or trainings; under
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not (ray or browser or faults or heavy or slow or studies or gpu or kuberay)" $(ARGS)
 
 test-slow: setup  ## The tests that take minutes
-	$(BIN)/python -m pytest -m "slow and not gpu" $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "slow and not gpu" $(ARGS)
 
 test-studies: setup  ## The studies on the digits, whole, with what the README promises of them
 	$(BIN)/python -m pytest -m studies $(ARGS)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_worker_niceness", "0")  # nicer ones would wait for the tests beside them
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -42,20 +43,28 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """A file's tests stay in one process, and so do all files that start Ray.
+    """A file's tests stay in one process, and so do all files that start Ray; what takes long comes first.
 
-    These mostly wait, and a head that starts beside others on few cores may take longer than the 30 s that Ray allows.
+    A head that starts beside others on few cores may take longer than the 30 s that Ray allows.
     """
     from xdist.scheduler import LoadFileScheduling
 
     @cache
-    def starts_ray(file: str) -> bool:
-        return re.search(r"mark\.ray\b(?!.*slow|\n@.*slow)", (config.rootpath / file).read_text()) is not None
+    def turn(file: str) -> int:
+        """0 for what starts Ray; then what waits for faults, what computes, and the many short ones."""
+        text = (config.rootpath / file).read_text()
+        kinds = (r"mark\.ray\b(?!.*slow|\n@.*slow)", r"mark\.faults\b", r"mark\.heavy\b")
+        return next((number for number, kind in enumerate(kinds) if re.search(kind, text)), len(kinds))
 
     class Scheduling(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.partition("::")[0]
-            return "ray" if starts_ray(file) else file
+            return file if turn(file) else "ray"
+
+        def _assign_work_unit(self, node: Any) -> None:
+            longest = min(self.workqueue, key=lambda scope: 0 if scope == "ray" else turn(scope))
+            self.workqueue.move_to_end(longest, last=False)
+            super()._assign_work_unit(node)
 
     return Scheduling(config, log)
 

@@ -66,11 +66,18 @@ def test_sigterm_in_the_fan_out(tmp_path: Path) -> None:
     carry_on(study, storage)
 
 
-def test_a_second_ctrl_c_ends_at_once(tmp_path: Path) -> None:
-    study = tiny.write_study(tmp_path)
-    with Driver(study, tmp_path / "runs") as driver:
-        driver.wait_until(lambda: "started" in driver.log)
-        marker = driver.marker
+def test_it_is_seen_to_run_and_a_second_ctrl_c_ends_it_at_once(tmp_path: Path) -> None:
+    storage = tmp_path / "runs"
+    endless = {**tiny.STUDY["recipe"], "epochs": 10_000}
+    study = tiny.write_study(tmp_path, recipe=endless, methods={"standard": {}}, sweep=None, subtasks=None)
+    with Driver(study, storage) as driver:
+        driver.wait_until(lambda: "started" in driver.log)  # a training, on a head that is up
+        marker, pid = driver.marker, driver.process.pid
+        running = tiny.nemo("status", "tiny", "--storage", storage).stdout
+        assert f"tiny: running: it is run by process {pid} on " in running
+        refused = tiny.nemo("run", study, "--storage", storage)
+        assert refused.returncode == 2
+        assert f"already run by process {pid} on " in refused.stderr
         while driver.process.poll() is None:
             driver.press_ctrl_c()
             time.sleep(0.3)

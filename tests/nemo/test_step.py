@@ -115,7 +115,14 @@ compiles = pytest.mark.skipif(
 
 
 @compiles
-@pytest.mark.parametrize(("precision", "as_cut"), [("float32", 0.0), ("bfloat16", 0.0), ("float32", 0.5)])
+@pytest.mark.parametrize(
+    ("precision", "as_cut"),
+    [
+        ("float32", 0.5),
+        pytest.param("float32", 0.0, marks=pytest.mark.slow),
+        pytest.param("bfloat16", 0.0, marks=pytest.mark.slow),
+    ],
+)
 def test_a_compiled_training_learns_the_same(
     digits: Dataset, precision: str, as_cut: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -35,6 +35,8 @@ PROGRAMS = {"Ray's GCS": "gcs_server", "Ray's raylet": "raylet"}
 TASKS, FEW_TASKS = 45, 8
 """Sub-tasks of the study: all pairs of ten classes; and of a short one."""
 
+TRAININGS, FEW_TRAININGS = 3, 2
+
 SURVIVED = 2
 """So often one driver's training is tried again after its worker died, or a task."""
 
@@ -45,6 +47,8 @@ def write_study(folder: Path, workers: int, short: bool = False, **changes: Any)
     A short one is long enough that a stage can be hit once.
     """
     samples = FEW_TASKS if short else "all"
+    if short:
+        changes["sweep"] = None
     return tiny.write_study(
         folder,
         recipe={**tiny.STUDY["recipe"], "epochs": 12 if short else 40 if workers == 1 else 30},
@@ -111,6 +115,7 @@ class History:
     ) -> None:
         self._storage, self._kills = storage or folder / "runs", kills
         self._tasks = FEW_TASKS if short else TASKS
+        self._trainings = FEW_TRAININGS if short else TRAININGS
         self.store = store_at(self._storage) / "tiny"
         self.study = write_study(folder, workers, short, tracking=tracking and {"uri": tracking})
         self._luck = random.Random(seed)
@@ -204,16 +209,19 @@ class History:
         driver = self._driver or self._start()
         known = {key: len(rows) for key, rows in self._epochs.items()}
         tasks, deadline = finished(self.store, "reuse"), time.monotonic() + PATIENCE
+        measures = 2 * (self._trainings - 1)  # at two thresholds of each, the standard one left out
         reached: dict[Stage, Callable[[], bool]] = {
             "starting": lambda: driver.marker is not None,
             "training": lambda: any(len(rows) > known.get(key, 0) for key, rows in histories_of(self.store).items()),
             "modularizing": lambda: bool(processes(driver.marker, "ray::modularize")),
             "fan-out": lambda: finished(self.store, "reuse") > tasks,
-            "closing": lambda: finished(self.store, "reuse") == self._tasks and finished(self.store, "measure") == 4,
+            "closing": lambda: (
+                finished(self.store, "reuse") == self._tasks and finished(self.store, "measure") == measures
+            ),
         }
         past: dict[Stage, Callable[[], bool]] = {
             "starting": lambda: False,
-            "training": lambda: finished(self.store, "train") == 3,
+            "training": lambda: finished(self.store, "train") == self._trainings,
             "modularizing": lambda: finished(self.store, "reuse") > 0,
             "fan-out": lambda: finished(self.store, "reuse") > self._tasks - 3,
             "closing": lambda: False,

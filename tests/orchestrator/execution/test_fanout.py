@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import tempfile
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from ray.util.state import list_tasks
 
-from orchestrator.cluster.head import ray_head
+from orchestrator.cluster.cluster import Cluster
 from orchestrator.computing import compute
 from orchestrator.computing.data import as_dataset, dataset_arrays
 from orchestrator.execution.context import DIED, Event
@@ -24,22 +22,21 @@ pytestmark = pytest.mark.ray
 
 
 @pytest.fixture(scope="module")
-def drive() -> Iterator[Drive]:
+def drive(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Drive:
     """A study whose trainings, relevance passes and measures are finished, on a running head."""
-    with tempfile.TemporaryDirectory(prefix="nemo-") as folder, ray_head(folder, num_cpus=2, num_gpus=0) as cluster:
-        changes = {
-            "sweep": {"mwt": {"grid": {"lambda_coup": [1.0]}}},
-            "subtasks": {"from": "every", "sizes": [2], "samples": 6, "finetune": {"epochs": 1}},
-        }
-        found = Drive(Path(folder), cluster, changes)
-        found.train()
+    changes = {
+        "sweep": {"mwt": {"grid": {"lambda_coup": [1.0]}}},
+        "subtasks": {"from": "every", "sizes": [2], "samples": 6, "finetune": {"epochs": 1}},
+    }
+    found = Drive(tmp_path_factory.mktemp("fanout"), cluster, changes)
+    found.train()
 
-        def follow(fanout: FanOut, event: Event) -> None:
-            if event.step.kind == "modularize":
-                fanout.submit(found.steps("measure"))
+    def follow(fanout: FanOut, event: Event) -> None:
+        if event.step.kind == "modularize":
+            fanout.submit(found.steps("measure"))
 
-        found.fan_out(found.steps("modularize"), follow)
-        yield found
+    found.fan_out(found.steps("modularize"), follow)
+    return found
 
 
 @pytest.fixture(autouse=True)
@@ -90,7 +87,7 @@ def test_subtasks_give_the_numbers_of_a_plain_call(drive: Drive) -> None:
     assert not drive.shared._models  # nobody needs the network any more
 
 
-def test_a_killed_worker_is_tried_again(drive: Drive) -> None:
+def test_a_killed_worker_is_tried_again(head: tuple[Path, Cluster], drive: Drive) -> None:
     (step,) = drive.steps("reuse")[3:4]
     params = {**step.params, "finetune": {**step.params["finetune"], "epochs": 200}}
     long = make_step("reuse", params, step.parents, step.where, "long")
@@ -98,7 +95,7 @@ def test_a_killed_worker_is_tried_again(drive: Drive) -> None:
 
     def kill(fanout: FanOut, event: Event) -> None:
         if event.step is step:
-            kill_one(drive.folder, "long")
+            kill_one(head[0], "long")
             kills.append(1)
 
     drive.fan_out([long, step], kill)
@@ -107,14 +104,14 @@ def test_a_killed_worker_is_tried_again(drive: Drive) -> None:
     assert drive.ledger.get(long.key) is not None
 
 
-def test_a_worker_that_is_killed_again_and_again(drive: Drive) -> None:
+def test_a_worker_that_is_killed_again_and_again(head: tuple[Path, Cluster], drive: Drive) -> None:
     good = drive.steps("reuse")[5]
     params = {**good.params, "finetune": {**good.params["finetune"], "epochs": 100_000}}
     doomed = make_step("reuse", params, good.parents, good.where, "doomed")
 
     def kill() -> None:
         for _ in range(1 + MAX_RETRIES):
-            while not kill_one(drive.folder, "doomed", there=False):
+            while not kill_one(head[0], "doomed", there=False):
                 time.sleep(0.2)
 
     killer = threading.Thread(target=kill, daemon=True)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,6 @@ import ray
 from nemo.errors import UserError
 from orchestrator.cluster.capacity import Slots, check_room, concurrent_trainings
 from orchestrator.cluster.cluster import Cluster
-from orchestrator.cluster.head import ray_head
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.combination_plan import Search
 from orchestrator.plan.search import Adaptive
@@ -127,12 +124,6 @@ def test_objectives_are_measured_at_the_searchs_threshold(tmp_path: Path) -> Non
 
 def finish(ledger: Ledger, step: Any, accuracy: float) -> None:
     ledger.put(step, {"accuracy": 0.0, "validation_accuracy": accuracy})
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    with tempfile.TemporaryDirectory(prefix="nemo-") as folder, ray_head(folder, num_cpus=2, num_gpus=0) as found:
-        yield found
 
 
 def assert_nothing_is_held(cluster: Cluster) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ from typing import Any
 import pytest
 
 from orchestrator.cluster.cluster import Cluster
-from orchestrator.cluster.head import ray_head
 from orchestrator.execution.checkpoint import Checkpoint
 from orchestrator.execution.context import Event
 from orchestrator.storage import layout
@@ -24,12 +22,6 @@ ONE = {
     "sweep": {"mwt": {"grid": {"lambda_coup": [1.0]}}},
     "recipe": {"epochs": 6, "batch_size": 32, "lr": 0.03, "validation": 0.2},
 }
-
-
-@pytest.fixture(scope="module")
-def head() -> Iterator[tuple[Path, Cluster]]:
-    with tempfile.TemporaryDirectory(prefix="nemo-") as folder, ray_head(folder, num_cpus=2, num_gpus=0) as cluster:
-        yield Path(folder), cluster
 
 
 @pytest.fixture(scope="module")
