@@ -9,9 +9,9 @@ from typing import Any
 
 import polars as pl
 
-from orchestrator.report.comparison.noise import Judged, judge
 from orchestrator.report.comparison.settings import Fields, differing, origin_fields, study_fields, training_fields
 from orchestrator.report.frames import Frames
+from orchestrator.report.statistics import Judged, judge, judge_pairs, paired
 from orchestrator.report.study_report import StudyReport
 from orchestrator.report.tables import METHOD, PAIR, method_name, pair_name
 from orchestrator.study.file import submitted_study
@@ -198,12 +198,20 @@ def _compared(
     judged = tuple(
         None
         if not (values[0] and each)
-        else Judged(0.0, None, None, "the same runs")
+        else Judged(0.0, None, None, "unresolved")  # the same runs
         if own == keys[0]
-        else judge(values[0], each)
-        for each, own in zip(values[1:], keys[1:], strict=True)
+        else _judge(parts[0], part, quantity)
+        for part, each, own in zip(parts[1:], values[1:], keys[1:], strict=True)
     )
     return samples, judged
+
+
+def _judge(first: pl.DataFrame, other: pl.DataFrame, quantity: str) -> Judged:
+    """By pairs, where both have the same sub-tasks of the same seeds."""
+    differences = paired(first, other, quantity) if "classes" in first.columns else None
+    if differences is None:
+        return judge(_by_seed(first, quantity), _by_seed(other, quantity), quantity)
+    return judge_pairs(differences, quantity)
 
 
 def _by_seed(frame: pl.DataFrame, quantity: str) -> list[float]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from orchestrator.report.origins import origin_of
+from orchestrator.report.summary import origin_of
 from orchestrator.storage.keys import canonical
 from orchestrator.study.study import Study
 

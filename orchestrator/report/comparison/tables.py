@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from orchestrator.report.comparison.comparison import Compared, Comparison, Sample
-from orchestrator.report.comparison.noise import RULE, Judged
+from orchestrator.report.statistics import RULE, Judged
 from orchestrator.report.tables import Table
 
 TOPICS = {"trainings": "Whole networks", "modularizations": "Modules at each threshold", "subtasks": "Sub-tasks"}
