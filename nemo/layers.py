@@ -35,6 +35,7 @@ class ConvUnit(Site):
     Attributes:
         norm: A BatchNorm2d or an Identity.
         maskable: False for the first convolution of a backbone.
+        rehearsing: Whether the next forward, in training, leaves the norm's running statistics alone.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class ConvUnit(Site):
         self.norm: nn.Module = nn.Identity() if norm is None else norm
         self.mask_generator: ConvMaskGenerator | None = None
         self.maskable = maskable
+        self.rehearsing = False
 
     @property
     def kernels(self) -> int:
@@ -55,11 +57,18 @@ class ConvUnit(Site):
         return self.conv.weight
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.norm(self.conv(x))
+        y = self._normalise(self.conv(x))
         if self.mask_generator is not None:
             mask = self.record_mask(self.mask_generator(x))
             y = y * mask.to(y.dtype)[:, :, None, None]
         return self.activate(y)
+
+    def _normalise(self, y: Tensor) -> Tensor:
+        norm = self.norm
+        if not (self.rehearsing and isinstance(norm, nn.BatchNorm2d) and norm.training):
+            normalised: Tensor = norm(y)
+            return normalised
+        return F.batch_norm(y, None, None, norm.weight, norm.bias, training=True, eps=norm.eps)
 
 
 class LinearUnit(Site):

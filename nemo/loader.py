@@ -170,6 +170,19 @@ class Loader:
             images, labels = self._take(slice(start, start + (mine or min(2, size))), draws)
             yield Batch(self._normalise(images), labels.to(self.device, non_blocking=True), size, counts)
 
+    def some(self, places: Tensor) -> Tensor:
+        """Some images, normalised, and augmented as in training by draws from torch's random state.
+
+        Args:
+            places: int64 `[b]` in the split, on the device that holds its images.
+        """
+        images = self.images.index_select(0, places)
+        if self.padding or self.flip:
+            top, left = torch.randint(0, 2 * self.padding + 1, (2, len(places)), device=images.device)
+            mirrored = torch.rand(len(places), device=images.device) < (0.5 if self.flip else 0.0)
+            images = augment(images, top, left, mirrored, self.padding)
+        return self._normalise(images)
+
     def _take(self, positions: slice, draws: Draws | None) -> tuple[Tensor, Tensor]:
         """The (augmented) uint8 images and the labels at some positions of the epoch."""
         if draws is None:

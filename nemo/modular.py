@@ -47,14 +47,22 @@ class ModularNetwork(nn.Module):
 
         Args:
             x: The images.
-            imposed: Per site what some of the images keep, `[B, K_l]`, see `Site.imposed`.
+            imposed: Per site what the images keep if they go through as modules, `[B, K_l]`, see `Site.imposed`; in
+                training they are normalised by their own statistics alone, and the running ones stay as they are.
         """
-        for number, unit in enumerate(self.units):
-            unit.imposed = None if imposed is None else imposed[number]
+        if imposed is not None:
+            self._impose(imposed, rehearsing=True)
         logits: Tensor = self.network(x)
-        for unit in self.units:
-            unit.imposed = None
+        if imposed is not None:
+            self._impose([None] * len(self.units), rehearsing=False)
         return logits, [unit.take_relevance() for unit in self.units]
+
+    def _impose(self, kept: Sequence[Tensor | None], *, rehearsing: bool) -> None:
+        for unit, own in zip(self.units, kept, strict=True):
+            unit.imposed = own
+        for block in self.network.modules():
+            if isinstance(block, ConvUnit):
+                block.rehearsing = rehearsing
 
 
 def unmasked_kernels(modular: ModularNetwork) -> int:

@@ -10,6 +10,9 @@ LATER = ("gate", "saturation", "as_cut")
 """Fields of `Recipe` that came when there were results already: a training's parameters name them where they say
 something, so that what is older keeps its key."""
 
+RECALIBRATION = 500
+"""Training images on which a module of a network that rehearsed gets its BatchNorm statistics, unless told else."""
+
 _OPTIMIZERS = ("sgd", "adamw")
 _PRECISIONS = ("float32", "bfloat16")
 _GATES = ("soft", "annealed", "straight_through", "hard_concrete")
@@ -43,8 +46,11 @@ class Recipe:
         variant: Form of the contrastive loss (method.md 3.2).
         gate: How what the mask generators compute becomes a mask, a name of `nemo.gates.GATES`; `soft` is published.
         saturation: Weight of `nemo.objectives.saturation`, which presses masks towards 0 and 1; 0 is published.
-        as_cut: Share of the images of a batch that go through the network as modules, see `nemo.rehearsal`, so that
-            these answer as they are cut; 0 is published.
+        as_cut: Images that go through the network as a module beside every batch, as a share of its size, see
+            `nemo.rehearsal`, so that modules answer before they are fine-tuned; 0 is published.
+        as_cut_from: Share of the epochs before which nobody rehearses: there are no modules yet. 0 names the networks
+            that rehearsed within their batches from the first one on, as all did before this field came: they are read,
+            and none is trained any more.
         compile: Whether the steps of a training are compiled by torch.compile, which takes minutes, needs a compiler on
             the machine, and moves no number by more than rounding; None compiles trainings that are long enough to gain
             by it, see `nemo.compiling`.
@@ -72,6 +78,7 @@ class Recipe:
     gate: Literal["soft", "annealed", "straight_through", "hard_concrete"] = "soft"
     saturation: float = 0.0
     as_cut: float = 0.0
+    as_cut_from: float = 0.6
     compile: bool | None = None
 
     def __post_init__(self) -> None:
@@ -90,6 +97,7 @@ class Recipe:
         _require("warmup", 0 <= self.warmup <= self.epochs, "must lie between 0 and epochs")
         _require("saturation", 0 <= self.saturation < math.inf, "must not be negative")
         _require("as_cut", 0 <= self.as_cut < 1, "must be at least 0 and below 1")
+        _require("as_cut_from", 0 <= self.as_cut_from < 1, "must be at least 0 and below 1")
         _require("compile", not (self.compile and self.gate == "annealed"), "an annealed gate changes, leave it out")
         _require("validation", 0 <= self.validation < 1, "must be at least 0 and below 1")
 

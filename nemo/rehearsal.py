@@ -1,93 +1,110 @@
-"""Training what is going to be cut: some images of every batch go through the network as modules.
+"""Training what is going to be cut: beside every batch, some more images go through the network as a module.
 
 A module is the network with the sample masks of each image replaced by one constant: the union of its classes' module
-masks (method.md 6.1). An image that rehearses goes through exactly that network, for a random sub-task that its class
-belongs to, with the module masks that the training's own masks would give by now.
+masks (method.md 6.1). From some epoch on, each step draws a sub-task, takes images of its classes, and sends them
+through exactly that network, normalised by their own statistics, as a module is whose BatchNorm is recalibrated when it
+is cut. The batch itself goes through as published, and the running statistics are its alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from nemo.datasets.dataset import Dataset, Split
+from nemo.distributed import Workers
+from nemo.evaluation import BATCH
+from nemo.loader import Loader
+from nemo.modes import eval_mode
 
 _THRESHOLDS = (0.5, 0.95)
-"""A batch rehearses at a threshold between these; what is cut at another one has not been rehearsed."""
+"""A step rehearses at a threshold between these; what is cut at another one has not been rehearsed."""
 
-_MEMORY = 0.98
-"""Weight of what is known of a class against one more image of it."""
+
+@dataclass(frozen=True)
+class Rehearsed:
+    """What goes through the network as one module.
+
+    Attributes:
+        images: Normalised, `[R, 3, H, W]`.
+        labels: Their classes `[R]`.
+        kept: Per site what the module keeps, `[R, K_l]` of 1 and 0 with equal rows.
+    """
+
+    images: Tensor
+    labels: Tensor
+    kept: list[Tensor]
 
 
 class Rehearsal:
-    """What the images of a training rehearse with.
+    """Draws what a training rehearses.
 
     Args:
-        share: Of the images that rehearse, from 0 to 1.
-        num_classes: N.
+        images: The training images.
+        dataset: Tells how they are normalised, and the classes.
+        count: R, the images of a step on this worker.
+        loader: The training's own: augments and normalises.
+        workers: This worker's place among those of one training.
 
     Attributes:
-        frequencies: Per layer, float32 `[N, K_l]`: the share of a class's images to which a kernel is relevant, by
-            exponential averages; empty before the first batch.
+        frequencies: Per site, float32 `[N, K_l]`: the share of a class's images to which a kernel is relevant, by the
+            network at the beginning of the epoch; empty where nobody rehearses yet.
     """
 
-    def __init__(self, share: float, num_classes: int) -> None:
-        self.share = share
-        self.num_classes = num_classes
+    def __init__(self, images: Split, dataset: Dataset, count: int, loader: Loader, workers: Workers) -> None:
+        self.count = count
         self.frequencies: list[Tensor] = []
+        self._dataset, self._split, self._loader, self._workers = dataset, images, loader, workers
+        self._classes = len(dataset.classes)
+        home = loader.images.device
+        labels = images.labels.to(home)
+        self._order = labels.argsort(stable=True)
+        self._sizes = torch.bincount(labels, minlength=self._classes)
+        self._starts = self._sizes.cumsum(0) - self._sizes
 
-    def impose(self, labels: Tensor) -> list[Tensor] | None:
-        """Draws who rehearses what, from torch's random state, without reading anything back to the host.
+    @torch.no_grad()
+    def observe(self, network: nn.Module) -> None:
+        """Takes the frequencies from a pass over the training images, as modularizing does (method.md 5.1)."""
+        workers = self._workers
+        sums: list[Tensor] = []
+        loader = Loader(
+            self._split,
+            dataset=self._dataset,
+            batch_size=BATCH,
+            train=False,
+            device=self._loader.device,
+            rank=workers.rank,
+            world=workers.world,
+        )
+        with eval_mode(network):
+            for batch in loader.epoch():
+                own = batch.counts[workers.rank]
+                members = batch.labels[:own, None] == torch.arange(self._classes, device=batch.labels.device)
+                relevant = [members.T.float() @ (mask[:own] > 0).float() for mask in network(batch.images)[1]]
+                sums = relevant if not sums else [a + b for a, b in zip(sums, relevant, strict=True)]
+        samples = self._sizes.to(self._loader.device).clamp_min(1)
+        self.frequencies = [workers.sum(each) / samples[:, None] for each in sums]
 
-        Args:
-            labels: Classes `[B]`.
+    def draw(self) -> Rehearsed:
+        """A sub-task and images of it, from torch's random state, without reading anything back to the host.
 
-        Returns:
-            For `ModularNetwork.forward`, per layer `[B, K_l]`; None before the first batch.
+        Its size lies anywhere between 2 and N on a logarithmic scale, so that small ones are met among 100 classes too.
         """
-        if not self.frequencies:
-            return None
-        device, size = labels.device, len(labels)
-        # Sub-tasks of all sizes alike: with a chance of its own for each image, every other class takes part or not.
-        subtasks = torch.rand(size, self.num_classes, device=device) < torch.rand(size, 1, device=device)
-        members = (subtasks | self._classes(labels)).float()  # [B, N]
-        usual = torch.rand(size, 1, device=device) >= self.share
+        home, device = self._order.device, self._loader.device
+        others = torch.rand(self._classes, device=home)
+        chance = float(self._classes - 1) ** (torch.rand((), device=home) - 1)
+        members = (others < chance) | (others <= others.kthvalue(2).values)  # two at least
+        labels = torch.multinomial((members & (self._sizes > 0)).float(), self.count, replacement=True)
+        places = self._starts[labels] + (torch.rand(self.count, device=home) * self._sizes[labels]).long()
+        images = self._loader.some(self._order[places])
         least, most = _THRESHOLDS
         threshold = least + (most - least) * torch.rand((), device=device)
-        imposed = []
+        members = members.to(device, non_blocking=True)
+        kept = []
         for frequency in self.frequencies:
             # A layer that reaches no threshold keeps its most frequent kernels, much as `module_masks` has it.
             modules = frequency >= torch.minimum(threshold, frequency.amax(1, keepdim=True))
-            union = (members @ modules.float() > 0).float()
-            imposed.append(torch.where(usual, -1.0, union))
-        return imposed
-
-    @torch.no_grad()
-    def observe(self, masks: Sequence[Tensor], labels: Tensor) -> None:
-        """Learns from a whole batch which kernels are relevant to which class.
-
-        Args:
-            masks: Per layer, `[B, K_l]`, of all workers.
-            labels: Classes `[B]`.
-        """
-        if not self.frequencies:  # whatever is not known yet is kept
-            self.frequencies = [mask.new_ones(self.num_classes, mask.shape[1], dtype=torch.float32) for mask in masks]
-        members = self._classes(labels).T.float()  # [N, B]
-        images = members.sum(1, keepdim=True)
-        known = _MEMORY**images
-        for number, mask in enumerate(masks):
-            seen = members @ (mask > 0).float() / images.clamp_min(1)
-            self.frequencies[number] = known * self.frequencies[number] + (1 - known) * seen
-
-    def _classes(self, labels: Tensor) -> Tensor:
-        """Bool `[B, N]`: the class of each image; `one_hot` would wait for the device."""
-        return labels[:, None] == torch.arange(self.num_classes, device=labels.device)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Tensors and plain values only."""
-        return {"frequencies": list(self.frequencies)}
-
-    def load_state_dict(self, state: Mapping[str, Any], device: torch.device) -> None:
-        """Carries on from a `state_dict()`."""
-        self.frequencies = [frequency.to(device) for frequency in state["frequencies"]]
+            kept.append((modules & members[:, None]).any(0).float().expand(self.count, -1))
+        return Rehearsed(images, labels.to(device, non_blocking=True), kept)

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from nemo import transformer_surgery
 from nemo.backbones.backbone import Backbone
+from nemo.control import Control
+from nemo.controls import control_masks, cut_from, start_afresh
 from nemo.datasets.dataset import Dataset, select_classes
 from nemo.errors import UserError
 from nemo.evaluation import evaluate
@@ -63,24 +65,51 @@ def reuse_module(
     mean_masks: Sequence[Tensor] | None = None,
     surgery: Surgery = "exact",
     recalibration: int = 0,
+    control: Control | None = None,
+    standard: Backbone | None = None,
     device: torch.device | str = "cpu",
 ) -> Reuse:
-    """Cuts the module of `classes`, fine-tunes it for the given number of epochs and takes the last one.
+    """Cuts the module of `classes`, or a control of it, fine-tunes it and takes the last epoch.
 
     Nothing is selected, so the test images are only looked at to report. What is cut first gets the BatchNorm
     statistics of so many training images of its classes as `recalibration` says; 0 leaves those of the whole network.
 
+    Args:
+        modular: The trained network.
+        module_masks: Per site bool `[N, K_l]`.
+        dataset: Whose training images fine-tune it.
+        classes: The sub-task's.
+        finetune: How it is fine-tuned.
+        seed: Of the new head, the order of the images, and a `random` control.
+        mask_values: See `extract_module`.
+        head: See `extract_module`.
+        mean_masks: See `extract_module`.
+        surgery: See `extract_module`.
+        recalibration: Training images.
+        control: None is the module itself.
+        standard: The trained standard network; needed for the controls that are cut from it.
+        device: Where to run.
+
     Raises:
-        UserError: See `extract_module`.
+        UserError: See `extract_module` and `nemo.controls`.
         TrainingDiverged: Fine-tuning met a loss that is not finite.
     """
     subtask = subtask_dataset(dataset, classes)
     if head == "none":
         raise UserError("head: none has no output per class of the sub-task, choose linear, paper or slice.")
-    before = extract_module(modular, module_masks, classes, mask_values, "slice", mean_masks, surgery).to(device)
+    source, masks = modular, module_masks
+    if control is not None:
+        source = cut_from(control, modular, standard)
+        masks = control_masks(control, source, module_masks, classes, subtask, seed=seed, device=device)
+        if source is not modular:
+            mask_values, mean_masks = "drop", None  # a standard network has no mask values
+    before = extract_module(source, masks, classes, mask_values, "slice", mean_masks, surgery).to(device)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # the new head's weights
-        module = extract_module(modular, module_masks, classes, mask_values, head, mean_masks, surgery).to(device)
+        module = extract_module(source, masks, classes, mask_values, head, mean_masks, surgery).to(device)
+    if control == "fresh":
+        for each in (before, module):
+            start_afresh(each, seed=seed)
     if recalibration > 0:
         for each in (before, module):
             recalibrate(each, subtask, recalibration, seed=seed, device=device)

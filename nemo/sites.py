@@ -18,8 +18,8 @@ class Site(nn.Module):
 
     Attributes:
         relu: Whether the block ends in a ReLU.
-        imposed: What the next forward keeps of the outputs, `[B, K_l]`: 1 or 0 for an image that goes through as if its
-            module had been cut out, -1 for one that goes through as usual; None for all as usual.
+        imposed: What the next forward keeps of the outputs, `[B, K_l]` of 1 and 0: its images go through as if their
+            module had been cut out. None for as usual.
         records: What each forward leaves for `take_relevance`: its sample `masks`, its mean `activations`, or nothing.
     """
 
@@ -43,14 +43,14 @@ class Site(nn.Module):
         if self.records == "activations":
             self._relevance = _mean_activation(y)
             if self.imposed is not None:
-                y = y * self.imposed.abs().to(y.dtype).view(*self.imposed.shape, *(1,) * (y.dim() - 2))
+                y = y * self.imposed.to(y.dtype).view(*self.imposed.shape, *(1,) * (y.dim() - 2))
         return y
 
     def record_mask(self, mask: Tensor) -> Tensor:
         """Keeps the sample mask `[B, K_l]` if it is asked for; returns what the outputs are multiplied by."""
         if self.records == "masks":
             self._relevance = mask
-        return mask if self.imposed is None else torch.where(self.imposed < 0, mask, self.imposed.to(mask.dtype))
+        return mask if self.imposed is None else self.imposed.to(mask.dtype)
 
     def __deepcopy__(self, memo: dict[int, object]) -> Self:
         """A copy without what a forward pass may have left: torch can't copy a tensor with a history."""

@@ -30,6 +30,9 @@ from nemo.recipe import Recipe
 from nemo.rehearsal import Rehearsal
 from nemo.transformer import TokenUnit
 
+_FORMS = ("compiled", "compiled_rehearsing")
+"""The two forms of a step that are compiled, as a checkpoint names what was judged of them."""
+
 
 class TrainingDiverged(Exception):
     """A loss was not finite; neither continuing nor a retry with the same settings can help."""
@@ -121,6 +124,10 @@ class Trainer:
         self.method = METHODS[method]
         if self.method.starts_from is not None:
             raise UserError(f"method: {method} trains nothing, train a {self.method.starts_from} network for it.")
+        if recipe.as_cut > 0 and recipe.as_cut_from == 0 and self.method.modular:
+            raise UserError(
+                "recipe.as_cut_from: 0 names networks of before, which are read and not trained any more, leave it out."
+            )
         self.settings = self.method.complete(settings)
         self.recipe = recipe
         self.seed = seed
@@ -147,11 +154,13 @@ class Trainer:
         if teacher is not None:
             teacher = teacher.to(self.device, memory_format=memory_format)  # type: ignore[call-overload]
             self.learning = Distillation(self.network, teacher, recipe.precision)
-        rehearses = recipe.as_cut > 0 and isinstance(network, ModularNetwork)
-        self.rehearsal = Rehearsal(recipe.as_cut, len(dataset.classes)) if rehearses else None
+        self.rehearsal: Rehearsal | None = None
+        if recipe.as_cut > 0 and isinstance(network, ModularNetwork):
+            count = max(2, round(recipe.as_cut * recipe.batch_size / self.workers.world))  # one has no spread
+            self.rehearsal = Rehearsal(self.images, dataset, count, self.loader, self.workers)
         self.model = self.workers.wrap(self.network)
         self._compiled: Callable[..., Any] | None = None
-        self._compiled_is_correct: bool | None = None  # not known yet
+        self._judged: dict[str, bool] = {}  # form -> whether its compiled steps are correct, once it is known
         image = torch.zeros(self.images.images.shape[1:], device=self.device)
         compile_ = False if recipe.gate == "annealed" else recipe.compile  # its slope would recompile it every epoch
         if chosen(compile_, self.network, image, recipe.epochs, len(self.images), len(self.loader)):
@@ -193,6 +202,8 @@ class Trainer:
             place = (self.seed, self.epoch, self.workers.rank)
             torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1)[0]))
             self._anneal_gates()
+            if self.rehearsal is not None and self.epoch >= int(self.recipe.as_cut_from * self.recipe.epochs):
+                self.rehearsal.observe(self.network)
             metrics = self._train()
         self.schedule.step()
         self.workers.share_buffers(self.network)
@@ -217,8 +228,7 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
             "history": list(self.history),
-            **({"rehearsal": self.rehearsal.state_dict()} if self.rehearsal else {}),
-            **({} if self._compiled_is_correct is None else {"compiled": self._compiled_is_correct}),
+            **self._judged,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -227,10 +237,8 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
         self.history = list(state["history"])
-        if self.rehearsal is not None:
-            self.rehearsal.load_state_dict(state["rehearsal"], self.device)
-        self._compiled_is_correct = state.get("compiled")  # a new check might decide otherwise
-        if self._compiled_is_correct is False:
+        self._judged = {form: state[form] for form in _FORMS if form in state}  # a new check might decide otherwise
+        if self._judged.get(_FORMS[0]) is False:
             self._compiled = None
 
     def loss(self, batch: Batch, progress: float) -> tuple[Tensor, dict[str, Tensor]]:
@@ -240,14 +248,10 @@ class Trainer:
             batch: This worker's share.
             progress: Epochs since the start of training, with fractions; drives the warm-up of the modular terms.
         """
-        return self._loss(batch, progress, self.model)[:2]
+        return self._loss(batch, progress, self.model)
 
-    def _loss(
-        self, batch: Batch, progress: float, model: Callable[..., Any]
-    ) -> tuple[Tensor, dict[str, Tensor], tuple[list[Tensor], Tensor]]:
-        """See `loss`; and the whole batch's masks with their labels, none of a standard network."""
-        imposed = None if self.rehearsal is None else self.rehearsal.impose(batch.labels)
-        logits, masks = forward(model, batch.images, self.recipe.precision, imposed)
+    def _loss(self, batch: Batch, progress: float, model: Callable[..., Any]) -> tuple[Tensor, dict[str, Tensor]]:
+        logits, masks = forward(model, batch.images, self.recipe.precision)
         own = batch.counts[self.workers.rank]
         logits, labels = logits[:own].float(), batch.labels[:own]
         losses = self.learning.losses(batch.images, logits, labels)
@@ -255,21 +259,31 @@ class Trainer:
         parts = {name: value.detach() for name, value in losses.items()}
         parts["correct"] = (logits.detach().argmax(1) == labels).sum()
         total = torch.stack([self.learning.weights[name] * value for name, value in losses.items()]).sum()
+        if self._rehearses is not None:
+            rehearsed = self._rehearse(self._rehearses, model)
+            parts["rehearsal"] = rehearsed.detach()
+            total = total + rehearsed
         whole = self.workers.gather(masks, batch.labels, batch.counts)
         if masks:
             objective, terms = self._objective(*whole, progress)
             parts |= {**terms, "objective": objective.detach()}
             total = total + objective
-        return total * self.workers.world, parts, whole
+        return total * self.workers.world, parts
+
+    def _rehearse(self, rehearsal: Rehearsal, model: Callable[..., Any]) -> Tensor:
+        """What is learned as a module: this worker's share of the mean loss. The masks, imposed, learn nothing."""
+        drawn = rehearsal.draw()
+        logits, _ = forward(model, drawn.images, self.recipe.precision, drawn.kept)
+        losses = self.learning.losses(drawn.images, logits.float(), drawn.labels)
+        weighted = [self.learning.weights[name] * value for name, value in losses.items()]
+        return torch.stack(weighted).sum() / (len(logits) * self.workers.world)
 
     def step(self, batch: Batch, progress: float) -> dict[str, Tensor]:
         """Learns from one batch; returns its terms, see `loss`, without reading anything back to the host."""
-        loss, parts, whole = self._loss(batch, progress, self._fastest(batch))
+        loss, parts = self._loss(batch, progress, self._fastest(batch))
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
-        if self.rehearsal is not None and whole[0]:
-            self.rehearsal.observe(*whole)
         return parts
 
     def _fastest(self, batch: Batch) -> Callable[..., Any]:
@@ -277,9 +291,8 @@ class Trainer:
         full = min(self.recipe.batch_size, len(self.images))
         if self._compiled is None or batch.size < full:  # a smaller batch would be compiled anew
             return self.model
-        if self.rehearsal is not None and not self.rehearsal.frequencies:  # the check needs the form that rehearses
-            return self.model
-        if self._compiled_is_correct is None:
+        form = _FORMS[self._rehearses is not None]
+        if form not in self._judged:
             candidate = self._compiled
             reason = disagreement(
                 lambda: self._loss(batch, self.recipe.warmup, self.model)[0],
@@ -287,11 +300,8 @@ class Trainer:
                 self.network,
                 self.recipe.precision,
             )
-            self._compiled_is_correct = usable(self.recipe.compile, reason)
-            if not self._compiled_is_correct:
-                self._compiled = None
-                return self.model
-        return self._compiled
+            self._judged[form] = usable(self.recipe.compile, reason)
+        return self._compiled if self._judged[form] else self.model
 
     def _objective(self, masks: list[Tensor], labels: Tensor, progress: float) -> tuple[Tensor, dict[str, Tensor]]:
         """What the method adds to the cross-entropy of a whole batch, and its terms without their weights."""
@@ -310,6 +320,11 @@ class Trainer:
         objective, terms = self._objective(masks, labels, self.epoch + 1)
         return {**terms, "objective": objective}
 
+    @property
+    def _rehearses(self) -> Rehearsal | None:
+        """The rehearsal, from the epoch on in which it begins."""
+        return self.rehearsal if self.rehearsal is not None and self.rehearsal.frequencies else None
+
     def _anneal_gates(self) -> None:
         if self.recipe.gate != "annealed":  # fine-tuning leaves a kept gate as sharp as it is
             return
@@ -326,12 +341,13 @@ class Trainer:
             images += batch.size
             weights = {name: 1 if name == "correct" else batch.size for name in parts}
             add_up(sums, {name: value.double() * weights[name] for name, value in parts.items()})
-        for name in (*self.learning.weights, "correct"):  # the other terms are the whole batch's already
-            self.workers.sum(sums[name])
+        for name in (*self.learning.weights, "correct", "rehearsal"):  # the other terms are the whole batch's already
+            if name in sums:
+                self.workers.sum(sums[name])
         means = dict(zip(sums, (torch.stack(list(sums.values())) / images).tolist(), strict=True))
         accuracy = means.pop("correct")
         learned = sum(weight * means[name] for name, weight in self.learning.weights.items())
-        means["loss"] = learned + means.pop("objective", 0.0)
+        means["loss"] = learned + means.pop("objective", 0.0) + means.get("rehearsal", 0.0)
         return {"train/accuracy": accuracy, **{f"train/{name}": value for name, value in means.items()}}
 
     def _evaluate(self) -> dict[str, float]:

@@ -312,6 +312,10 @@ def reuse(
     as_cut: Annotated[
         bool, typer.Option("--as-cut", help="Do not fine-tune it; for networks that were trained with recipe.as_cut.")
     ] = False,
+    controls: Annotated[
+        bool,
+        typer.Option("--controls", help="Also tell what rivals of its size reach."),
+    ] = False,
 ) -> None:
     """Cut one module out of a study's network, fine-tune it and save it as files that run without nemo."""
     from rich.console import Console
@@ -320,7 +324,7 @@ def reuse(
 
     names = [part.strip() for part in classes.split(",") if part.strip()]
     where = find_study(storage_root(storage), name)
-    wanted = Wanted(names, out, run, threshold, force, as_cut)
+    wanted = Wanted(names, out, run, threshold, force, as_cut, controls)
     record = reuse_and_save(where, wanted, Console(highlight=False))
     if register:
         from orchestrator.modules.registry import register_module

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypedDict, cast
 
 import numpy as np
 import torch
 from safetensors.numpy import load_file as load_numpy
+from torch import nn
 
+from nemo.backbones.backbone import Backbone
 from nemo.datasets.dataset import Dataset
 from nemo.distributed import Workers
 from nemo.evaluation import BATCH, predict
@@ -60,6 +63,7 @@ class ModelArrays(TypedDict):
         masks: Per layer bool `[N, K_l]`: the modules that a search found; None for a training.
         frequencies, mean_masks: Per layer `[N, K_l]`, of the relevance pass.
         logits: Float32 `[n, N]` of the test images, of the network (`train`) and of the `standard` one.
+        pruned: Params and weights of the standard network that controls are cut from; None where there is none.
     """
 
     params: Mapping[str, Any]
@@ -69,6 +73,7 @@ class ModelArrays(TypedDict):
     frequencies: list[Array]
     mean_masks: list[Array]
     logits: dict[str, Array]
+    pruned: tuple[Mapping[str, Any], dict[str, Array]] | None
 
 
 def make_trainer(step: Step, dataset: Dataset, ledger: Ledger, device: torch.device, workers: Workers) -> Trainer:
@@ -190,7 +195,8 @@ def model_arrays(parents: Mapping[str, str], ledger: Ledger) -> ModelArrays:
     """What all sub-tasks of one trained network share: weights, frequencies, mean masks, and logits of both networks.
 
     Args:
-        parents: The parents of a reuse step: `train`, `modularize` and, where the study trains one, `standard`.
+        parents: Of a reuse step: `train`, `modularize` and, where the study trains one, `standard`; `pruned` too, if it
+            is a control that is cut from that.
         ledger: Where their artifacts are.
     """
     with artifact_of(ledger, parents["modularize"], RELEVANCE) as path:
@@ -208,7 +214,12 @@ def model_arrays(parents: Mapping[str, str], ledger: Ledger) -> ModelArrays:
         "frequencies": [each.numpy() for each in stats.frequencies],
         "mean_masks": [each.numpy() for each in stats.mean_masks],
         "logits": logits,
+        "pruned": _weights(ledger, parents["pruned"]) if "pruned" in parents else None,
     }
+
+
+def _weights(ledger: Ledger, key: str) -> tuple[Mapping[str, Any], dict[str, Array]]:
+    return params_of(ledger, key), {name: each.numpy() for name, each in state_of(ledger, key).items()}
 
 
 def reuse(step: Step, dataset: Dataset, model: ModelArrays, device: torch.device) -> dict[str, Any]:
@@ -224,11 +235,12 @@ def reuse(step: Step, dataset: Dataset, model: ModelArrays, device: torch.device
 
 def reused(step: Step, dataset: Dataset, model: ModelArrays, device: torch.device) -> tuple[Reuse, dict[str, Any]]:
     """The module of a sub-task, and the figures that `reuse` returns."""
-    params = step.params
+    params, train = step.params, model["params"]
+    images, _ = training_images(dataset, train["recipe"]["validation"], train["seed"])
     built = reuse_module(
         whole_network(model),
         masks_at(model, params["threshold"]),
-        dataset,
+        replace(dataset, train=images),  # what was held out of the training is held out of fine-tuning too
         params["classes"],
         finetune=Finetune(**params["finetune"]),
         seed=params["seed"],
@@ -237,6 +249,8 @@ def reused(step: Step, dataset: Dataset, model: ModelArrays, device: torch.devic
         surgery=params.get("surgery", "exact"),
         recalibration=params.get("recalibration", 0),
         mean_masks=[torch.from_numpy(each) for each in model["mean_masks"]],
+        control=params.get("control"),
+        standard=None if model["pruned"] is None else cast("Backbone", _network(*model["pruned"])),
         device=device,
     )
     whole = {
@@ -246,6 +260,7 @@ def reused(step: Step, dataset: Dataset, model: ModelArrays, device: torch.devic
     return built, {
         "threshold": params["threshold"],
         "classes": params["classes"],
+        "control": params.get("control"),
         **built.figures,
         "standard_accuracy": whole.get("standard"),
         "modular_accuracy": whole["train"],
@@ -255,8 +270,11 @@ def reused(step: Step, dataset: Dataset, model: ModelArrays, device: torch.devic
 
 def whole_network(model: ModelArrays) -> ModularNetwork:
     """The network of `model_arrays`, in eval mode."""
-    state = {name: torch.from_numpy(each) for name, each in model["state"].items()}
-    return cast("ModularNetwork", network_of(model["params"], state))
+    return cast("ModularNetwork", _network(model["params"], model["state"]))
+
+
+def _network(params: Mapping[str, Any], state: Mapping[str, Array]) -> nn.Module:
+    return network_of(params, {name: torch.from_numpy(each) for name, each in state.items()})
 
 
 def masks_at(model: ModelArrays, threshold: float | None) -> list[torch.Tensor]:

@@ -25,6 +25,7 @@ def model_card(record: ModuleRecord) -> str:
         "## Figures",
         markdown_table(("", *figure_columns(record)), figure_rows(record), words=1),
         _notes(record),
+        *_controls(record),
         "## Where it comes from",
         *(_origin(origin) for origin in record.origins),
         _data(record),
@@ -98,6 +99,22 @@ def _notes(record: ModuleRecord) -> str:
         "kept. FLOPs count a multiply-add as one. Nothing was chosen on test images. "
         f"{_timed(record)}"
     )
+
+
+_CONTROLS = {
+    "random": "as many other units of the same network, drawn at random",
+    "magnitude": "the standard network, pruned to the units of largest weights",
+    "activation": "the standard network, pruned to the units most active on these classes",
+    "fresh": "a network of this shape with new weights",
+}
+
+
+def _controls(record: ModuleRecord) -> list[str]:
+    """What rivals of its size reach."""
+    if not record.controls:
+        return []
+    told = [f"{_CONTROLS[name]}: {100 * figures['accuracy']:.2f} %" for name, figures in record.controls.items()]
+    return [f"What else a network of this size reaches, made alike, one draw each: {'; '.join(told)}."]
 
 
 def _timed(record: ModuleRecord) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from nemo.control import Control
 from nemo.errors import UserError
 from nemo.methods import METHODS
 from orchestrator.plan.best import TrainedPoint, best_point
@@ -45,9 +46,9 @@ class Cuttable:
     standard_accuracy: float | None
     krr: float | None
 
-    def reuse(self, classes: Sequence[int], threshold: float | None) -> Step:
-        """The step that cuts and fine-tunes one of its modules."""
-        return self.combination.reuse(self.train, self.modularize, self.standard, classes, threshold)
+    def reuse(self, classes: Sequence[int], threshold: float | None, control: Control | None = None) -> Step:
+        """The step that cuts and fine-tunes one of its modules, or a control of it."""
+        return self.combination.reuse(self.train, self.modularize, self.standard, classes, threshold, control)
 
 
 @dataclass(frozen=True)

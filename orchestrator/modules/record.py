@@ -92,6 +92,7 @@ class ModuleRecord:
         whole: The same figures of the whole networks: `modular` and `standard`.
         agreement: Form -> the largest difference of its logits from the network's here, over the largest logit.
         files: Name -> SHA-256.
+        controls: Rivals of its size, see `nemo.control`: name -> accuracy, and accuracy before fine-tuning.
         command: What made it.
         made_with: Commit and packages.
     """
@@ -109,6 +110,7 @@ class ModuleRecord:
     made_with: Mapping[str, Any]
     agreement: Mapping[str, float] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
+    controls: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     format: str = FORMAT
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,13 @@ from rich.console import Console
 
 from nemo.backbones.vit_config import ROLES, with_config
 from nemo.blueprint import Blueprint, kept_by
+from nemo.control import CONTROLS, PRUNED
 from nemo.datasets.dataset import Dataset
 from nemo.deployed import Deployed
 from nemo.errors import UserError
 from nemo.flops import count_parameters
 from nemo.module_file import SavedModule
+from nemo.recipe import RECALIBRATION
 from nemo.training import TrainingDiverged
 from orchestrator.computing import compute
 from orchestrator.computing.compute import ModelArrays
@@ -52,6 +54,7 @@ class Wanted:
         threshold: One of the study's; None takes the highest.
         force: Whether a module that lies in `out` may be replaced.
         as_cut: Whether to save it as it is cut, with the trained classifier, and not fine-tune it.
+        controls: Whether to make its rivals too, of which figures are told and nothing is saved.
     """
 
     classes: Sequence[str]
@@ -60,6 +63,7 @@ class Wanted:
     threshold: float | None = None
     force: bool = False
     as_cut: bool = False
+    controls: bool = False
 
 
 def reuse_and_save(where: Where, wanted: Wanted, console: Console) -> ModuleRecord:
@@ -87,7 +91,10 @@ def reuse_and_save(where: Where, wanted: Wanted, console: Console) -> ModuleReco
             f"{network.train.label} (run {network.train.key}{at}): {choice.why}", markup=False, soft_wrap=True
         )
         built = _build(study, choice, step, ledger)
-        record = save_module(folder, built.saved, _record(built, study, ledger))
+        record = _record(built, study, ledger)
+        if wanted.controls:
+            record = replace(record, controls=_controls(built, wanted, ledger, console))
+        record = save_module(folder, built.saved, record)
     print_figures(record, console)
     own = ledger.get(step.key, "reuse")
     if own is not None:
@@ -99,10 +106,28 @@ def reuse_and_save(where: Where, wanted: Wanted, console: Console) -> ModuleReco
 
 
 def _as_cut(step: Step) -> Step:
-    """The same module with the trained classifier, and no fine-tuning."""
+    """The same module with the trained classifier, recalibrated, and no fine-tuning."""
     finetune = {**step.params["finetune"], "epochs": 0}
-    params = {**step.params, "head": "slice", "finetune": finetune}
+    recalibration = step.params.get("recalibration", RECALIBRATION)
+    params = {**step.params, "head": "slice", "finetune": finetune, "recalibration": recalibration}
     return make_step(step.kind, params, step.parents, step.where, step.label)
+
+
+def _controls(built: _Built, wanted: Wanted, ledger: Ledger, console: Console) -> dict[str, dict[str, float]]:
+    """Control -> its accuracy before and after fine-tuning."""
+    network = built.choice.network
+    found: dict[str, dict[str, float]] = {}
+    for control in CONTROLS:
+        if control in PRUNED and network.standard is None:
+            console.print(f"{control}: left out, for the study trains no standard network of this pair.", markup=False)
+            continue
+        step = network.reuse(built.choice.classes, built.step.params["threshold"], control)
+        step = _as_cut(step) if wanted.as_cut else step
+        model = compute.model_arrays(step.parents, ledger) if control in PRUNED else built.model
+        figures = compute.reuse(step, built.dataset, model, here())
+        found[control] = {name: figures[name] for name in ("accuracy_before_finetuning", "accuracy")}
+        console.print(f"{control} control: {100 * figures['accuracy']:.2f} %", markup=False)
+    return found
 
 
 @dataclass(frozen=True)

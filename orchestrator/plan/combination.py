@@ -9,8 +9,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from nemo.backbones.vit_config import ROLES, is_transformer, read_config, short_name
+from nemo.control import PRUNED, Control
 from nemo.methods import METHODS
-from nemo.recipe import LATER, Recipe
+from nemo.recipe import LATER, RECALIBRATION, Recipe
 from nemo.subtasks import subtasks
 from orchestrator.plan.step import Step, make_step
 from orchestrator.study.data import class_number, location
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from nemo.datasets.description import Description
 
 # Raised when the same relevance pass, measure or reuse would give other numbers; part of those steps' keys.
-VERSIONS = {"modularize": 1, "measure": 1, "reuse": 1}
+VERSIONS = {"modularize": 1, "measure": 1, "reuse": 2}
 
 
 @dataclass(frozen=True)
@@ -126,9 +127,12 @@ class Combination:
             of_cnns = METHODS[self.method].excludes_first and not is_transformer(self.pair.backbone)
             fields["exclude_first_masked_layer"] = of_cnns
         fields |= {name: getattr(Recipe, name) for name in METHODS[self.method].ignores}
+        since = fields.pop("as_cut_from")
         for name in LATER:
             if fields[name] == getattr(Recipe, name):
                 del fields[name]
+        if "as_cut" in fields and since > 0:  # without it, rehearsed as before there was this field
+            fields["as_cut_from"] = since
         resources = self.study.resources.training
         groups = [-(-recipe.batch_size // workers) for workers in (resources.workers, resources.fewest)]
         return {"recipe": fields, "images_per_batchnorm": groups if resources.elastic else groups[0]}
@@ -169,25 +173,43 @@ class Combination:
         train = self.train(point)
         reuse = self._cutting(train, self.modularize(train), standard)
         return [
-            reuse(classes, threshold) for threshold in self.subtask_thresholds for classes in self.subtask_classes()
+            reuse(classes, threshold, control)
+            for threshold in self.subtask_thresholds
+            for classes in self.subtask_classes()
+            for control in (None, *self.study.subtasks.controls)
         ]
 
+    @property
+    def reuse_count(self) -> int:
+        """How many sub-tasks a training has, the controls among them."""
+        if self.study.subtasks is None or not self.modular:
+            return 0
+        each = 1 + len(self.study.subtasks.controls)
+        return len(self.subtask_classes()) * len(self.subtask_thresholds) * each
+
     def reuse(
-        self, train: Step, modularize: Step, standard: Step | None, classes: Sequence[int], threshold: float | None
+        self,
+        train: Step,
+        modularize: Step,
+        standard: Step | None,
+        classes: Sequence[int],
+        threshold: float | None,
+        control: Control | None = None,
     ) -> Step:
-        """The reuse step for any classes and threshold, as the study would plan it."""
-        return self._cutting(train, modularize, standard)(classes, None if self.searches_modules else threshold)
+        """The reuse step for any classes, threshold and control, as the study would plan it."""
+        threshold = None if self.searches_modules else threshold
+        return self._cutting(train, modularize, standard)(classes, threshold, control)
 
     def _cutting(
         self, train: Step, modularize: Step, standard: Step | None
-    ) -> Callable[[Sequence[int], float | None], Step]:
-        """A function that makes a training's reuse step from classes and threshold; they share their common params."""
+    ) -> Callable[[Sequence[int], float | None, Control | None], Step]:
+        """A function that makes a training's reuse steps; they share their common params."""
         settings = self.study.subtasks
         parents = {"train": train.key, "modularize": modularize.key}
         if standard is not None:
             parents["standard"] = standard.key
         shared: dict[str, Any] = {
-            "version": VERSIONS["reuse"],
+            "version": VERSIONS["reuse"] if self._recipe.validation > 0 else 1,  # without, there was nothing to mend
             "mask_values": settings.mask_values if settings else "drop",
             "head": (settings.head if settings else None) or self._own_head(),
             "finetune": dataclasses.asdict(self.study.finetune_for(self.pair)),
@@ -196,21 +218,36 @@ class Combination:
         # What came later, or means nothing here, is left out where it is not set: earlier results keep their keys.
         if is_transformer(self.pair.backbone):
             shared["surgery"] = settings.surgery if settings else "exact"
-        if settings is not None and settings.recalibration > 0:
-            shared["recalibration"] = settings.recalibration
+        recalibration = settings.recalibration if settings else None
+        if recalibration is None and self._rehearses:
+            recalibration = RECALIBRATION  # its modules were normalised by themselves
+        if recalibration:
+            shared["recalibration"] = recalibration
         where = self._where(self.study.resources.subtask.model_dump())
 
-        def step(classes: Sequence[int], threshold: float | None) -> Step:
+        def step(classes: Sequence[int], threshold: float | None, control: Control | None) -> Step:
             params = {**shared, "threshold": threshold, "classes": list(classes)}
             label = f"reuse {','.join(map(str, classes))} of {train.label}{_at(threshold)}"
-            return make_step("reuse", params, parents, where, label)
+            if control is None:
+                return make_step("reuse", params, parents, where, label)
+            needs = {"pruned": parents["standard"]} if control in PRUNED else {}
+            return make_step(
+                "reuse", {**params, "control": control}, {**parents, **needs}, where, f"{label} {control} control"
+            )
 
         return step
 
     def _own_head(self) -> str:
         """The default classifier of modules; networks trained to answer as they are cut keep a slice of their own."""
-        trained_as_cut = not self.searches_modules and self.study.recipe_for(self.pair, self.method).as_cut > 0
-        return "slice" if trained_as_cut else METHODS[self.method].head
+        return "slice" if self._recipe.as_cut > 0 and not self.searches_modules else METHODS[self.method].head
+
+    @property
+    def _recipe(self) -> Recipe:
+        return self.study.recipe_for(self.pair, self.method)
+
+    @property
+    def _rehearses(self) -> bool:
+        return self._recipe.as_cut > 0 and self._recipe.as_cut_from > 0 and not self.searches_modules
 
     def subtask_classes(self) -> list[tuple[int, ...]]:
         """The classes of every sub-task, ascending, each once."""

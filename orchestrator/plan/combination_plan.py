@@ -73,7 +73,7 @@ class _Planner:
         up_to = Counter(train=missing)
         if combination.modular:
             up_to.update(modularize=missing, measure=missing * len(combination.thresholds))
-        tasks = len(combination.subtask_classes()) * len(combination.subtask_thresholds) if combination.modular else 0
+        tasks = combination.reuse_count
         best: Point | None = None
         if subtasks is None or subtasks.source == "every":
             for point in points:

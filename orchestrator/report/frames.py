@@ -67,6 +67,7 @@ SUBTASK: dict[str, Any] = {
     "training": pl.String,
     "threshold": pl.Float64,
     "classes": pl.List(pl.Int64),
+    "control": pl.String,
     "accuracy_before_finetuning": pl.Float64,
     "modular_accuracy": pl.Float64,
     "standard_accuracy": pl.Float64,
@@ -77,7 +78,8 @@ SUBTASK: dict[str, Any] = {
     "seconds": pl.Float64,
 }
 """`accuracy` is the module's after fine-tuning, on the test images of its classes, as all accuracies are:
-`modular_accuracy` and `standard_accuracy` are the whole networks'."""
+`modular_accuracy` and `standard_accuracy` are the whole networks'. `control` is None for a module, else what stands
+beside it at its size, see `nemo.control`; its `settings` end with it."""
 
 
 EPOCH: dict[str, Any] = {
@@ -135,7 +137,8 @@ def read_frames(ledger: Ledger, study: str, wanted: set[str] | None = None) -> F
     )
     tuned = finetunings_of(below["reuse"], trainings)
     for row in subtasks:
-        row["settings"] = f"{row['settings']} {tuned[row['key']]}".strip()
+        control = "" if row.get("control") is None else f"control={row['control']}"
+        row["settings"] = " ".join(filter(None, (row["settings"], tuned[row["key"]], control)))
     order = ["backbone", "dataset", "width", "variant", "method", "settings", "seed"]
     return Frames(
         study,

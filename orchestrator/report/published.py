@@ -90,7 +90,9 @@ def published_tables(frames: Frames) -> list[Table]:
         ours = {
             "trainings": trainings,
             "modularizations": frames.modularizations.filter(same_pair),
-            "subtasks": frames.subtasks.filter(same_pair).with_columns(pl.col("classes").list.len().alias("size")),
+            "subtasks": frames.subtasks.filter(same_pair, pl.col("control").is_null()).with_columns(
+                pl.col("classes").list.len().alias("size")
+            ),
         }
         for (paper, table), pairs in published().items():
             shown = None if table == "1" else _table(paper, table, pairs, ours)

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from orchestrator.report.frames import Frames
+from orchestrator.report.statistics import RULE, judge, judge_pairs, paired
 
 PAIR = ["backbone", "dataset", "width", "variant"]
 METHOD = ["method", "settings"]
@@ -135,12 +136,14 @@ def subtask_table(threshold: float | None, subtasks: pl.DataFrame) -> Table:
     if subtasks["weight_retention"].count():
         rates["weight_retention"] = "Weights %"
     sized = subtasks.with_columns(pl.col("classes").list.len().alias("size"))
+    controlled = "random" in sized["control"]
     rows = [
         (
             method_name(row),
             str(row["size"]),
             str(row["seeds"]),
             *(_percent(row, name) for name in rates),
+            *([_above_random(row, sized)] if controlled else []),
             _millions(row["flops"]),
             _percent(row, "flops_reduction"),
         )
@@ -153,15 +156,44 @@ def subtask_table(threshold: float | None, subtasks: pl.DataFrame) -> Table:
     )
     if "weight_retention" in rates:
         note += " Weights: the linear layers' parameters that are left of the standard network's."
+    if sized["control"].count():
+        note += " Controls keep as many units of every layer as the module does, and are fine-tuned alike."
+    if controlled:
+        note += f" Above random: after tuning, in points. {RULE}."
     at = "" if threshold is None else f" at threshold {threshold:g}"
     if len(unthresholded):
         note += f" The modules of {', '.join(unthresholded)} know no threshold."
     return Table(
         f"Sub-tasks{at}: {pair_name(subtasks)}",
-        ("Method", "Classes", "Tasks", *rates.values(), "FLOPs M", "FLOPs reduction %"),
+        (
+            *("Method", "Classes", "Tasks", *rates.values()),
+            *(["Above random"] if controlled else []),
+            *("FLOPs M", "FLOPs reduction %"),
+        ),
         rows,
         note,
     )
+
+
+def _above_random(row: Mapping[str, Any], subtasks: pl.DataFrame) -> str:
+    """How far the modules of a row are above as many random units: `+1.20 (+0.30 to +2.10), better`."""
+    settings = f"{row['settings']} control=random".strip()
+    own, random = (
+        subtasks.filter(pl.col("method") == row["method"], pl.col("size") == row["size"], pl.col("settings") == text)
+        for text in (row["settings"], settings)
+    )
+    if random.is_empty():
+        return ""
+    differences = paired(random, own, "accuracy")
+    if differences is None:
+        by_seed = pl.col("accuracy").mean()
+        means = [part.group_by("seed").agg(by_seed)["accuracy"].to_list() for part in (random, own)]
+        judged = judge(means[0], means[1])
+    else:
+        judged = judge_pairs(differences)
+    ends = [f"{100 * end:+.2f}" for end in (judged.low, judged.high) if end is not None]
+    between = f" ({' to '.join(ends)})" if ends else ""
+    return f"{100 * judged.difference:+.2f}{between}, {judged.verdict}"
 
 
 def at_thresholds(subtasks: pl.DataFrame) -> list[tuple[float | None, pl.DataFrame]]:

@@ -11,6 +11,7 @@ import yaml
 from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, model_validator
 
 from nemo.backbones import backbone_entry
+from nemo.control import PRUNED
 from nemo.errors import UserError
 from nemo.methods import METHODS
 from nemo.recipe import Finetune, Recipe
@@ -250,6 +251,10 @@ def _check_subtasks(study: Study, problems: Problems) -> None:
     if study.subtasks.surgery == "paper" and study.subtasks.mask_values == "keep_generator":
         text = "keep_generator needs the whole stream that generators read, choose drop or `surgery: exact`."
         problems.add("subtasks", "mask_values", text=text)
+    pruned = [name for name in study.subtasks.controls if name in PRUNED]
+    if pruned and "standard" not in study.methods:
+        text = f"{pruned[0]} is cut from the standard network, add `standard: {{}}` to methods, or drop it."
+        problems.add("subtasks", "controls", text=text)
     for position, threshold in enumerate(study.subtasks.thresholds or []):
         if threshold not in study.thresholds:
             text = f"{threshold} is none of the study's thresholds, add it there."

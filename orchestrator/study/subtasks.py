@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from nemo.control import Control
 from nemo.recipe import Finetune
 from orchestrator.study.problems import FieldsOf, Model, NoDuplicates, Number, Problems, Whole, valid_fields
 
@@ -42,7 +43,9 @@ class Subtasks(Model):
         thresholds: Some of the study's thresholds; None takes the highest.
         head: See `extract_module`; None takes the method's own, and `slice` for networks that were trained `as_cut`.
         surgery: How a Transformer is cut, see `extract_module`.
-        recalibration: Training images of the sub-task on which a cut-out module's BatchNorm statistics are taken anew.
+        recalibration: Training images of the sub-task on which a cut-out module's BatchNorm statistics are taken anew;
+            None takes 500 for networks that rehearsed (`as_cut`), whose modules were normalised by themselves, else 0.
+        controls: Rivals of every module at its own size, names of `nemo.control.CONTROLS`.
     """
 
     source: Literal["best", "every"] = Field("every", alias="from")
@@ -54,7 +57,8 @@ class Subtasks(Model):
     mask_values: Literal["drop", "keep_generator", "fold_mean"] = "drop"
     head: Literal["linear", "paper", "slice"] | None = None
     surgery: Literal["exact", "paper"] = "exact"
-    recalibration: Annotated[Whole, Field(ge=0)] = 0
+    recalibration: Annotated[Whole, Field(ge=0)] | None = None
+    controls: Annotated[list[Control], NoDuplicates] = []
     finetune: Annotated[dict[str, Any], FieldsOf(Finetune)] = {}
 
     @model_validator(mode="after")

@@ -279,6 +279,8 @@ class StudyRuns:
         identity = identity_tags(training.params)
         if run is None:
             tags = {**identity, "threshold": threshold_text(step.params["threshold"])}
+            if "control" in step.params:
+                tags["control"] = step.params["control"]
             parent = self._training_run(training, started)
             run = self._runs.make(step.key, step.label, "subtask", parent, started, tags)
         if not run.params:

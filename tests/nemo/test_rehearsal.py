@@ -9,6 +9,8 @@ import torch
 
 import nemo
 from nemo.activations import record_activations
+from nemo.datasets.dataset import Dataset, Split
+from nemo.distributed import Workers
 from nemo.layers import ConvUnit
 from nemo.loader import Loader
 from nemo.masking import make_modular
@@ -17,70 +19,77 @@ from nemo.surgery import extract_module
 from tests.nemo.networks import calibrated, images, random_masks
 
 N, WIDTHS = 4, (6, 8)
-LABELS = torch.arange(64) % N
 
 
-def told(share: float = 1.0, least: float = 0.1, most: float = 0.97) -> Rehearsal:
+def rehearsing(classes: int = N, count: int = 16, **frequencies: float) -> Rehearsal:
     """One whose class c finds the kernels c and c + 1 of every layer relevant, at any threshold, and no other."""
-    rehearsal = Rehearsal(share, N)
+    labels = torch.arange(4 * classes) % classes
+    split = Split(labels[:, None, None, None].expand(-1, 3, 8, 8).to(torch.uint8).contiguous(), labels)
+    names = tuple(map(str, range(classes)))
+    dataset = Dataset("invented", names, split, split, (0.0,) * 3, (1 / 255,) * 3, 0, False, "")
+    loader = Loader(split, dataset=dataset, batch_size=8, train=True)
+    rehearsal = Rehearsal(split, dataset, count, loader, Workers())
     for width in WIDTHS:
-        frequency = torch.full((N, width), least)
-        for label in range(N):
-            frequency[label, label : label + 2] = most
+        frequency = torch.full((classes, max(width, classes + 1)), frequencies.get("least", 0.1))
+        for label in range(classes):
+            frequency[label, label : label + 2] = frequencies.get("most", 0.97)
         rehearsal.frequencies.append(frequency)
     return rehearsal
 
 
-def test_what_is_imposed_is_the_union_of_subtasks_that_the_class_belongs_to() -> None:
+def test_a_step_rehearses_one_subtask_with_images_of_its_classes() -> None:
     torch.manual_seed(0)
-    imposed = told().impose(LABELS)
-    assert imposed is not None
-    sizes = set()
-    for row, label in enumerate(LABELS.tolist()):
-        first, second = (layer[row] for layer in imposed)
-        assert set(first.unique().tolist()) <= {0.0, 1.0}
-        assert first[label : label + 2].all()
-        assert torch.equal(first, second[:6])  # the same sub-task in every layer
-        assert not first[N + 1 :].any()
-        assert not second[N + 1 :].any()
-        sizes.add(int(first.sum()))
-    assert {2, N + 1} <= sizes  # from the class alone to all of them
+    rehearsal, sizes = rehearsing(), set()
+    for _ in range(60):
+        drawn = rehearsal.draw()
+        first, second = drawn.kept
+        assert len(drawn.images) == len(drawn.labels) == len(first) == len(second) == 16
+        assert (drawn.images.mean((1, 2, 3)).round() == drawn.labels).all()  # every image with its own class
+        assert (first == first[0]).all()
+        assert torch.equal(first, second[:, :6])  # the same sub-task in every layer
+        assert not second[:, N + 1 :].any()
+        for label in drawn.labels.tolist():
+            assert first[0, label : label + 2].all()
+        sizes.add(int(first[0].sum()))
+    assert {3, N + 1} <= sizes  # two neighbours to all of them
 
 
-def test_a_share_of_the_images_rehearses_the_same_ones_in_every_layer() -> None:
+def test_small_subtasks_are_met_among_a_hundred_classes() -> None:
     torch.manual_seed(0)
-    labels = torch.arange(4000) % N
-    imposed = told(share=0.3).impose(labels)
-    assert imposed is not None
-    usual = [(layer == -1).all(1) for layer in imposed]
-    assert torch.equal(*usual)
-    assert torch.equal(usual[0], (imposed[0] == -1).any(1))
-    assert 1 - float(usual[0].float().mean()) == pytest.approx(0.3, abs=0.05)
+    rehearsal = rehearsing(classes=100, count=400)
+    members = torch.tensor([len(rehearsal.draw().labels.unique()) for _ in range(200)])
+    assert (members <= 5).float().mean() > 0.2
+    assert (members >= 40).float().mean() > 0.1
+    assert members.min() == 2
+
+
+def test_a_class_without_an_image_is_never_drawn() -> None:
+    torch.manual_seed(0)
+    rehearsal = rehearsing()
+    rehearsal._sizes[1] = 0
+    assert not any((rehearsal.draw().labels == 1).any() for _ in range(30))
 
 
 def test_a_layer_that_reaches_no_threshold_keeps_its_most_frequent_kernels() -> None:
-    imposed = told(least=0.1, most=0.2).impose(LABELS)
-    assert imposed is not None
-    assert all(layer[row, label : label + 2].all() for layer in imposed for row, label in enumerate(LABELS.tolist()))
+    torch.manual_seed(0)
+    drawn = rehearsing(least=0.1, most=0.2).draw()
+    for layer in drawn.kept:
+        assert all(layer[0, label : label + 2].all() for label in drawn.labels.tolist())
 
 
-def test_frequencies_follow_the_masks_and_start_with_everything() -> None:
-    rehearsal = Rehearsal(0.5, N)
-    assert rehearsal.impose(LABELS) is None
-    masks = [torch.zeros(64, width) for width in WIDTHS]
-    masks[0][LABELS == 1, 3] = 0.2
-    rehearsal.observe(masks, LABELS)
-    assert float(rehearsal.frequencies[0][0, 0]) == pytest.approx(0.98**16)
-    assert float(rehearsal.frequencies[0][1, 3]) == pytest.approx(1.0)
-    only = LABELS[LABELS == 2]
-    before = rehearsal.frequencies[0].clone()
-    rehearsal.observe([mask[LABELS == 2] for mask in masks], only)
-    assert torch.equal(rehearsal.frequencies[0][:2], before[:2])  # a class without an image is not forgotten
-    for _ in range(60):
-        rehearsal.observe(masks, LABELS)
-    expected = torch.zeros(N, 6)
-    expected[1, 3] = 1
-    assert torch.allclose(rehearsal.frequencies[0], expected, atol=1e-6)
+def test_what_rehearses_is_what_modularizing_finds() -> None:
+    digits = nemo.load_dataset("digits", train_images=150)
+    network = nemo.build_network("resnet18", "nemo", 10, width=0.0625, seed=0)
+    recipe = nemo.Recipe(epochs=2, batch_size=32, as_cut=0.5, as_cut_from=0.5)
+    trainer = nemo.Trainer(network, digits, "nemo", {}, recipe, seed=0, evaluate=False)
+    assert trainer.rehearsal is not None
+    trainer.run_epoch()
+    assert trainer.rehearsal.frequencies == []  # before its time
+    batches = list(Loader(trainer.images, dataset=digits, batch_size=128, train=False).epoch())
+    found = nemo.relevance(network, ((batch.images, batch.labels) for batch in batches), 10)
+    assert "train/rehearsal" in trainer.run_epoch()
+    for ours, theirs in zip(trainer.rehearsal.frequencies, found.frequencies, strict=True):
+        assert torch.allclose(ours.double(), theirs, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -98,19 +107,30 @@ def test_an_image_rehearses_in_exactly_the_network_that_is_cut(backbone: str, so
     classes, x = [3, 8], images(6)
     with torch.no_grad():
         usual, relevance = modular(x)
-        imposed = [
-            torch.cat([mask[classes].any(0).double().expand(4, -1), -torch.ones(2, mask.shape[1]).double()])
-            for mask in masks
-        ]
-        mixed, own = modular(x, imposed)
+        cut, own = modular(x, [mask[classes].any(0).double().expand(6, -1) for mask in masks])
         module = extract_module(modular, masks, classes)
         scale = float(usual.abs().max())
-        assert torch.allclose(mixed[:4], module(x[:4]), atol=1e-9 * scale)
-        assert torch.allclose(mixed[4:], usual[4:], atol=1e-9 * scale)
-        assert not torch.allclose(mixed[:4], usual[:4], atol=1e-2 * scale)
+        assert torch.allclose(cut, module(x), atol=1e-9 * scale)
+        assert not torch.allclose(cut, usual, atol=1e-2 * scale)
         assert torch.allclose(own[0], relevance[0], atol=1e-9)  # the record is the network's own
         again, _ = modular(x)
     assert torch.equal(again, usual)  # nothing stays imposed
+
+
+@pytest.mark.parametrize("backbone", ["vgg16", "resnet18"])
+def test_in_training_it_is_normalised_by_itself_and_leaves_the_running_statistics_alone(backbone: str) -> None:
+    modular = calibrated(backbone, width=0.125).train()
+    for layer in modular.modules():
+        if isinstance(layer, torch.nn.Dropout):
+            layer.p = 0.0
+    masks = random_masks(modular, torch.Generator().manual_seed(3))
+    classes, x = [3, 8], images(10)
+    module, before = extract_module(modular, masks, classes), [buffer.clone() for buffer in modular.buffers()]
+    with torch.no_grad():
+        cut, _ = modular(x, [mask[classes].any(0).double().expand(10, -1) for mask in masks])
+        expected = module(x)
+    assert torch.allclose(cut, expected, atol=1e-9 * float(expected.abs().max()))
+    assert all(torch.equal(*both) for both in zip(modular.buffers(), before, strict=True))
 
 
 def test_it_learns_what_the_module_would_learn() -> None:
@@ -135,37 +155,47 @@ def test_it_learns_what_the_module_would_learn() -> None:
     assert all(p.grad is None or not p.grad.any() for name, p in modular.named_parameters() if "generator" in name)
 
 
-def test_a_recipe_refuses_no_share() -> None:
-    for wrong in (-0.1, 1.0):
-        with pytest.raises(ValueError, match=r"^as_cut: must be at least 0 and below 1"):
-            nemo.Recipe(as_cut=wrong)
+def test_a_recipe_refuses_what_is_no_share() -> None:
+    for field in ("as_cut", "as_cut_from"):
+        for wrong in (-0.1, 1.0):
+            with pytest.raises(ValueError, match=rf"^{field}: must be at least 0 and below 1"):
+                nemo.Recipe(**{field: wrong})  # type: ignore[arg-type]
+
+
+def test_networks_of_before_are_not_trained_any_more() -> None:
+    digits = nemo.load_dataset("digits", train_images=50)
+    recipe = nemo.Recipe(epochs=1, as_cut=0.5, as_cut_from=0.0)
+    with pytest.raises(nemo.UserError, match=r"^recipe\.as_cut_from: 0 names networks of before"):
+        nemo.Trainer(nemo.build_network("simcnn", "mwt", 10), digits, "mwt", {}, recipe, seed=0)
 
 
 @pytest.mark.heavy
-def test_modules_of_a_network_that_rehearsed_answer_as_they_are_cut() -> None:
+def test_modules_of_a_network_that_rehearsed_answer_before_they_are_tuned() -> None:
     """The point of it all, in small; `docs/modules-as-cut.md` has the numbers."""
-    digits = nemo.load_dataset("digits", train_images=400)
-    losses = {}
+    digits = nemo.load_dataset("digits", train_images=600)
+    whole, lost = {}, {}
     for share in (0.0, 0.5):
-        recipe = nemo.Recipe(epochs=8, batch_size=32, lr=0.03, warmup=3, as_cut=share)
-        network = nemo.build_network("rescnn", "nemo", 10, width=0.125, seed=0)
-        trainer = nemo.Trainer(network, digits, "nemo", {"alpha": 2.5}, recipe, seed=0, evaluate=False)
+        recipe = nemo.Recipe(epochs=12, batch_size=32, lr=0.03, warmup=3, as_cut=share)
+        network = nemo.build_network("vgg16", "mwt", 10, width=0.125, seed=0)
+        trainer = nemo.Trainer(network, digits, "mwt", {"lambda_coh": 0.5, "lambda_coup": 1.0}, recipe, seed=0)
         while not trainer.done:
             trainer.run_epoch()
+        whole[share] = trainer.history[-1]["test/accuracy"]
         batches = Loader(trainer.images, dataset=digits, batch_size=128, train=False).epoch()
         found = nemo.relevance(network, ((batch.images, batch.labels) for batch in batches), 10)
-        finetune = dataclasses.replace(nemo.Finetune(), epochs=0)
         accuracies = [
             nemo.reuse_module(
                 network,  # type: ignore[arg-type]
                 nemo.module_masks(found.frequencies, 0.9),
                 digits,
                 classes,
-                finetune=finetune,
+                finetune=dataclasses.replace(nemo.Finetune(), epochs=0),
                 seed=0,
                 head="slice",
+                recalibration=500,
             ).figures["accuracy_before_finetuning"]
             for classes in ([0, 1, 2, 3, 4], [5, 6, 7, 8, 9], list(range(10)))
         ]
-        losses[share] = 1 - sum(accuracies) / len(accuracies)
-    assert losses[0.5] < losses[0.0] / 2
+        lost[share] = 1 - sum(accuracies) / len(accuracies)
+    assert whole[0.5] > whole[0.0] - 0.05
+    assert lost[0.5] < lost[0.0]

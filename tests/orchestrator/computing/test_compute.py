@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from nemo import reuse as reuse_module
+from nemo.control import CONTROLS
+from nemo.datasets.dataset import Split
+from nemo.training import Trainer
+from orchestrator.computing import compute as compute_module
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.planner import plan
 from orchestrator.study.data import describe
@@ -51,6 +57,39 @@ def test_a_study_from_training_to_modules(tmp_path: Path, method: str) -> None:
     if method == "moda":
         assert trained["flops"] == trained["standard_flops"]  # recording is no part of the network's work
         assert results["modularize"]["unmasked"] == 0
+
+
+def test_controls_are_computed_and_nothing_of_validation_reaches_a_fine_tuning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = study(
+        pairs=[{**PAIR, "dataset_options": {"train_images": 200, "test_images": 60}}],
+        methods=["standard", "mwt"],
+        recipe={"epochs": 1, "batch_size": 32, "validation": 0.3},
+        subtasks={"classes": [[3, 5]], "controls": [*CONTROLS], "finetune": {"epochs": 1, "batch_size": 32}},
+    )
+    seen: list[tuple[str, Split]] = []
+
+    class Watched(Trainer):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            seen.append((self.method.name, self.images))
+            if self.validation is not None:
+                seen.append(("validation", self.validation))
+
+    for module in (compute_module, reuse_module):
+        monkeypatch.setattr(module, "Trainer", Watched)
+    ledger = Ledger(tmp_path / wanted.name)
+    results_of(wanted, tmp_path)
+    found = [document["result"] for _, document in ledger.results("reuse")]
+    assert {result["control"] for result in found} == {None, *CONTROLS}
+    assert len({result["krr"] for result in found}) == 1
+    held_out = {image.numpy().tobytes() for name, split in seen if name == "validation" for image in split.images}
+    tuned = [split for name, split in seen if name == "standard" and len(split.labels.unique()) == 2]
+    assert len(tuned) == 1 + len(CONTROLS)
+    assert held_out
+    for split in tuned:
+        assert not held_out & {image.numpy().tobytes() for image in split.images}
 
 
 def test_a_transformer_with_some_roles_and_the_published_surgery(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ TRANSFORMER: dict[str, Any] = {
         }
     ],
     "methods": {"nemo": {"alpha": 0.1, "recipe": {"warmup": 2}}},
-    "recipe": {"epochs": 3, "as_cut": 0.5, "gate": "annealed"},
+    "recipe": {"epochs": 3, "as_cut": 0.5, "as_cut_from": 0, "gate": "annealed"},
     "subtasks": {"classes": [[3, 5]], "surgery": "paper", "head": "linear"},
     "resources": {"training": {"workers": 4, "min_workers": 2}},
 }
@@ -70,10 +70,10 @@ def test_keys_of_every_kind_of_step_and_every_method() -> None:
         "measure nemo": "e807f95cff2a173ecb4f",
         "measure moda": "2d7fae33a4ab6d5a7d10",
         "measure cnnsplitter": "342c291c7e3e5622e3cb",
-        "reuse mwt": "3c250126e1b18c04d566",
-        "reuse nemo": "58b8d9ec15db9d91d107",
-        "reuse moda": "4c152c0aabbbf9225805",
-        "reuse cnnsplitter": "1b4f6b98dc72c3cd0394",
+        "reuse mwt": "b085ce4f9e5311112da8",
+        "reuse nemo": "86ae25c238f3d21c1b00",
+        "reuse moda": "745faffc0ad79a4503b9",
+        "reuse cnnsplitter": "a6ca95b9d23f582ff94a",
     }
 
 

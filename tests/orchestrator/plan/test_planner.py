@@ -122,6 +122,36 @@ def test_modules_that_answer_as_they_are_cut_keep_their_classifier():
     assert {step.params["head"] for step in of_kind(planned(other), "reuse")} == {"paper"}
 
 
+def test_controls_are_steps_beside_every_module_and_leave_its_key_alone():
+    subtasks = {"sizes": [2], "samples": 3}
+    plain = of_kind(planned(study(subtasks=subtasks)), "reuse")
+    steps = of_kind(planned(study(subtasks={**subtasks, "controls": ["random", "magnitude"]})), "reuse")
+    assert [step.params.get("control") for step in steps] == [None, "random", "magnitude"] * 3
+    assert [step.key for step in steps[::3]] == [step.key for step in plain]
+    assert len({step.key for step in steps}) == 9
+    for module, random, magnitude in zip(steps[::3], steps[1::3], steps[2::3], strict=True):
+        assert random.params == {**module.params, "control": "random"}
+        assert random.parents == module.parents
+        assert magnitude.parents == {**module.parents, "pruned": module.parents["standard"]}
+
+
+def test_what_rehearsed_is_recalibrated_unless_it_is_said_otherwise():
+    cases = (({"as_cut": 0.5}, {}, 500), ({"as_cut": 0.5}, {"recalibration": 0}, None), ({}, {}, None))
+    for recipe, subtasks, expected in (*cases, ({"as_cut": 0.5, "as_cut_from": 0}, {}, None)):
+        steps = of_kind(planned(study(methods=["mwt"], recipe=recipe, subtasks={"sizes": [2], **subtasks})), "reuse")
+        assert {step.params.get("recalibration") for step in steps} == {expected}
+
+
+def test_when_rehearsal_begins_is_part_of_a_trainings_key_and_older_ones_keep_theirs():
+    def key(**recipe):
+        return of_kind(planned(study(methods=["mwt"], recipe=recipe)), "train")[0]
+
+    assert key(as_cut=0.5).params["recipe"]["as_cut_from"] == 0.6
+    assert "as_cut_from" not in key(as_cut=0.5, as_cut_from=0).params["recipe"]
+    assert key(as_cut_from=0.3).key == key().key  # nobody rehearses
+    assert len({key(as_cut=0.5, as_cut_from=since).key for since in (0, 0.3, 0.6)}) == 3
+
+
 def test_fields_without_a_meaning_for_a_method_do_not_tell_its_keys_apart():
     def keys(**recipe):
         steps = of_kind(planned(study(methods=["standard", "mwt", "nemo", "moda"], recipe=recipe)), "train")

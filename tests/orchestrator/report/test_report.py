@@ -170,6 +170,30 @@ def test_weights_have_a_column_where_they_are_known(storage: Path) -> None:
     assert {row[table.columns.index("Weights %")] for row in table.rows} == {"", "31.25"}
 
 
+def test_modules_stand_beside_their_controls(storage: Path) -> None:
+    """Modules are 2 to 2.2 points above as many random units, by seed and sub-task; magnitude has no such column."""
+    text = THREE_SEEDS.replace("samples: 2", "samples: 3, controls: [random, magnitude]").replace("best", "every")
+
+    study, ledger = invented_study(storage, text)
+    for step in plan_of(study, ledger).steps:
+        if step.kind == "reuse":
+            control, lead = step.params.get("control"), 0.02 + 0.001 * (sum(step.params["classes"]) % 3)
+            accuracy = 0.97 - (lead if control == "random" else 0)
+            ledger.get(step.key)["result"].update(control=control, accuracy=accuracy)
+    frames = read_frames(ledger, study.name)
+    rows = frames.subtasks.to_dicts()
+    assert {row["control"] for row in rows} == {None, "random", "magnitude"}
+    assert all(row["settings"].endswith(f"control={row['control']}") for row in rows if row["control"])
+    table = report_tables(frames)[-1]
+    lead = {(row[0], row[1]): row[table.columns.index("Above random")] for row in table.rows}
+    modules = {place: text for place, text in lead.items() if "control=" not in place[0]}
+    assert len(lead) == 3 * len(modules)
+    for place, text in modules.items():
+        assert text.endswith(", better") and 2 <= float(text.split()[0]) <= 2.2, (place, text)
+    assert {text for place, text in lead.items() if "control=" in place[0]} == {""}
+    assert json.loads(as_json(frames))["subtasks"][0].keys() >= {"control"}
+
+
 def test_a_swept_learning_rate_tells_rows_apart(storage: Path) -> None:
     study, ledger = invented_study(storage, STUDY.replace("lambda_coup: [2.0, 3.0]", "lr: [0.01, 0.05]"))
     rows = report_tables(read_frames(ledger, study.name))[0].rows
