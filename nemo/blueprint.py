@@ -25,6 +25,7 @@ class Blueprint:
         classes: Numbers of the module's classes in that network.
         head, mask_values, surgery: See `extract_module`.
         gate: See `nemo.recipe.Recipe`; of a module that keeps its mask generators.
+        norm: See `nemo.training.build_network`.
     """
 
     backbone: str
@@ -38,6 +39,7 @@ class Blueprint:
     surgery: Surgery = "exact"
     roles: Sequence[str] = ROLES
     gate: str = "soft"
+    norm: bool = False
 
     def build(self, kept: Sequence[Tensor]) -> Backbone:
         """The module with weights that mean nothing, in eval mode.
@@ -54,6 +56,7 @@ class Blueprint:
                 image_size=self.image_size,
                 roles=self.roles,
                 gate=self.gate,
+                norm=self.norm,
             )
             masks = [each.expand(self.num_classes, -1) for each in kept]
             means = [mask.float() for mask in masks] if self.mask_values == "fold_mean" else None

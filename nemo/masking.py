@@ -37,12 +37,9 @@ def make_modular(backbone: Backbone, roles: Collection[str] = ROLES, gate: str =
     if unknown:
         raise UserError(f"roles: {unknown[0]!r} is unknown, choose among {', '.join(ROLES)}.")
     network = deepcopy(backbone)
-    adds_norm = False
+    add_norms(network)
     for unit in network.modules():
         if isinstance(unit, ConvUnit) and unit.maskable:
-            if isinstance(unit.norm, nn.Identity):
-                adds_norm = True
-                unit.norm = nn.BatchNorm2d(unit.kernels).to(unit.conv.weight)
             generator = ConvMaskGenerator(unit.conv.in_channels, unit.kernels, GATES[gate]())
             unit.mask_generator = generator.to(unit.conv.weight)
             unit.records = "masks"
@@ -50,6 +47,14 @@ def make_modular(backbone: Backbone, roles: Collection[str] = ROLES, gate: str =
             neurons = NeuronMaskGenerator(unit.linear.in_features, unit.kernels, GATES[gate]())
             unit.mask_generator = neurons.to(unit.weight)
             unit.records = "masks"
-    if adds_norm:
-        init_convolutions(network)
     return ModularNetwork(network)
+
+
+def add_norms(network: Backbone) -> None:
+    """Gives every maskable convolution without a norm a BatchNorm, in place; where there is one, all start afresh."""
+    bare = [unit for unit in network.modules() if isinstance(unit, ConvUnit) and unit.maskable]
+    bare = [unit for unit in bare if isinstance(unit.norm, nn.Identity)]
+    for unit in bare:
+        unit.norm = nn.BatchNorm2d(unit.kernels).to(unit.conv.weight)
+    if bare:
+        init_convolutions(network)

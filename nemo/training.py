@@ -22,7 +22,7 @@ from nemo.errors import UserError
 from nemo.evaluation import add_up, evaluate, forward
 from nemo.gates import Gate
 from nemo.loader import Batch, Loader
-from nemo.masking import make_modular
+from nemo.masking import add_norms, make_modular
 from nemo.methods import METHODS
 from nemo.modular import ModularNetwork
 from nemo.objectives import saturation
@@ -59,8 +59,21 @@ def build_network(
     seed: int = 0,
     roles: Collection[str] = ROLES,
     gate: str = "soft",
+    norm: bool = False,
 ) -> nn.Module:
     """Builds the network of a method, initialised from `seed`; the caller's random state is left alone.
+
+    Args:
+        backbone: See `build_backbone`.
+        method: A name of `METHODS`.
+        num_classes: N.
+        width: Multiplier of every hidden width.
+        image_size: H and W in pixels.
+        seed: Of the weights.
+        roles: See `make_modular`.
+        gate: See `make_modular`.
+        norm: Whether networks without mask generators get the norms that `make_modular` adds to SimCNN and ResCNN, so
+            that they differ from modular ones by the masks alone; the published ones have none.
 
     Raises:
         UserError: The backbone cannot be built, or the method does not apply to it.
@@ -73,6 +86,8 @@ def build_network(
         network = build_backbone(backbone, num_classes, width, image_size)
         if entry.source == "masks":
             return make_modular(network, roles, gate)
+        if norm:
+            add_norms(network)
         if entry.source == "activations":
             return record_activations(network, kernels_only=entry.kernels_only)
         return network

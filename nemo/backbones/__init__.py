@@ -21,6 +21,7 @@ class Entry:
         file: The file here whose function of the backbone's name builds it.
         smallest_image: Smallest height and width of the input in pixels.
         relu: Whether its sites end in a ReLU, so that activations tell what is relevant.
+        norms: Whether it has norms of its own: without, making it modular adds BatchNorms (method.md 1.5 and 1.6).
         teacher: The backbone that it is distilled from where a study does not say (method.md 3.4); None learns from the
             labels alone.
     """
@@ -28,6 +29,7 @@ class Entry:
     file: str
     smallest_image: int = 4
     relu: bool = True
+    norms: bool = True
     teacher: str | None = None
 
 
@@ -36,8 +38,8 @@ BACKBONES: dict[str, Entry] = {
     "resnet18": Entry("resnet"),
     "resnet34": Entry("resnet"),
     "resnet50": Entry("resnet"),
-    "simcnn": Entry("simcnn", smallest_image=32),
-    "rescnn": Entry("rescnn", smallest_image=32),
+    "simcnn": Entry("simcnn", smallest_image=32, norms=False),
+    "rescnn": Entry("rescnn", smallest_image=32, norms=False),
     "vit_s": Entry("vit", relu=False),
     "deit_s": Entry("vit", relu=False, teacher="resnet18"),
 }

@@ -109,6 +109,7 @@ def build(train: Mapping[str, Any], method: str | None = None) -> nn.Module:
         seed=train["seed"],
         roles=train.get("roles", ROLES),
         gate=gate_of(train),
+        norm=train.get("norm", False),
     )
 
 

@@ -177,6 +177,7 @@ def _blueprint(train: Mapping[str, Any], cut: Mapping[str, Any]) -> Blueprint:
         surgery=cut.get("surgery", "exact"),
         roles=train.get("roles", ROLES),
         gate=gate_of(train),
+        norm=train.get("norm", False),
     )
 
 

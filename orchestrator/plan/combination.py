@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from nemo.backbones import backbone_entry
 from nemo.backbones.vit_config import ROLES, is_transformer, read_config, short_name
 from nemo.control import PRUNED, Control
 from nemo.methods import METHODS
@@ -110,6 +111,8 @@ class Combination:
         params: dict[str, Any] = {"backbone": short_name(self.pair.backbone)}
         if self.pair.backbone != params["backbone"]:
             params["config"] = read_config(self.pair.network)
+        if self.pair.norm and not backbone_entry(self.pair.network).norms:
+            params["norm"] = True
         roles = self.pair.roles
         if METHODS[self.method].source == "masks" and roles is not None and set(roles) != set(ROLES):
             params["roles"] = [role for role in ROLES if role in roles]

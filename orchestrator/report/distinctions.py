@@ -22,7 +22,7 @@ def variants_of(records: list[Record]) -> dict[str, str]:
 
     def fields(params: Mapping[str, Any]) -> dict[str, Any]:
         options = params["dataset"].get("options", {}) if isinstance(params["dataset"], Mapping) else {}
-        return {**{name: params[name] for name in ("image_size", "config") if name in params}, **options}
+        return {**{name: params[name] for name in ("image_size", "config", "norm") if name in params}, **options}
 
     groups = defaultdict(list)
     for record in records:

@@ -59,6 +59,7 @@ class Pair(Model):
     Attributes:
         backbone: One of the registry, or `vit:` and the path of a transformers configuration.
         width: Multiplier of every hidden width of the backbone.
+        norm: Whether the standard SimCNN and ResCNN get the norms that modular ones are given, see `build_network`.
         image_size: Images are resized to it, in pixels; None takes the data set's own size.
         dataset_options: Options of the data set, such as `coarse: true` of `cifar100`.
         roles: The layers of a Transformer's blocks that get mask generators; None is all of them.
@@ -71,6 +72,7 @@ class Pair(Model):
     backbone: Annotated[str, AfterValidator(_check_backbone_name)]
     dataset: Annotated[str, AfterValidator(_check_dataset)]
     width: Annotated[Number, Field(gt=0)] = 1.0
+    norm: bool = False
     image_size: Annotated[Whole, Field(ge=1)] | None = None
     dataset_options: dict[str, Any] = {}
     roles: Annotated[list[Annotated[str, AfterValidator(check_name(ROLES, "role"))]], NoDuplicates] | None = None
@@ -120,6 +122,7 @@ class Pair(Model):
             backbone=own.backbone or published,
             dataset=self.dataset,
             width=self.width if own.width is None else own.width,
+            norm=self.norm,
             image_size=self.image_size,
             dataset_options=self.dataset_options,
             recipe=own.recipe,

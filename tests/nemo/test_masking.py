@@ -89,3 +89,20 @@ def test_a_modular_network_can_be_copied_after_a_forward_pass() -> None:
 
 def test_unmasked_kernels_are_those_of_the_stem() -> None:
     assert unmasked_kernels(nemo.make_modular(nemo.build_backbone("resnet18", 10))) == 64
+
+
+def state_of(network: nn.Module) -> list[tuple[str, torch.Tensor]]:
+    return [(key, value) for key, value in network.state_dict().items() if "generator" not in key]
+
+
+@pytest.mark.parametrize("name", ["simcnn", "rescnn", "vgg16"])
+def test_a_standard_network_may_have_the_norms_of_the_modular_one(name: str) -> None:
+    modular = nemo.build_network(name, "mwt", 10, width=0.125, seed=3)
+    plain, fair = (nemo.build_network(name, "standard", 10, width=0.125, seed=3, norm=norm) for norm in (False, True))
+    shapes = [
+        {key.removeprefix("network."): value.shape for key, value in state_of(each)} for each in (modular, plain, fair)
+    ]
+    assert shapes[2] == shapes[0]
+    assert (shapes[1] == shapes[0]) == (name == "vgg16")
+    searched = nemo.build_network(name, "moda", 10, width=0.125, seed=3, norm=True)
+    assert {key.removeprefix("network."): value.shape for key, value in searched.state_dict().items()} == shapes[0]

@@ -152,6 +152,15 @@ def test_when_rehearsal_begins_is_part_of_a_trainings_key_and_older_ones_keep_th
     assert len({key(as_cut=0.5, as_cut_from=since).key for since in (0, 0.3, 0.6)}) == 3
 
 
+def test_norms_are_part_of_a_key_where_a_backbone_has_none_of_its_own():
+    def keys(backbone, norm):
+        pairs = [{"backbone": backbone, "dataset": "digits", "norm": norm}]
+        return {step.key for step in of_kind(planned(study(pairs=pairs)), "train")}
+
+    assert keys("vgg16", True) == keys("vgg16", False)
+    assert not keys("rescnn", True) & keys("rescnn", False)
+
+
 def test_fields_without_a_meaning_for_a_method_do_not_tell_its_keys_apart():
     def keys(**recipe):
         steps = of_kind(planned(study(methods=["standard", "mwt", "nemo", "moda"], recipe=recipe)), "train")
