@@ -143,7 +143,8 @@ class Trainer:
             raise UserError(
                 "recipe.as_cut_from: 0 names networks of before, which are read and not trained any more, leave it out."
             )
-        self.settings = self.method.complete(settings)
+        transformer = any(isinstance(layer, TokenUnit) for layer in network.modules())
+        self.settings = self.method.complete(settings, transformer=transformer)
         self.recipe = recipe
         self.seed = seed
         self.device = torch.device(device)
@@ -182,7 +183,6 @@ class Trainer:
             # Evaluations stay as they are: they are short, and would be compiled anew.
             self._compiled = compiled(self.model)
         # The published objective leaves out the first masked layer of CNNs, not of Transformers (method.md 3.5).
-        transformer = any(isinstance(layer, TokenUnit) for layer in network.modules())
         excluded = recipe.exclude_first_masked_layer
         self._first = int(self.method.excludes_first and not transformer if excluded is None else excluded)
         self.optimizer = _optimizer(self.network, recipe)

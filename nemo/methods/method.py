@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from nemo.errors import UserError
@@ -33,6 +33,7 @@ class Method:
     Attributes:
         name: What a study file calls it.
         settings: The settings that a study may set or sweep, with their defaults.
+        of_transformers: Defaults that are others for Transformers.
         terms: `(relevances, labels, settings, recipe) -> Terms` over the relevance vectors `[B, K_l]` of the whole
             batch: what the method adds to the cross-entropy.
         check: Refuses values of the settings, all of them, with a `UserError` that starts with the setting's name.
@@ -58,14 +59,19 @@ class Method:
     starts_from: str | None = None
     backbones: tuple[str, ...] = ()
     kernels_only: bool = False
+    of_transformers: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def modular(self) -> bool:
         """Whether the trained network can be modularized."""
         return self.source is not None
 
-    def complete(self, settings: Mapping[str, float]) -> dict[str, float]:
+    def complete(self, settings: Mapping[str, float], *, transformer: bool = False) -> dict[str, float]:
         """All settings: the given ones, and the defaults of the others.
+
+        Args:
+            settings: Setting -> value.
+            transformer: Whether they are for a Transformer, which has some defaults of its own.
 
         Raises:
             UserError: The method has no such setting, or refuses a value.
@@ -74,6 +80,6 @@ class Method:
         if unknown:
             known = ", ".join(self.settings) or "none"
             raise UserError(f"settings: {', '.join(sorted(unknown))} is no setting of {self.name}, which has {known}.")
-        every = {**self.settings, **settings}
+        every = {**self.settings, **(self.of_transformers if transformer else {}), **settings}
         self.check(every)
         return every

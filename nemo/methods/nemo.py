@@ -20,4 +20,11 @@ def _terms(masks: list[Tensor], labels: Tensor, settings: Mapping[str, float], r
     return {"contrastive": (settings["alpha"], value)}
 
 
-METHOD = Method("nemo", {"alpha": 1.2, "temperature": 0.2}, _terms, excludes_first=True, ignores=())
+METHOD = Method(
+    "nemo",
+    {"alpha": 1.2, "temperature": 0.2},
+    _terms,
+    excludes_first=True,
+    ignores=(),
+    of_transformers={"alpha": 0.1},  # published between 0.06 and 0.15; under 1.2 they collapse
+)

@@ -11,6 +11,7 @@ import yaml
 from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, model_validator
 
 from nemo.backbones import backbone_entry
+from nemo.backbones.vit_config import is_transformer
 from nemo.control import PRUNED
 from nemo.errors import UserError
 from nemo.methods import METHODS
@@ -91,7 +92,8 @@ class Study(Model):
     def settings_for(self, pair: Pair, method: str) -> dict[str, float]:
         """The method's settings on a pair before any sweep."""
         own, special = self.methods.get(method, MethodEntry()), pair.methods.get(method, MethodEntry())
-        return METHODS[method].complete({**own.settings, **special.settings})
+        settings = {**own.settings, **special.settings}
+        return METHODS[method].complete(settings, transformer=is_transformer(pair.backbone))
 
     def points(self, method: str) -> list[Point]:
         """The sweep points of a method that are known beforehand; one empty point without a sweep."""

@@ -152,6 +152,13 @@ def test_when_rehearsal_begins_is_part_of_a_trainings_key_and_older_ones_keep_th
     assert len({key(as_cut=0.5, as_cut_from=since).key for since in (0, 0.3, 0.6)}) == 3
 
 
+def test_nemos_weight_is_another_one_for_transformers_where_a_study_does_not_say():
+    pairs = [{"backbone": name, "dataset": "digits"} for name in ("resnet18", "vit_s")]
+    for methods, expected in ({"nemo": {}}, [1.2, 0.1]), ({"nemo": {"alpha": 0.5}}, [0.5, 0.5]):
+        steps = of_kind(planned(study(pairs=pairs, methods=methods)), "train")
+        assert [step.params["settings"]["alpha"] for step in steps] == expected
+
+
 def test_norms_are_part_of_a_key_where_a_backbone_has_none_of_its_own():
     def keys(backbone, norm):
         pairs = [{"backbone": backbone, "dataset": "digits", "norm": norm}]
