@@ -2,8 +2,9 @@
 
 Panels for each pair: the whole network against its per-class modules, and modules of each size after fine-tuning
 against their own KRR, all at one threshold; points are means over seeds with their standard deviation. Beside them a
-table of what one method has over another at equal KRR: per seed, both fronts are read as straight lines between their
-points, and compared where both reach.
+table of what one method has over another, in both directions: accuracy at equal KRR, and KRR at equal accuracy. Per
+seed both fronts are read as straight lines between their points, and compared where both reach; the interval is over
+seeds.
 
     python benchmarks/fronts.py nemo-against-mwt-cnn --of nemo --over mwt --figures docs/pictures
 """
@@ -11,6 +12,7 @@ points, and compared where both reach.
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -19,6 +21,7 @@ import polars as pl
 
 import orchestrator
 from orchestrator.report.export import file_names
+from orchestrator.report.statistics import judge_pairs
 from orchestrator.report.tables import PAIR, pair_name, parts_of
 
 MARKS = {"mwt": ("s", "#c8400a"), "nemo": ("o", "#1560b4"), "moda": ("^", "#5b7f13")}
@@ -36,35 +39,51 @@ def fronts(modules: pl.DataFrame, subtasks: pl.DataFrame, threshold: float) -> F
     at = (pl.col("threshold") - threshold).abs() < 1e-9
     columns = ["method", "settings", "seed", "krr", "accuracy", "coupling"]
     found = {"whole network": modules.filter(at).select(columns)}
-    subtasks = subtasks.filter(at).with_columns(pl.col("classes").list.len().alias("size"))
+    subtasks = subtasks.filter(at, pl.col("control").is_null()).with_columns(pl.col("classes").list.len().alias("size"))
     for size in sorted(subtasks["size"].unique()):
         means = subtasks.filter(pl.col("size") == size).group_by("method", "settings", "seed")
         found[f"{size} classes, after fine-tuning"] = means.agg(pl.col("krr").mean(), pl.col("accuracy").mean())
     return found
 
 
-def advantage(points: pl.DataFrame, of: str, over: str, what: str) -> tuple[float, float, float, float] | None:
-    """Mean and standard deviation over seeds of the difference in a column at equal KRR, and the range of KRR.
+@dataclass(frozen=True)
+class Advantage:
+    """What one method has over another, seed by seed, and the range in which both fronts reach."""
 
-    None where the two fronts have no KRR in common for some seed, or one has no network of it yet.
+    differences: list[float]
+    low: float
+    high: float
+
+    def told(self, what: str) -> str:
+        """Mean, its t interval over the seeds and the verdict: `+1.2 (+0.3 to +2.1), better`."""
+        judged = judge_pairs(np.array(self.differences)[:, None], what)
+        scale, digits = (1, 2) if what == "coupling" else (100, 1)
+        ends = [f"{scale * end:+.{digits}f}" for end in (judged.low, judged.high) if end is not None]
+        between = f" ({' to '.join(ends)})" if ends else ""
+        return f"{scale * judged.difference:+.{digits}f}{between}, {judged.verdict}"
+
+
+def advantage(points: pl.DataFrame, of: str, over: str, what: str, at: str = "krr") -> Advantage | None:
+    """The mean difference in a column where both fronts have the same value of another.
+
+    None where the two have no such value in common for some seed, or one has no network of it yet.
     """
     differences, ranges = [], []
     for seed in sorted(points["seed"].unique()):
         lines = []
         for method in (of, over):
-            own = points.filter(pl.col("method") == method, pl.col("seed") == seed).sort("krr")
-            lines.append((own["krr"].to_numpy(), own[what].to_numpy()))
-        if not all(len(krr) for krr, _ in lines):
+            own = points.filter(pl.col("method") == method, pl.col("seed") == seed).sort(at)
+            lines.append((own[at].to_numpy(), own[what].to_numpy()))
+        if not all(len(place) for place, _ in lines):
             return None
-        low, high = max(krr[0] for krr, _ in lines), min(krr[-1] for krr, _ in lines)
+        low, high = max(place[0] for place, _ in lines), min(place[-1] for place, _ in lines)
         if low >= high:
             return None
-        at = np.linspace(low, high, 101)
-        ours, theirs = (np.interp(at, *line) for line in lines)
+        places = np.linspace(low, high, 101)
+        ours, theirs = (np.interp(places, *line) for line in lines)
         differences.append(float((ours - theirs).mean()))
         ranges.append((low, high))
-    spread = float(np.std(differences, ddof=1)) if len(differences) > 1 else 0.0
-    return float(np.mean(differences)), spread, min(low for low, _ in ranges), max(high for _, high in ranges)
+    return Advantage(differences, min(low for low, _ in ranges), max(high for _, high in ranges))
 
 
 def figure(title: str, found: Fronts, standard: float | None) -> plt.Figure:
@@ -99,21 +118,21 @@ def main() -> None:
     options = parser.parse_args()
     plt.rcParams.update(STYLE)
     study = orchestrator.load_study(options.study, storage=options.storage)
-    print(f"| pair | at equal KRR | {options.of} minus {options.over} | KRR % |\n|---|---|---|---|")
+    print(
+        f"| pair | {options.of} against {options.over} | at equal | difference | from - to % |\n|---|---|---|---|---|"
+    )
     for trainings in parts_of(study.trainings, PAIR):
         pair = trainings.select(PAIR).unique()
         frames = (each.join(pair, on=PAIR, nulls_equal=True) for each in (study.modularizations, study.subtasks))
         found, name = fronts(*frames, options.threshold), pair_name(trainings)
-        rows = [(f"accuracy, {panel}", points, "accuracy") for panel, points in found.items()]
-        for told, points, what in [*rows, ("coupling between modules", found["whole network"], "coupling")]:
-            difference = advantage(points, options.of, options.over, what)
-            if difference is None:
-                shown = "no KRR in common | "
-            else:
-                mean, spread, low, high = difference
-                value = f"{mean:+.2f} ±{spread:.2f}" if what == "coupling" else f"{100 * mean:+.1f} ±{100 * spread:.1f}"
-                shown = f"{value} | {100 * low:.0f} to {100 * high:.0f}"
-            print(f"| {name} | {told} | {shown} |")
+        rows = [(f"accuracy, {panel}", points, "accuracy", "krr") for panel, points in found.items()]
+        rows += [(f"KRR, {panel}", points, "krr", "accuracy") for panel, points in found.items()]
+        for told, points, what, at in [*rows, ("coupling between modules", found["whole network"], "coupling", "krr")]:
+            has = advantage(points, options.of, options.over, what, at)
+            shown = (
+                "none in common | " if has is None else f"{has.told(what)} | {100 * has.low:.0f} - {100 * has.high:.0f}"
+            )
+            print(f"| {name} | {told} | {at} | {shown} |")
         if options.figures is not None:
             standard = trainings.filter(pl.col("method") == "standard")["accuracy"].mean()
             (file,) = file_names([f"{options.study}-{name}"]).values()
