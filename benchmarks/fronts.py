@@ -58,9 +58,7 @@ class Advantage:
         """Mean, its t interval over the seeds and the verdict: `+1.2 (+0.3 to +2.1), better`."""
         judged = judge_pairs(np.array(self.differences)[:, None], what)
         scale, digits = (1, 2) if what == "coupling" else (100, 1)
-        ends = [f"{scale * end:+.{digits}f}" for end in (judged.low, judged.high) if end is not None]
-        between = f" ({' to '.join(ends)})" if ends else ""
-        return f"{scale * judged.difference:+.{digits}f}{between}, {judged.verdict}"
+        return judged.told(scale, digits)
 
 
 def advantage(points: pl.DataFrame, of: str, over: str, what: str, at: str = "krr") -> Advantage | None:

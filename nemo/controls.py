@@ -106,7 +106,7 @@ def as_sites_of(modular: ModularNetwork, standard: Backbone) -> ModularNetwork:
 
 @torch.no_grad()
 def start_afresh(module: Backbone, *, seed: int) -> None:
-    """Draws the weights of a module anew, in place, by each layer's own rule; BatchNorm starts at its beginning."""
+    """Draws all weights of a module anew, in place: convolutions as backbones do, other layers by torch's own rule."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         for layer in module.modules():
@@ -116,6 +116,9 @@ def start_afresh(module: Backbone, *, seed: int) -> None:
                     nn.init.zeros_(layer.bias)
             elif layer.__class__.__module__.startswith("torch.nn") and hasattr(layer, "reset_parameters"):
                 cast("nn.Linear", layer).reset_parameters()
+            else:  # a Transformer's positions and special tokens
+                for parameter in layer.parameters(recurse=False):
+                    nn.init.trunc_normal_(parameter, std=0.02)
 
 
 def _largest(scores: Tensor, count: int) -> Tensor:

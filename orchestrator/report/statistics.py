@@ -39,6 +39,17 @@ class Judged:
     high: float | None
     verdict: Verdict
 
+    def told(self, scale: float, digits: int) -> str:
+        """`+1.20 (+0.30 to +2.10), better`: the difference times `scale`, its interval, and the verdict."""
+        between = self.between(scale, digits)
+        return f"{scale * self.difference:+.{digits}f}{between and f' ({between})'}, {self.verdict}"
+
+    def between(self, scale: float, digits: int) -> str:
+        """`+0.30 to +2.10`; empty where nothing tells."""
+        if self.low is None or self.high is None:
+            return ""
+        return f"{scale * self.low:+.{digits}f} to {scale * self.high:+.{digits}f}"
+
 
 def judge(first: Sequence[float], other: Sequence[float], quantity: str = "accuracy") -> Judged:
     """How much larger the mean of `other` is than that of `first`, each with a number for every seed (Welch 1947).

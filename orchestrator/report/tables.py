@@ -191,9 +191,7 @@ def _above_random(row: Mapping[str, Any], subtasks: pl.DataFrame) -> str:
         judged = judge(means[0], means[1])
     else:
         judged = judge_pairs(differences)
-    ends = [f"{100 * end:+.2f}" for end in (judged.low, judged.high) if end is not None]
-    between = f" ({' to '.join(ends)})" if ends else ""
-    return f"{100 * judged.difference:+.2f}{between}, {judged.verdict}"
+    return judged.told(100.0, 2)
 
 
 def at_thresholds(subtasks: pl.DataFrame) -> list[tuple[float | None, pl.DataFrame]]:

@@ -92,8 +92,9 @@ def test_pruning_keeps_the_largest_weights_and_the_most_active_units(digits: Dat
         assert found[0][0].nonzero().flatten().tolist() == [expected]
 
 
-def test_fresh_weights_are_new_and_the_callers_random_state_is_left_alone() -> None:
-    modular, _ = networks("resnet18", "mwt")
+@pytest.mark.parametrize("backbone", ["resnet18", "vit_s"])
+def test_fresh_weights_are_new_and_the_callers_random_state_is_left_alone(backbone: str) -> None:
+    modular, _ = networks(backbone, "mwt")
     masks = random_masks(modular, torch.Generator().manual_seed(0))
     module = extract_module(modular, masks, CLASSES, head="linear")
     before, state = {name: p.clone() for name, p in module.named_parameters()}, torch.get_rng_state()

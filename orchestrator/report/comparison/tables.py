@@ -117,7 +117,5 @@ def _judged(quantity: str, judged: Judged | None) -> tuple[str, str, str]:
     if judged is None:
         return "", "", ""
     _, scale, digits = SHOWN[quantity]
-    interval = ""
-    if judged.low is not None and judged.high is not None:
-        interval = f"{scale * judged.low:+.{digits}f} to {scale * judged.high:+.{digits}f}"
+    interval = judged.between(scale, digits)
     return f"{scale * judged.difference:+.{digits}f}", interval, judged.verdict
