@@ -24,9 +24,19 @@ class ConvMaskGenerator(nn.Module):
         nn.init.ones_(self.expand.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        pooled = F.adaptive_avg_pool2d(x, 1).flatten(1)  # [B, C_in]; fvcore sees this pooling, not a mean
-        mask: Tensor = self.gate(self.expand(F.relu(self.squeeze(pooled))))
+        mask: Tensor = self.gate(self.expand(F.relu(self.squeeze(_pooled(x)))))
         return mask
+
+
+def _pooled(x: Tensor) -> Tensor:
+    """The mean over all pixels, `[B, C]`.
+
+    Where a gradient follows, it has the layout of `x`: in the other one, adding it to the convolution's takes as long
+    as half of the convolution. Counted are FLOPs without a gradient, and fvcore sees the pooling, not a mean.
+    """
+    if torch.is_grad_enabled() and x.is_contiguous(memory_format=torch.channels_last):
+        return x.permute(0, 2, 3, 1).mean((1, 2))
+    return F.adaptive_avg_pool2d(x, 1).flatten(1)
 
 
 class ConvUnit(Site):
@@ -57,9 +67,11 @@ class ConvUnit(Site):
         return self.conv.weight
 
     def forward(self, x: Tensor) -> Tensor:
+        # Before the convolution, so that in backward the generator's gradient, the same for all pixels of a channel, is
+        # added to the convolution's and not the other way round: the sum has the layout of what came first.
+        mask = None if self.mask_generator is None else self.record_mask(self.mask_generator(x))
         y = self._normalise(self.conv(x))
-        if self.mask_generator is not None:
-            mask = self.record_mask(self.mask_generator(x))
+        if mask is not None:
             y = y * mask.to(y.dtype)[:, :, None, None]
         return self.activate(y)
 

@@ -45,6 +45,19 @@ def test_generator_shape_and_initialisation(kernels: int, hidden: int) -> None:
     assert generator.expand.weight.std().item() == pytest.approx((2 / hidden) ** 0.5, rel=0.05)
 
 
+def test_in_either_layout_a_mask_and_its_gradient_are_the_same_and_the_gradient_has_the_layout() -> None:
+    torch.manual_seed(0)
+    generator = ConvMaskGenerator(8, 16).double()
+    images, found = torch.rand(4, 8, 5, 7, dtype=torch.float64), []
+    for layout in (torch.contiguous_format, torch.channels_last):
+        x = images.clone(memory_format=layout).requires_grad_()
+        mask = generator(x)
+        (gradient,) = torch.autograd.grad(mask.square().sum(), x)
+        assert gradient.is_contiguous(memory_format=layout)
+        found.append((mask.detach(), gradient))
+    torch.testing.assert_close(*found)
+
+
 def test_the_mask_scales_the_normalised_output_before_the_activation() -> None:
     modular = nemo.make_modular(nemo.build_backbone("vgg16", 10, 0.125)).eval()
     unit = modular.units[0]

@@ -31,7 +31,7 @@ COUNTS = {
     "moda.yaml": ((8, 4, 4, 160), 0),
     "digits-transformers.yaml": ((5, 2, 2, 12), 0),
     "digits-methods.yaml": ((5, 4, 4, 32), 0),
-    "worth-of-modules.yaml": ((54, 48, 48, 0), 1200),
+    "worth-of-modules.yaml": ((27, 24, 24, 0), 600),
     "modules-as-cut.yaml": ((51, 48, 48, 192), 0),
     "modules-as-cut-cifar10-jpeg.yaml": ((6, 6, 12, 48), 0),
     "nemo-against-mwt-cnn.yaml": ((48, 42, 126, 168), 0),
