@@ -60,5 +60,5 @@ def _template() -> Any:
     # What these return is built as XML elements, which escape their texts.
     number = count(1)
     environment.filters["draw"] = lambda panel: Markup(draw(panel, f"p{next(number)}-"))
-    environment.filters["marker"] = lambda style: Markup(marker(style, f"p{next(number)}-"))
+    environment.filters["marker"] = lambda key: Markup(marker(key, f"p{next(number)}-"))
     return environment.get_template("page.html")

@@ -32,18 +32,30 @@ class Point:
 
 
 @dataclass(frozen=True)
+class Key:
+    """How a series is told from others.
+
+    Attributes:
+        style: Which colour and marker, from 0; None is what others are compared with, grey and dashed.
+        band: Which dashes, from 0, of a line in a band as wide as its points' spreads; None has marks and bars.
+    """
+
+    style: int | None
+    band: int | None = None
+
+
+@dataclass(frozen=True)
 class Series:
     """Points that belong together.
 
     Attributes:
-        style: Which colour and marker, from 0; None is what others are compared with, grey and dashed.
         line: Whether they are joined.
-        marks: Whether they show.
+        marks: Whether they show; those of a band never do.
         text: The line's tooltip.
     """
 
     points: Sequence[Point]
-    style: int | None
+    key: Key
     line: bool = True
     marks: bool = True
     text: str = ""
@@ -66,7 +78,7 @@ class Panel:
     @property
     def empty(self) -> bool:
         """Whether it shows nothing that a number does not: lines of one point, or one mark."""
-        own = [series for series in self.series if series.style is not None]
+        own = [series for series in self.series if series.key.style is not None]
         places = {point.x if series.line else (point.x, point.y) for series in own for point in series.points}
         return len(places) < 2
 
@@ -76,28 +88,29 @@ class Figure:
     """Panels with one legend.
 
     Attributes:
-        legend: What each style stands for.
+        legend: What each key stands for.
         table: The same numbers as text, where no other table of the report has them.
     """
 
     title: str
     panels: Sequence[Panel]
-    legend: Mapping[str, int | None]
+    legend: Mapping[str, Key]
     note: str
     table: Table | None = None
     kind: str = field(default="figure", init=False)
 
 
-def styles_of(names: Sequence[tuple[str, str]]) -> tuple[dict[tuple[str, str], int], dict[str, int | None]]:
-    """Style by method and settings, and the legend: one each as long as they can be told apart, else one per method."""
+def keys_of(names: Sequence[tuple[str, str]]) -> tuple[dict[tuple[str, str], Key], dict[str, Key]]:
+    """Key by method and settings, and the legend: one each as long as they can be told apart, else one per method."""
     unique = list(dict.fromkeys(names))
     if len(unique) <= COLOURS:
-        styles = {name: place for place, name in enumerate(unique)}
-        return styles, {" ".join(name).strip(): style for name, style in styles.items()}
+        keys = {name: Key(place) for place, name in enumerate(unique)}
+        return keys, {" ".join(name).strip(): key for name, key in keys.items()}
     methods = list(dict.fromkeys(method for method, _ in unique))
     counts: defaultdict[str, int] = defaultdict(int)
     for method, _ in unique:
         counts[method] += 1
-    styles = {name: methods.index(name[0]) % COLOURS for name in unique}
+    of_method = {method: Key(place % COLOURS) for place, method in enumerate(methods)}
     labels = {method if counts[method] == 1 else f"{method}, {counts[method]} settings": method for method in methods}
-    return styles, {text: methods.index(method) % COLOURS for text, method in labels.items()}
+    keys = {name: of_method[name[0]] for name in unique}
+    return keys, {text: of_method[method] for text, method in labels.items()}

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from orchestrator.report.figures.figure import COLOURS, Figure, Panel, Point, Series, styles_of
+from orchestrator.report.figures.figure import COLOURS, Figure, Key, Panel, Point, Series, keys_of
 from orchestrator.report.tables import METHOD, Table, means_of, method_name, pair_name, with_spread
 
 Row = Mapping[str, Any]
@@ -33,15 +33,15 @@ def front_figure(trainings: pl.DataFrame, modules: pl.DataFrame, threshold: floa
         if row["krr"] is not None and row[height] is not None
     ]
     front = [row for row in rows if not any(_beats(other, row, height) for other in rows)]
-    styles, legend = styles_of([(row["method"], row["settings"]) for row in rows])
+    keys, legend = keys_of([(row["method"], row["settings"]) for row in rows])
     series = [
-        Series([_place(row, height, row in front)], styles[row["method"], row["settings"]], line=False) for row in rows
+        Series([_place(row, height, row in front)], keys[row["method"], row["settings"]], line=False) for row in rows
     ]
     border = [
         Point(100 * row["krr"], 100 * row[height]) for row in sorted(front, key=lambda row: (row["krr"], row[height]))
     ]
-    lines = [Series(stairs(border), None, marks=False, text="Pareto front")]
-    legend = {**legend, "Pareto front": None} if len(border) > 1 else legend
+    lines = [Series(stairs(border), Key(None), marks=False, text="Pareto front")]
+    legend = {**legend, "Pareto front": Key(None)} if len(border) > 1 else legend
     at = "" if threshold is None else f" at threshold {threshold:g}"
     note = f"Whole networks' accuracy against KRR{at}, means over the seeds; up and to the left is better."
     if known:
@@ -74,38 +74,55 @@ def threshold_figure(modules: pl.DataFrame) -> Figure:
         modules.filter(pl.col("threshold").is_not_null()), [*METHOD, "threshold"], ["krr", "cohesion", "coupling"]
     )
     shown = {"krr": ("KRR %", 100.0, 2), "cohesion": ("Cohesion", 1.0, 4), "coupling": ("Coupling", 1.0, 4)}
-    styles, legend = styles_of([(row["method"], row["settings"]) for row in rows])
+    keys, legend = keys_of([(row["method"], row["settings"]) for row in rows])
     panels = [
-        Panel(name, "Threshold", name, _by_group(rows, "threshold", column, styles, name, scale, digits))
+        Panel(name, "Threshold", name, _by_group(rows, "threshold", column, keys, name, scale, digits))
         for column, (name, scale, digits) in shown.items()
     ]
-    return Figure(f"By threshold: {pair_name(modules)}", panels, legend, f"Means over the seeds{_bars(styles)}.")
+    return Figure(f"By threshold: {pair_name(modules)}", panels, legend, f"Means over the seeds{_bars(keys)}.")
 
 
 def subtask_figure(threshold: float | None, subtasks: pl.DataFrame) -> Figure:
-    """One pair's sub-tasks at one threshold: accuracy, KRR and FLOPs by number of classes."""
+    """One pair's sub-tasks at one threshold: accuracy, KRR and FLOPs by number of classes.
+
+    Controls, which have the modules' KRR, are bands beside them.
+    """
     sized = subtasks.with_columns(pl.col("classes").list.len().cast(pl.Int64).alias("size"))
-    measured = ["accuracy", "standard_accuracy", "krr", "flops"]
-    rows = means_of(sized, [*METHOD, "size"], measured)
-    styles, legend = styles_of([(row["method"], row["settings"]) for row in rows])
+    measured = ["accuracy", "accuracy_before_finetuning", "standard_accuracy", "krr", "flops"]
+    modules = sized.filter(pl.col("control").is_null())
+    rows = means_of(modules, [*METHOD, "size"], measured)
+    keys, legend = keys_of([(row["method"], row["settings"]) for row in rows])
     shown = {
+        "accuracy_before_finetuning": ("Accuracy before tuning %", 100.0, 2),
         "accuracy": ("Accuracy after tuning %", 100.0, 2),
         "krr": ("KRR %", 100.0, 2),
         "flops": ("FLOPs M", 1e-6, 3),
     }
-    panels = [
-        Panel(name, "Classes", name, _by_group(rows, "size", column, styles, name, scale, digits), whole=True)
+    series = {
+        column: _by_group(rows, "size", column, keys, name, scale, digits)
         for column, (name, scale, digits) in shown.items()
+    }
+    at = "" if threshold is None else f" at threshold {threshold:g}"
+    note = f"Means over the sub-tasks{_bars(keys)}"
+    controls = sized["control"].drop_nulls().unique().sort().to_list()
+    if controls:
+        cut = sized.filter(pl.col("control").is_not_null())
+        of_control = means_of(cut, [*METHOD, "control", "size"], measured)
+        for column in ("accuracy_before_finetuning", "accuracy"):
+            series[column] = [*_bands(of_control, controls, column, keys, *shown[column]), *series[column]]
+        legend |= {f"control: {name}": Key(None, place) for place, name in enumerate(controls)}
+        note += "; a control's line and band, of the same, are in the colour of its modules"
+    standard = [
+        row for row in means_of(modules, ["size"], ["standard_accuracy"]) if row["standard_accuracy"] is not None
     ]
-    standard = [row for row in means_of(sized, ["size"], ["standard_accuracy"]) if row["standard_accuracy"] is not None]
     if standard:
         points = [Point(row["size"], 100 * row["standard_accuracy"]) for row in standard]
-        whole = Series(points, None, marks=False, text="the whole standard network")
-        panels[0] = Panel(panels[0].title, panels[0].x, panels[0].y, [whole, *panels[0].series], whole=True)
-        legend = {**legend, "the whole standard network": None}
-    at = "" if threshold is None else f" at threshold {threshold:g}"
-    note = f"Means over the sub-tasks{_bars(styles)}; the numbers are those of the table."
-    return Figure(f"By number of classes{at}: {pair_name(subtasks)}", panels, legend, note)
+        whole = "the whole standard network"
+        series["accuracy"] = [Series(points, Key(None), marks=False, text=whole), *series["accuracy"]]
+        legend = {**legend, whole: Key(None)}
+    panels = [Panel(name, "Classes", name, series[column], whole=True) for column, (name, _, _) in shown.items()]
+    title = f"By number of classes{at}: {pair_name(subtasks)}"
+    return Figure(title, panels, legend, f"{note}; the numbers are those of the table.")
 
 
 def curve_figure(epochs: pl.DataFrame) -> Figure:
@@ -113,7 +130,7 @@ def curve_figure(epochs: pl.DataFrame) -> Figure:
     shown = {"train_loss": ("Training loss", 1.0), "test_accuracy": ("Test accuracy %", 100.0)}
     runs = epochs.partition_by("training", maintain_order=True)
     identities = [run.row(0, named=True) for run in runs]
-    styles, legend = styles_of([(row["method"], row["settings"]) for row in identities])
+    keys, legend = keys_of([(row["method"], row["settings"]) for row in identities])
     panels = []
     for column, (name, scale) in shown.items():
         series = []
@@ -121,7 +138,7 @@ def curve_figure(epochs: pl.DataFrame) -> Figure:
             known = run.filter(pl.col(column).is_not_null()).select("epoch", column)
             points = [Point(epoch, scale * value) for epoch, value in thinned(known.rows())]
             text = f"{method_name(row)}, seed {row['seed']}"
-            series.append(Series(points, styles[row["method"], row["settings"]], marks=len(points) == 1, text=text))
+            series.append(Series(points, keys[row["method"], row["settings"]], marks=len(points) == 1, text=text))
         panels.append(Panel(name, "Epoch", name, series, whole=True))
     last = [run.row(-1, named=True) for run in runs]
     rows = [
@@ -159,14 +176,14 @@ def _by_group(
     rows: Sequence[Row],
     along: str,
     column: str,
-    styles: Mapping[tuple[str, str], int],
+    keys: Mapping[tuple[str, str], Key],
     name: str,
     scale: float,
     digits: int,
 ) -> list[Series]:
     """A line per method and settings over one column; means that are not known leave no mark."""
     series = []
-    for (method, settings), style in styles.items():
+    for (method, settings), key in keys.items():
         own = [
             row for row in rows if (row["method"], row["settings"]) == (method, settings) and row[column] is not None
         ]
@@ -180,13 +197,43 @@ def _by_group(
             )
             for row in own
         ]
-        series.append(Series(points, style, text=label))
+        series.append(Series(points, key, text=label))
     return series
 
 
-def _bars(styles: Mapping[tuple[str, str], int]) -> str:
+def _bands(
+    rows: Sequence[Row],
+    controls: Sequence[str],
+    column: str,
+    keys: Mapping[tuple[str, str], Key],
+    name: str,
+    scale: float,
+    digits: int,
+) -> list[Series]:
+    """A band per module's method and settings, and control."""
+    series = []
+    for (method, settings), key in keys.items():
+        for place, control in enumerate(controls):
+            own = [
+                row
+                for row in rows
+                if (row["method"], row["control"]) == (method, control)
+                and row["settings"] == f"{settings} control={control}".strip()
+                and row[column] is not None
+            ]
+            points = [
+                Point(row["size"], scale * row[column], spread=scale * (row[f"{column}_spread"] or 0.0)) for row in own
+            ]
+            told = [f"{row['size']} classes: {name} {with_spread(row, column, scale, digits)}" for row in own]
+            label = f"{method_name({'method': method, 'settings': settings})}, {control} control"
+            if points:
+                series.append(Series(points, Key(key.style, place), text="\n".join([label, *told])))
+    return series
+
+
+def _bars(keys: Mapping[tuple[str, str], Key]) -> str:
     """What is said of the bars, which many settings have no room for."""
-    return ", bars: standard deviation" if len(styles) <= COLOURS else ", lines of one method alike"
+    return ", bars: standard deviation" if len(keys) <= COLOURS else ", lines of one method alike"
 
 
 def _at(along: str, value: float) -> str:

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure as Sheet
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from orchestrator.report.figures.figure import COLOURS, Figure, Panel, Series
+from orchestrator.report.figures.figure import COLOURS, Figure, Key, Panel, Series
 from orchestrator.report.figures.maps import HeatMap
 
 FORMATS = ("png", "svg")
@@ -29,6 +29,8 @@ PALETTE = {
 """The colours by their names on the page, as they are there in light: of the styles, of texts, lines and the ground."""
 
 _MARKERS = ("o", "s", "D", "^", "v", "P", ">", "<")  # as many as colours, so that print without colour can be read
+
+_DASHES: Sequence[Any] = ((0, (1, 1.5)), (0, (5, 1.5, 1, 1.5)), (0, (8, 2, 1, 2, 1, 2)), (0, (2, 4)))  # one per control
 
 _EDGE: Any = {"markeredgecolor": PALETTE["card"], "markeredgewidth": 0.5}
 
@@ -106,11 +108,11 @@ def panel_svg(panel: Panel) -> tuple[bytes, dict[str, list[str]]]:
         return _svg(sheet), {name: texts for name, (_, texts) in shapes.items()}
 
 
-def key_svg(style: int | None) -> bytes:
-    """A style's line and marker for the legend of the page."""
+def key_svg(key: Key) -> bytes:
+    """A key's line and marker for the legend of the page."""
     with rc_context(_PAGE):
         sheet = Sheet(figsize=_KEY, frameon=False)
-        line = Line2D([0, 0.5, 1], [0.5, 0.5, 0.5], markevery=[1], **{**_look(style), **_EDGE, "markersize": 6})
+        line = Line2D([0, 0.5, 1], [0.5, 0.5, 0.5], markevery=[1], **{**_look(key), **_EDGE, "markersize": 6})
         sheet.add_artist(line)
         return _svg(sheet)
 
@@ -133,7 +135,7 @@ def _panels(figure: Figure) -> Sheet:
         if len(panels) > 1:
             axes.set_title(panel.title)
     _title(sheet, figure.title)
-    handles = [Line2D([], [], label=name, **_look(style)) for name, style in figure.legend.items()]
+    handles = [Line2D([], [], label=name, **_look(key)) for name, key in figure.legend.items()]
     sheet.legend(handles=handles, loc="outside lower center", ncols=columns)
     return sheet
 
@@ -145,10 +147,12 @@ def _panel(axes: Axes, panel: Panel) -> list[tuple[Artist, list[str]]]:
     for series in panel.series:
         if series.line and len(series.points) > 1:
             faint = {"linewidth": 0.7, "alpha": 0.6} if many else {}
-            (line,) = axes.plot(*_places(series), **{**_look(series.style), "marker": "", **faint})
+            (line,) = axes.plot(*_places(series), **{**_look(series.key), "marker": "", **faint})
             drawn.append((line, [series.text]))
+            if series.key.band is not None:
+                drawn.append((_band(axes, series), [series.text]))
     for series in panel.series:
-        if series.marks:
+        if series.marks and series.key.band is None:
             drawn += _marks(axes, series, bars=not many)
     axes.set_xlabel(panel.x)
     axes.set_ylabel(panel.y)
@@ -157,9 +161,16 @@ def _panel(axes: Axes, panel: Panel) -> list[tuple[Artist, list[str]]]:
     return drawn
 
 
+def _band(axes: Axes, series: Series) -> Artist:
+    """What lies within its points' spreads, much lighter than its line."""
+    low, high = ([point.y + sign * (point.spread or 0.0) for point in series.points] for sign in (-1, 1))
+    colour = _look(series.key)["color"]
+    return axes.fill_between(_places(series)[0], low, high, color=colour, alpha=0.1, linewidth=0)
+
+
 def _marks(axes: Axes, series: Series, bars: bool) -> list[tuple[Artist, list[str]]]:
     """The marks of a series as one container of error bars, which carries the series' text as its label."""
-    look = {**_look(series.style), "linestyle": "none"}
+    look = {**_look(series.key), "linestyle": "none"}
     up = _lengths(point.spread for point in series.points) if bars else None
     across = _lengths(point.across for point in series.points) if bars else None
     marks, caps, lines = axes.errorbar(
@@ -193,10 +204,13 @@ def _lengths(lengths: Iterable[float | None]) -> Sequence[float] | None:
     return None if all(map(math.isnan, known)) else known
 
 
-def _look(style: int | None) -> dict[str, Any]:
-    if style is None:
-        return {"color": PALETTE["soft"], "linestyle": "--", "marker": ""}
-    return {"color": PALETTE[f"c{style}"], "linestyle": "-", "marker": _MARKERS[style]}
+def _look(key: Key) -> dict[str, Any]:
+    colour = PALETTE["soft" if key.style is None else f"c{key.style}"]
+    if key.band is not None:
+        return {"color": colour, "linestyle": _DASHES[key.band], "marker": "", "linewidth": 1.0}
+    if key.style is None:
+        return {"color": colour, "linestyle": "--", "marker": ""}
+    return {"color": colour, "linestyle": "-", "marker": _MARKERS[key.style]}
 
 
 def _map(figure: HeatMap) -> Sheet:

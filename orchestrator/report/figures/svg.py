@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from xml.etree.ElementTree import Element, SubElement, fromstring, tostring
 
-from orchestrator.report.figures.figure import Panel
+from orchestrator.report.figures.figure import Key, Panel
 from orchestrator.report.figures.plotting import PALETTE, key_svg, panel_svg
 
 _VARIABLES = {"none": "none"} | {colour: f"var(--{name})" for name, colour in PALETTE.items()}
@@ -31,9 +31,9 @@ def draw(panel: Panel, prefix: str) -> str:
     return tostring(svg, encoding="unicode")
 
 
-def marker(style: int | None, prefix: str) -> str:
-    """A style's line and marker as a small `<svg>`, for a legend; see `draw`."""
-    svg = _inline(key_svg(style), {}, prefix)
+def marker(key: Key, prefix: str) -> str:
+    """A key's line and marker as a small `<svg>`, for a legend; see `draw`."""
+    svg = _inline(key_svg(key), {}, prefix)
     svg.set("class", "key")
     svg.set("aria-hidden", "true")
     return tostring(svg, encoding="unicode")

@@ -12,7 +12,7 @@ from polars.testing import assert_frame_equal
 from nemo.errors import UserError
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.report.export import export, file_names, map_frame, table_frame, tables_of
-from orchestrator.report.figures.figure import COLOURS, Figure
+from orchestrator.report.figures.figure import COLOURS, Figure, Key
 from orchestrator.report.figures.maps import HeatMap
 from orchestrator.report.figures.plotting import draw_sheet, write_figure
 from orchestrator.report.sections import sections_of
@@ -148,11 +148,11 @@ def test_marks_lines_and_bars_are_those_of_the_figure(report: StudyReport) -> No
         assert len(sheet.axes) == len(panels)
         for axes, panel in zip(sheet.axes, panels, strict=True):
             assert (axes.get_xlabel(), axes.get_ylabel()) == (panel.x, panel.y)
-            shown = [series for series in panel.series if series.marks]
+            shown = [series for series in panel.series if series.marks and series.key.band is None]
             assert [(x, y) for x, y, _ in marks(axes)] == [
                 ([point.x for point in series.points], [point.y for point in series.points]) for series in shown
             ]
-            kinds = {series.style: kind for series, (*_, kind) in zip(shown, marks(axes), strict=True)}
+            kinds = {series.key.style: kind for series, (*_, kind) in zip(shown, marks(axes), strict=True)}
             assert len(set(kinds.values())) == len(kinds)  # told apart without colours too
             for series, each in zip(shown, axes.containers, strict=True):
                 wanted = [point.spread for point in series.points if point.spread]
@@ -161,7 +161,7 @@ def test_marks_lines_and_bars_are_those_of_the_figure(report: StudyReport) -> No
                 bars += len(wanted)
                 rings += sum(point.chosen for point in series.points)
             dashed = [line for line in axes.lines if line.get_linestyle() == "--"]
-            wanted_dashes = [series for series in panel.series if series.style is None and len(series.points) > 1]
+            wanted_dashes = [series for series in panel.series if series.key == Key(None) and len(series.points) > 1]
             assert [list(line.get_xdata()) for line in dashed] == [[p.x for p in each.points] for each in wanted_dashes]
             references += len(dashed)
             assert sum(line.get_markersize() == 10 for line in axes.lines) == sum(

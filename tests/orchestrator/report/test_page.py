@@ -7,7 +7,7 @@ import pytest
 
 from nemo import metrics
 from orchestrator.ledger.ledger import Ledger
-from orchestrator.report.figures.figure import Panel, Point, Series
+from orchestrator.report.figures.figure import Key, Panel, Point, Series
 from orchestrator.report.figures.figures import curve_figure
 from orchestrator.report.figures.maps import masks_of
 from orchestrator.report.figures.plotting import PALETTE
@@ -185,7 +185,7 @@ def test_no_two_elements_share_an_id_and_the_page_is_the_same_every_time(shown: 
 
 def test_a_mark_its_bars_and_its_ring_are_one_thing_to_a_pointer() -> None:
     points = [Point(1, 2, "one", spread=0.5, across=0.1, chosen=True), Point(2, 3, "two", spread=0.5), Point(3, 5, "3")]
-    svg = draw(Panel("", "x", "y", [Series(points, 0, text="line")]), "p1-")
+    svg = draw(Panel("", "x", "y", [Series(points, Key(0), text="line")]), "p1-")
     shapes = {
         group[0].text: [each.tag for each in group[1:]] for group in ElementTree.fromstring(svg) if group.tag == "g"
     }

@@ -1,0 +1,84 @@
+"""Figures: what stands beside a module is a band in its colour."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+from matplotlib.collections import PolyCollection
+from matplotlib.colors import to_rgba
+
+from orchestrator.report.figures.figure import Key
+from orchestrator.report.figures.figures import subtask_figure
+from orchestrator.report.figures.plotting import draw_sheet, panel_svg
+
+METHODS, CONTROLS, SIZES = ("mwt", "nemo"), (None, "magnitude", "random"), (2, 5)
+
+
+def accuracy(method: str, control: str | None, size: int, sample: int) -> float:
+    return 0.95 - 0.02 * size - 0.1 * CONTROLS.index(control) + 0.01 * METHODS.index(method) + 0.02 * sample
+
+
+@pytest.fixture(scope="module")
+def subtasks() -> pl.DataFrame:
+    return pl.DataFrame(
+        [
+            {
+                **{"backbone": "rescnn", "dataset": "digits", "width": 0.125, "variant": "", "method": method},
+                **{"settings": f"weight=1 control={control}" if control else "weight=1", "control": control},
+                **{"seed": 0, "threshold": 0.9, "classes": [*range(sample, sample + size)]},
+                **{"accuracy": accuracy(method, control, size, sample), "standard_accuracy": 0.99},
+                "accuracy_before_finetuning": accuracy(method, control, size, sample) / 2,
+                **{"krr": 0.1 * size, "flops": 1e6 * size},
+            }
+            for method in METHODS
+            for control in CONTROLS
+            for size in SIZES
+            for sample in (0, 1)
+        ],
+        schema_overrides={"control": pl.String},
+    )
+
+
+def test_controls_are_bands_beside_the_modules_of_their_method(subtasks: pl.DataFrame) -> None:
+    figure = subtask_figure(0.9, subtasks)
+    assert set(figure.legend) == {
+        *("mwt weight=1", "nemo weight=1", "control: magnitude", "control: random", "the whole standard network")
+    }
+    tuned = next(panel for panel in figure.panels if "after" in panel.title)
+    bands = [series for series in tuned.series if series.key.band is not None]
+    assert [series.key for series in bands] == [Key(style, band) for style in (0, 1) for band in (0, 1)]
+    assert [point.y for point in bands[1].points] == pytest.approx(
+        [100 * (accuracy("mwt", "random", size, 0) + 0.01) for size in SIZES]
+    )
+    assert "mwt weight=1, random control" in bands[1].text and "2 classes" in bands[1].text
+    modules = [series for series in tuned.series if series.marks and series.key.band is None]
+    assert [series.key for series in modules] == [Key(0), Key(1)]
+    sizes = next(panel for panel in figure.panels if panel.title == "KRR %")
+    assert [series.key for series in sizes.series] == [Key(0), Key(1)]  # a control has the module's
+
+
+def test_a_band_is_as_wide_as_its_spread_and_of_the_modules_colour(subtasks: pl.DataFrame) -> None:
+    figure = subtask_figure(0.9, subtasks)
+    place = [panel.title for panel in figure.panels].index("Accuracy after tuning %")
+    axes = draw_sheet(figure).axes[place]
+    drawn = [each for each in axes.collections if isinstance(each, PolyCollection)]
+    bands = [series for series in figure.panels[place].series if series.key.band is not None]
+    colours = {container.get_label(): container.lines[0].get_color() for container in axes.containers}
+    assert len(drawn) == len(bands) == 4
+    for polygon, series in zip(drawn, bands, strict=True):
+        corners = {(round(x, 6), round(y, 6)) for x, y in polygon.get_paths()[0].vertices}
+        for point in series.points:
+            assert point.spread == pytest.approx(100 * 0.02 / 2**0.5)
+            assert {(point.x, round(point.y + sign * point.spread, 6)) for sign in (-1, 1)} <= corners
+        method = series.text.split(",")[0]
+        assert tuple(polygon.get_facecolor()[0][:3]) == pytest.approx(to_rgba(colours[method])[:3])
+    lines = [line for line in axes.lines if line.get_label().startswith("_") and line.is_dashed()]
+    assert len({str(line._dash_pattern) for line in lines}) == 3  # two controls, and the standard network
+
+
+def test_a_pointer_on_a_band_is_told_what_it_is(subtasks: pl.DataFrame) -> None:
+    panel = next(each for each in subtask_figure(0.9, subtasks).panels if "before" in each.title)
+    _, titles = panel_svg(panel)
+    said = [text for texts in titles.values() for text in texts]
+    assert sum("nemo weight=1, magnitude control" in text for text in said) == 2  # its line and its area
+    assert all("±" in text for text in said if "control" in text)
