@@ -11,7 +11,8 @@ LATER = ("gate", "saturation", "as_cut")
 something, so that what is older keeps its key."""
 
 RECALIBRATION = 500
-"""Training images on which a module of a network that rehearsed gets its BatchNorm statistics, unless told else."""
+"""Training images on which a module gets BatchNorm statistics of its own, unless told else: one of a network that
+rehearsed, and any for the figure of what that alone is worth."""
 
 _OPTIMIZERS = ("sgd", "adamw")
 _PRECISIONS = ("float32", "bfloat16")

@@ -20,7 +20,7 @@ from nemo.flops import count_flops, count_linear_parameters, count_parameters
 from nemo.metrics import union_rate
 from nemo.modular import ModularNetwork, unmasked_kernels
 from nemo.recalibration import recalibrate
-from nemo.recipe import Finetune, Recipe
+from nemo.recipe import RECALIBRATION, Finetune, Recipe
 from nemo.surgery import Head, MaskValues, Surgery, extract_module
 from nemo.training import Trainer, require_finite
 from nemo.transformer import NeuronMaskGenerator
@@ -32,8 +32,9 @@ class Reuse:
 
     Attributes:
         module: Images `[B, 3, H, W]` to the sub-task's logits `[B, n]`, in the order of the classes.
-        figures: `accuracy` (after fine-tuning) and `accuracy_before_finetuning` (the cut with its trained classifier,
-            told apart among the sub-task's classes), both on the sub-task's test images; `krr` over the maskable and
+        figures: `accuracy` (after fine-tuning), `accuracy_before_finetuning` (the cut with its trained classifier,
+            told apart among the sub-task's classes) and `accuracy_recalibrated` (the latter with BatchNorm statistics
+            of its own images, whatever was fine-tuned), all on the sub-task's test images; `krr` over the maskable and
             `krr_all` over all kernels; a Transformer's `weight_retention`, the module's linear parameters over the
             standard network's (None for a CNN); `flops` per image, `parameters`; and the fine-tuning's `history`.
     """
@@ -114,11 +115,15 @@ def reuse_module(
         for each in (before, module):
             recalibrate(each, subtask, recalibration, seed=seed, device=device)
     history = fine_tune(module, subtask, finetune, seed=seed, device=device)
+    accuracy_before = _test_accuracy(before, subtask, finetune, device)
+    if recalibration == 0:
+        recalibrate(before, subtask, RECALIBRATION, seed=seed, device=device)
     krr = union_rate(module_masks, classes)
     maskable, unmasked = sum(modular.widths), unmasked_kernels(modular)
     figures = {
         "accuracy": _test_accuracy(module, subtask, finetune, device),
-        "accuracy_before_finetuning": _test_accuracy(before, subtask, finetune, device),
+        "accuracy_before_finetuning": accuracy_before,
+        "accuracy_recalibrated": _test_accuracy(before, subtask, finetune, device),
         "krr": krr,
         "krr_all": (krr * maskable + unmasked) / (maskable + unmasked),
         "weight_retention": _weight_retention(module, modular),

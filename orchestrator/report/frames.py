@@ -69,6 +69,7 @@ SUBTASK: dict[str, Any] = {
     "classes": pl.List(pl.Int64),
     "control": pl.String,
     "accuracy_before_finetuning": pl.Float64,
+    "accuracy_recalibrated": pl.Float64,
     "modular_accuracy": pl.Float64,
     "standard_accuracy": pl.Float64,
     "krr": pl.Float64,

@@ -130,9 +130,12 @@ def subtask_table(threshold: float | None, subtasks: pl.DataFrame) -> Table:
         "standard_accuracy": "Standard %",
         "modular_accuracy": "Modular %",
         "accuracy_before_finetuning": "Before tuning %",
+        "accuracy_recalibrated": "Recalibrated %",
         "accuracy": "After tuning %",
         "krr": "KRR %",
     }
+    if not (subtasks["accuracy_recalibrated"] != subtasks["accuracy_before_finetuning"]).any():
+        del rates["accuracy_recalibrated"]  # not known, or done to every module when it was cut
     if subtasks["weight_retention"].count():
         rates["weight_retention"] = "Weights %"
     sized = subtasks.with_columns(pl.col("classes").list.len().alias("size"))
@@ -154,6 +157,8 @@ def subtask_table(threshold: float | None, subtasks: pl.DataFrame) -> Table:
         "Test accuracy on the sub-task's classes: of the standard and the modular network, and of the module before "
         "and after fine-tuning; mean ± standard deviation over the sub-tasks."
     )
+    if "accuracy_recalibrated" in rates:
+        note += " Recalibrated: as cut, with BatchNorm statistics of its own images; nothing is fine-tuned from there."
     if "weight_retention" in rates:
         note += " Weights: the linear layers' parameters that are left of the standard network's."
     if sized["control"].count():

@@ -10,6 +10,7 @@ import torch
 import nemo
 from nemo.datasets.dataset import Dataset
 from nemo.flops import count_flops
+from nemo.recipe import RECALIBRATION
 from nemo.reuse import fine_tune, reuse_module, subtask_dataset
 from nemo.surgery import Head, Surgery
 
@@ -141,13 +142,15 @@ def test_recalibration_comes_before_both_accuracies(
     digits: Dataset, modular: nemo.ModularNetwork, masks: list[torch.Tensor]
 ) -> None:
     finetune = nemo.Finetune(epochs=0)
-    plain, anew = (
+    plain, anew, usual = (
         reuse_module(modular, masks, digits, CLASSES, finetune=finetune, seed=0, head="slice", recalibration=images)
-        for images in (0, 200)
+        for images in (0, 200, RECALIBRATION)
     )
     figures = anew.figures
     assert figures["accuracy"] == figures["accuracy_before_finetuning"]  # nothing was tuned in between
     assert figures["krr"] == plain.figures["krr"]
+    assert figures["accuracy_recalibrated"] == figures["accuracy"]
+    assert plain.figures["accuracy_recalibrated"] == usual.figures["accuracy"] != plain.figures["accuracy"]
     state, other = plain.module.state_dict(), anew.module.state_dict()
     changed = {name for name in state if not torch.equal(state[name], other[name])}
     assert changed

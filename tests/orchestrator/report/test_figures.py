@@ -10,6 +10,7 @@ from matplotlib.colors import to_rgba
 from orchestrator.report.figures.figure import Key
 from orchestrator.report.figures.figures import subtask_figure
 from orchestrator.report.figures.plotting import draw_sheet, panel_svg
+from orchestrator.report.tables import subtask_table
 
 METHODS, CONTROLS, SIZES = ("mwt", "nemo"), (None, "magnitude", "random"), (2, 5)
 
@@ -82,3 +83,14 @@ def test_a_pointer_on_a_band_is_told_what_it_is(subtasks: pl.DataFrame) -> None:
     said = [text for texts in titles.values() for text in texts]
     assert sum("nemo weight=1, magnitude control" in text for text in said) == 2  # its line and its area
     assert all("±" in text for text in said if "control" in text)
+
+
+def test_what_recalibration_alone_is_worth_has_a_column_where_it_says_something(subtasks: pl.DataFrame) -> None:
+    before = pl.col("accuracy_before_finetuning")
+    sized = subtasks.with_columns(pl.col("krr").alias("weight_retention"), pl.col("krr").alias("flops_reduction"))
+    sized = sized.with_columns(pl.lit(0.9).alias("modular_accuracy"))
+    for recalibrated, shown in ((pl.lit(None, pl.Float64), False), (before, False), (before + 0.125, True)):
+        table = subtask_table(0.9, sized.with_columns(recalibrated.alias("accuracy_recalibrated")))
+        assert ("Recalibrated %" in table.columns) == shown == ("Recalibrated:" in table.note)
+    row = dict(zip(table.columns, table.rows[0], strict=True))
+    assert float(row["Recalibrated %"].split()[0]) - float(row["Before tuning %"].split()[0]) == pytest.approx(12.5)
