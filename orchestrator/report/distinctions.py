@@ -55,6 +55,8 @@ def differences_of(records: Mapping[str, Record], variants: Mapping[str, str]) -
         names = _changed(group_details)
         if all(each.get("lr_mask") == each.get("lr") for each in group_details):
             names = [name for name in names if name != "lr_mask"]
+        if len({each.get("as_cut_from") for each in group_details if each["as_cut"]}) <= 1:
+            names = [name for name in names if name != "as_cut_from"]  # nothing to those that do not rehearse
         differences.update({key: {name: own.get(name) for name in names} for key, own in group})
     return differences
 
