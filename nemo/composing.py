@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from nemo.datasets.dataset import Dataset
+from nemo.datasets.dataset import Dataset, Split
 from nemo.deployed import Composed, Deployed
 from nemo.evaluation import evaluate, predict
 from nemo.flops import count_flops, count_parameters
 from nemo.recipe import Finetune
 from nemo.reuse import fine_tune
-from nemo.training import require_finite
+from nemo.training import require_finite, training_places
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,23 @@ def compose(
         "history": history,
     }
     return Composition(network, figures)
+
+
+def without_held_out(dataset: Dataset, splits: Iterable[tuple[float, int]]) -> Dataset:
+    """The data set without the training images that one of several trainings held out for validation.
+
+    Args:
+        dataset: What all of them trained on.
+        splits: The validation share and the seed of each.
+    """
+    kept = torch.ones(len(dataset.train), dtype=torch.bool)  # [n]
+    for validation, seed in set(splits):
+        trained_on = torch.zeros_like(kept)
+        trained_on[training_places(dataset, validation, seed)] = True
+        kept &= trained_on
+    if kept.all():
+        return dataset
+    return replace(dataset, train=Split(dataset.train.images[kept], dataset.train.labels[kept]))
 
 
 def as_unit_images(dataset: Dataset) -> Dataset:

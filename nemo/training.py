@@ -15,7 +15,7 @@ from nemo.activations import record_activations
 from nemo.backbones import build_backbone
 from nemo.backbones.vit_config import ROLES
 from nemo.compiling import chosen, compiled, disagreement, usable
-from nemo.datasets.dataset import Dataset, Split, split_validation
+from nemo.datasets.dataset import Dataset, Split, split_validation, validation_places
 from nemo.distillation import CrossEntropy, Distillation, Learning
 from nemo.distributed import Workers
 from nemo.errors import UserError
@@ -96,6 +96,13 @@ def build_network(
 def training_images(dataset: Dataset, validation: float, seed: int) -> tuple[Split, Split | None]:
     """The images that are trained on, and the share that is held out for validation, or None."""
     return split_validation(dataset.train, validation, seed) if validation > 0 else (dataset.train, None)
+
+
+def training_places(dataset: Dataset, validation: float, seed: int) -> Tensor:
+    """Where the images of `training_images` that are trained on lie in `dataset.train`: int64 `[n]`, ascending."""
+    if validation > 0:
+        return validation_places(dataset.train.labels, validation, seed)[0]
+    return torch.arange(len(dataset.train), device=dataset.train.labels.device)
 
 
 class Trainer:

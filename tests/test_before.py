@@ -90,6 +90,7 @@ def test_a_module_that_was_saved_still_loads() -> None:
 def test_its_record_is_read() -> None:
     record = read_record(BEFORE / "module")
     assert (record.classes, record.origins[0].study) == (["3", "5"], "before")
+    assert record.origins[0].validation is None  # it did not say what its training held out
 
 
 def test_a_module_that_was_registered_is_where_it_was(before: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -80,14 +80,28 @@ def split_validation(split: Split, share: float, seed: int) -> tuple[Split, Spli
     Raises:
         UserError: A class has one image only.
     """
-    labels = split.labels.cpu().numpy()
-    held = round(share * len(labels))
-    parts = stratify(labels, held, seed, what=f"validation: {share:g} of the training images")
-    index = [torch.from_numpy(part).to(split.labels.device) for part in parts]
-    return (
-        Split(split.images[index[0]], split.labels[index[0]]),
-        Split(split.images[index[1]], split.labels[index[1]]),
-    )
+    kept, held = validation_places(split.labels, share, seed)
+    return Split(split.images[kept], split.labels[kept]), Split(split.images[held], split.labels[held])
+
+
+def validation_places(labels: Tensor, share: float, seed: int) -> tuple[Tensor, Tensor]:
+    """Where the images of both parts of `split_validation` lie, without touching an image.
+
+    Args:
+        labels: `[n]`, of the training images.
+        share: See `split_validation`.
+        seed: See `split_validation`.
+
+    Returns:
+        The places in `labels` of the images to train on and of the validation images, int64, ascending.
+
+    Raises:
+        UserError: A class has one image only.
+    """
+    known = labels.cpu().numpy()
+    parts = stratify(known, round(share * len(known)), seed, what=f"validation: {share:g} of the training images")
+    kept, held = (torch.from_numpy(part).to(labels.device) for part in parts)
+    return kept, held
 
 
 def select_classes(split: Split, classes: Sequence[int]) -> Split:

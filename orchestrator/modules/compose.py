@@ -11,7 +11,7 @@ import torch
 from rich.console import Console
 from rich.markup import escape
 
-from nemo.composing import compose
+from nemo.composing import compose, without_held_out
 from nemo.datasets.dataset import Dataset, Split, select_classes
 from nemo.deployed import Deployed
 from nemo.errors import UserError
@@ -52,6 +52,8 @@ class Part:
 def compose_and_save(folders: Sequence[Path], out: Path, force: bool, console: Console) -> ModuleRecord:
     """Composes saved modules, trains their common head and saves the result.
 
+    The head never sees an image that the training of any of the modules held out for validation.
+
     Args:
         folders: What `nemo reuse` wrote, two or more.
         out: The folder to save in.
@@ -60,11 +62,13 @@ def compose_and_save(folders: Sequence[Path], out: Path, force: bool, console: C
 
     Raises:
         UserError: A folder holds no module, or one that can't be composed with the others; `out` may not be replaced or
-            cannot be written; their data is not here; or training the head diverged.
+            cannot be written; their data is not here, or all images of a class were held out; or training the head
+            diverged.
     """
     with new_folder(out, force) as folder:
         parts = [read_part(path) for path in folders]
         check_parts(parts)
+        _tell_assumed(parts, console)
         names = list(dict.fromkeys(name for part in parts for name in part.record.classes))
         union = union_of(parts, names)
         first, finetune = parts[0].record, _finetune(parts)
@@ -154,10 +158,13 @@ def check_parts(parts: Sequence[Part]) -> None:
 def union_of(parts: Sequence[Part], names: Sequence[str]) -> Dataset:
     """The images of all classes of some modules, labelled by place in `names`.
 
-    Classes are identified by their names, also across modules and data sets.
+    Classes are identified by their names, also across modules and data sets. What the training of one of the modules
+    held out for validation is not among the training images, of whichever class it is; a training whose record does not
+    say what it held out is taken to have held out nothing.
 
     Raises:
-        UserError: A data set is not here, or is another one than when the module was made.
+        UserError: A data set is not here, or is another one than when the module was made; or of a class no training
+            image is left.
     """
     pieces = []
     for key, data in _data_sets(parts).items():
@@ -165,6 +172,8 @@ def union_of(parts: Sequence[Part], names: Sequence[str]) -> Dataset:
         known = [name for part in parts if key == _key(part) for name in part.record.classes]
         labels = sorted({names.index(name) for name in known})
         numbers = [dataset.classes.index(names[label]) for label in labels]
+        dataset = without_held_out(dataset, _splits(parts, dataset.fingerprint))
+        _check_left(dataset, numbers)
         pieces.append(
             replace(
                 dataset,
@@ -184,6 +193,33 @@ def union_of(parts: Sequence[Part], names: Sequence[str]) -> Dataset:
         flip=all(piece.flip for piece in pieces),
         fingerprint="+".join(piece.fingerprint for piece in pieces),
     )
+
+
+def _splits(parts: Sequence[Part], fingerprint: str) -> list[tuple[float, int]]:
+    """The validation share and the seed of the trainings that held out images of a data set."""
+    origins = [part.record.origins[0] for part in parts if part.record.data[0].where["fingerprint"] == fingerprint]
+    return [(origin.validation, origin.seed) for origin in origins if origin.validation is not None]
+
+
+def _check_left(dataset: Dataset, classes: Sequence[int]) -> None:
+    left = torch.bincount(dataset.train.labels, minlength=dataset.num_classes)
+    gone = [dataset.classes[number] for number in classes if not left[number]]
+    if gone:
+        raise UserError(
+            f"compose: every training image of {', '.join(gone)} was held out by one of the modules' trainings, "
+            "compose modules of fewer trainings, or of trainings with a smaller validation share or the same seed."
+        )
+
+
+def _tell_assumed(parts: Sequence[Part], console: Console) -> None:
+    """Names the modules of which it is not known what their trainings held out."""
+    for part in parts:
+        if part.record.origins[0].validation is None:
+            text = (
+                f"{part.folder}: its record does not say which images its training held out for validation, so none is "
+                "left out on its account; made again with nemo reuse, it says so."
+            )
+            console.print(text, markup=False, soft_wrap=True)
 
 
 def _data_sets(parts: Sequence[Part]) -> dict[str, Data]:

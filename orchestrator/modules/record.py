@@ -24,12 +24,15 @@ class Origin:
         run: Key of the training, the tag `nemo.key` of its run in MLflow.
         label: The training in words.
         step: Key of the sub-task: the same key is the same module.
+        seed: Of the training, and of the draw of its validation images.
         threshold: None of modules that a search found.
         classes: Names, in the order of the module's logits.
         numbers: Their numbers in the data set.
         krr: Share of the maskable kernels that it kept.
         accuracy: On the test images of its classes, after fine-tuning.
         finetune: See `nemo.recipe.Finetune`.
+        validation: The share of the training images that the training held out, with which `nemo.training` draws them
+            again; None in records of before this was recorded.
     """
 
     study: str
@@ -50,6 +53,7 @@ class Origin:
     krr: float
     accuracy: float
     finetune: Mapping[str, Any]
+    validation: float | None = None
 
 
 @dataclass(frozen=True)

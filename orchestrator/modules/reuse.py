@@ -238,4 +238,5 @@ def _origin(built: _Built, study: Study) -> Origin:
         krr=figures["krr"],
         accuracy=figures["accuracy"],
         finetune=cut["finetune"],
+        validation=train["recipe"]["validation"],
     )

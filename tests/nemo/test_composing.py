@@ -10,11 +10,12 @@ import torch
 from torch import Tensor, nn
 
 import nemo
-from nemo.composing import as_unit_images, compose
-from nemo.datasets.dataset import Dataset
+from nemo.composing import as_unit_images, compose, without_held_out
+from nemo.datasets.dataset import Dataset, Split
 from nemo.deployed import Composed, Deployed
 from nemo.reuse import subtask_dataset
 from nemo.surgery import Head
+from nemo.training import training_images
 from tests.nemo.networks import calibrated
 from tests.nemo.transformers import lively
 
@@ -81,6 +82,22 @@ def test_each_module_normalises_for_itself() -> None:
     with torch.no_grad():
         features = torch.cat([each.features(images) for each in parts], dim=1)
         torch.testing.assert_close(composed(images), composed.head(features))
+
+
+def pictures(split: Split | None) -> set[bytes]:
+    return set() if split is None else {image.numpy().tobytes() for image in split.images}
+
+
+def test_what_one_training_held_out_is_left_out_and_nothing_else(digits: Dataset) -> None:
+    splits = [(0.2, 0), (0.3, 1), (0.0, 2)]
+    held_out = set().union(*(pictures(training_images(digits, *each)[1]) for each in splits))
+    assert 0.3 * len(digits.train) < len(held_out) < 0.5 * len(digits.train)
+    left = without_held_out(digits, [*splits, splits[0]])
+    assert pictures(left.train) == pictures(digits.train) - held_out
+    assert len(left.train) == len(digits.train) - len(held_out)
+    assert torch.equal(left.train.labels.bincount(minlength=10) > 0, torch.ones(10, dtype=torch.bool))
+    assert left.test is digits.test
+    assert without_held_out(digits, [(0.0, 2)]) is without_held_out(digits, []) is digits
 
 
 def test_unit_images_differ_in_normalisation_alone(digits: Dataset) -> None:

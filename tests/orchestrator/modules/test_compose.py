@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 import nemo
+from nemo import reuse as reuse_module
+from nemo.datasets.dataset import Split
 from nemo.export import disagreement, example_images
 from nemo.module_file import load_module
 from nemo.reuse import subtask_dataset
+from nemo.training import Trainer, training_images
 from orchestrator.modules.record import read_record
 from tests.bare import run_with_only
 from tests.orchestrator.jobs.shipping import Call, caller, finish_tiny_study, printed_logits
@@ -70,6 +75,81 @@ def test_modules_of_two_studies_are_as_good_as_a_network_of_all_their_classes(ca
     assert "first, mwt rescnn" in out and "second, nemo rescnn" in out
     card = (tmp_path / "both" / "README.md").read_text()
     assert all(origin.run in card for origin in record.origins)
+
+
+@pytest.fixture
+def tuned_on(monkeypatch: pytest.MonkeyPatch) -> list[Split]:
+    """The images of every fine-tuning that a test runs."""
+    seen: list[Split] = []
+
+    class Watched(Trainer):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            seen.append(self.images)
+
+    monkeypatch.setattr(reuse_module, "Trainer", Watched)
+    return seen
+
+
+def pictures(split: Split) -> set[bytes]:
+    return {image.numpy().tobytes() for image in split.images}
+
+
+def forget_validation(folder: Path) -> None:
+    """Makes the record of a module one of before it said what the training held out."""
+    record = json.loads((folder / "module.json").read_text())
+    for origin in record["origins"]:
+        del origin["validation"]
+    (folder / "module.json").write_text(json.dumps(record))
+
+
+def test_no_image_that_a_training_held_out_reaches_the_head(call: Call, tmp_path: Path, tuned_on: list[Split]) -> None:
+    quick = {"recipe": {**STUDY["recipe"], "epochs": 1}, "subtasks": None, "methods": {"mwt": {}}, "sweep": None}
+    parts, held_out = {"first": [1, 2], "second": [2, 3]}, {}
+    digits = nemo.load_dataset("digits", **STUDY["pairs"][0]["dataset_options"])
+    for seed, (name, classes) in enumerate(parts.items()):
+        finish_tiny_study(tmp_path, tmp_path / "runs", **quick, name=name, seeds=[seed], thresholds=[0.9])
+        words = ["--storage", tmp_path / "runs", "--classes", ",".join(map(str, classes)), "--out", tmp_path / name]
+        assert call("reuse", name, *words)[0] == 0
+        (origin,) = read_record(tmp_path / name).origins
+        assert (origin.validation, origin.seed) == (0.2, seed)
+        validation = training_images(digits, 0.2, seed)[1]
+        assert validation is not None
+        held_out[name] = pictures(validation)
+    union = pictures(subtask_dataset(digits, [1, 2, 3]).train)
+    assert union & held_out["first"] != union & held_out["second"]
+
+    def composed_on(out: str) -> tuple[set[bytes], str]:
+        tuned_on.clear()
+        code, said, _ = call("compose", *(tmp_path / name for name in parts), "--out", tmp_path / out)
+        assert code == 0
+        (images,) = tuned_on
+        return pictures(images), said
+
+    images, said = composed_on("both")
+    assert images == union - held_out["first"] - held_out["second"]
+    assert "its record does not say" not in said
+    assert [origin.validation for origin in read_record(tmp_path / "both").origins] == [0.2, 0.2]
+
+    forget_validation(tmp_path / "first")
+    images, said = composed_on("assumed")
+    assert images == union - held_out["second"]
+    assert f"{tmp_path / 'first'}: its record does not say which images its training held out" in said
+    assert said.count("its record does not say") == 1
+    assert [origin.validation for origin in read_record(tmp_path / "assumed").origins] == [None, 0.2]
+
+
+def test_a_class_of_which_everything_was_held_out_is_a_sentence(call: Call, tiny_runs: Path, tmp_path: Path) -> None:
+    words = ["--storage", tiny_runs, "--classes", "1,2", "--out", tmp_path / "one"]
+    assert call("reuse", "tiny", *words)[0] == 0
+    for seed in range(8):  # no image of 200 is spared by eight trainings that held out nine of ten
+        shutil.copytree(tmp_path / "one", tmp_path / str(seed))
+        record = json.loads((tmp_path / str(seed) / "module.json").read_text())
+        record["origins"][0] |= {"validation": 0.9, "seed": seed}
+        (tmp_path / str(seed) / "module.json").write_text(json.dumps(record))
+    code, _, err = call("compose", *(tmp_path / str(seed) for seed in range(8)), "--out", tmp_path / "all")
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert "every training image of 1, 2 was held out" in err
 
 
 def test_what_cannot_be_composed_is_a_sentence(call: Call, tiny_runs: Path, tmp_path: Path) -> None:
