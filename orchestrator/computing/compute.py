@@ -12,7 +12,7 @@ from safetensors.numpy import load_file as load_numpy
 from torch import nn
 
 from nemo.backbones.backbone import Backbone
-from nemo.datasets.dataset import Dataset
+from nemo.datasets.dataset import Dataset, Split
 from nemo.distributed import Workers
 from nemo.evaluation import BATCH, predict
 from nemo.flops import count_flops, count_parameters
@@ -31,7 +31,7 @@ from nemo.modularizing import (
 from nemo.recipe import Finetune, Recipe
 from nemo.reuse import Reuse, reuse_module
 from nemo.surgery import extract_module
-from nemo.training import Trainer, training_images
+from nemo.training import Trainer, training_images, training_places
 from orchestrator.computing.networks import (
     artifact_of,
     build,
@@ -236,11 +236,10 @@ def reuse(step: Step, dataset: Dataset, model: ModelArrays, device: torch.device
 def reused(step: Step, dataset: Dataset, model: ModelArrays, device: torch.device) -> tuple[Reuse, dict[str, Any]]:
     """The module of a sub-task, and the figures that `reuse` returns."""
     params, train = step.params, model["params"]
-    images, _ = training_images(dataset, train["recipe"]["validation"], train["seed"])
     built = reuse_module(
         whole_network(model),
         masks_at(model, params["threshold"]),
-        replace(dataset, train=images),  # what was held out of the training is held out of fine-tuning too
+        fine_tuning_images(dataset, train, params["classes"]),
         params["classes"],
         finetune=Finetune(**params["finetune"]),
         seed=params["seed"],
@@ -266,6 +265,26 @@ def reused(step: Step, dataset: Dataset, model: ModelArrays, device: torch.devic
         "modular_accuracy": whole["train"],
         "flops_reduction": 1 - built.figures["flops"] / model["standard_flops"],
     }
+
+
+def fine_tuning_images(dataset: Dataset, train: Mapping[str, Any], classes: Sequence[int]) -> Dataset:
+    """The data set without what a training held out for validation, to fine-tune a module of some classes with.
+
+    Its training images are those of these classes alone, with their labels in the data set: the workers of a node share
+    the data set's memory and run many sub-tasks, so the split is drawn among the labels, and no other image is copied.
+    Where nothing was held out it is the data set itself.
+
+    Args:
+        dataset: Of all classes.
+        train: Params of the training.
+        classes: The sub-task's.
+    """
+    if not train["recipe"]["validation"]:
+        return dataset
+    labels = dataset.train.labels
+    places = training_places(dataset, train["recipe"]["validation"], train["seed"])
+    places = places[torch.isin(labels[places], torch.tensor(classes))]
+    return replace(dataset, train=Split(dataset.train.images[places], labels[places]))
 
 
 def whole_network(model: ModelArrays) -> ModularNetwork:

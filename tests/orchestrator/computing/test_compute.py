@@ -7,17 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from nemo import reuse as reuse_module
 from nemo.control import CONTROLS
-from nemo.datasets.dataset import Split
-from nemo.training import Trainer
+from nemo.datasets.dataset import Split, select_classes
+from nemo.training import Trainer, training_images
 from orchestrator.computing import compute as compute_module
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.planner import plan
 from orchestrator.study.data import describe
 from orchestrator.study.study import Study
-from tests.orchestrator.in_process import compute
+from tests.orchestrator.in_process import compute, dataset_of
 from tests.orchestrator.study_examples import study
 
 pytestmark = pytest.mark.heavy
@@ -90,6 +92,41 @@ def test_controls_are_computed_and_nothing_of_validation_reaches_a_fine_tuning(
     assert held_out
     for split in tuned:
         assert not held_out & {image.numpy().tobytes() for image in split.images}
+
+
+class Copies(TorchDispatchMode):
+    """The largest number of images, as they are kept, that an operation in its block made a copy of."""
+
+    largest = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        result = func(*args, **(kwargs or {}))
+        if isinstance(result, torch.Tensor) and result.dtype == torch.uint8 and result.ndim == 4:
+            shares = {each.untyped_storage().data_ptr() for each in args if isinstance(each, torch.Tensor)}
+            if result.untyped_storage().data_ptr() not in shares:
+                self.largest = max(self.largest, len(result))
+        return result
+
+
+@pytest.mark.parametrize("validation", [0.0, 0.3])
+def test_a_sub_task_copies_the_images_of_its_own_classes_alone(tmp_path: Path, validation: float) -> None:
+    wanted = study(
+        pairs=[{**PAIR, "dataset_options": {"train_images": 200, "test_images": 60}}],
+        methods=["mwt"],
+        recipe={"epochs": 1, "batch_size": 32, "validation": validation},
+        subtasks={"classes": [[3, 5]], "finetune": {"epochs": 1, "batch_size": 32}},
+    )
+    results_of(wanted, tmp_path)
+    ledger = Ledger(tmp_path / wanted.name)
+    (step,) = [step for step in plan(describe(wanted), ledger).steps if step.kind == "reuse"]
+    dataset, model = dataset_of(step.where), compute_module.model_arrays(step.parents, ledger)
+    kept, _ = training_images(dataset, validation, model["params"]["seed"])
+    expected = select_classes(kept, [3, 5])
+    tuned = select_classes(compute_module.fine_tuning_images(dataset, model["params"], [3, 5]).train, [3, 5])
+    assert torch.equal(tuned.images, expected.images) and torch.equal(tuned.labels, expected.labels)
+    with Copies() as copies:
+        compute_module.reuse(step, dataset, model, torch.device("cpu"))
+    assert copies.largest == len(expected) < len(kept) / 3
 
 
 def test_a_transformer_with_some_roles_and_the_published_surgery(tmp_path: Path) -> None:
