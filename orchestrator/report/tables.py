@@ -52,7 +52,7 @@ def accuracy_table(trainings: pl.DataFrame) -> Table:
     rows = [
         (
             method_name(row),
-            str(row["seeds"]),
+            str(row["count"]),
             _percent(row, "accuracy"),
             "" if row["method"] == "standard" else _difference(row["accuracy"], standard),
             _percent(row, "validation_accuracy"),
@@ -101,7 +101,7 @@ def time_table(trainings: pl.DataFrame) -> Table:
     rows = [
         (
             method_name(row),
-            str(row["seeds"]),
+            str(row["count"]),
             _number(row["epochs"], "g"),
             _number(row["epoch_seconds"], ".2f"),
             _number(row["seconds"], ".1f"),
@@ -144,7 +144,7 @@ def subtask_table(threshold: float | None, subtasks: pl.DataFrame) -> Table:
         (
             method_name(row),
             str(row["size"]),
-            str(row["seeds"]),
+            str(row["count"]),
             *(_percent(row, name) for name in rates),
             *([_above_random(row, sized)] if controlled else []),
             _millions(row["flops"]),
@@ -213,9 +213,9 @@ def parts_of(frame: pl.DataFrame, by: list[str]) -> list[pl.DataFrame]:
 
 
 def means_of(frame: pl.DataFrame, by: list[str], measured: list[str]) -> list[dict[str, Any]]:
-    """Rows of the means by group, in order, with `<name>_spread` beside each and the count as `seeds`."""
+    """Rows of the means by group, in order, with `<name>_spread` beside each and how many rows are in it as `count`."""
     spreads = [pl.col(name).std().alias(f"{name}_spread") for name in measured]
-    grouped = frame.group_by(by).agg(pl.len().alias("seeds"), pl.col(measured).mean(), *spreads)
+    grouped = frame.group_by(by).agg(pl.len().alias("count"), pl.col(measured).mean(), *spreads)
     return grouped.sort(by).to_dicts()
 
 

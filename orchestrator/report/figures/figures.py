@@ -251,7 +251,7 @@ def _place(row: Row, height: str, on_front: bool) -> Point:
     for column, name in (("validation_accuracy", "validation accuracy"), ("accuracy", "test accuracy"), ("krr", "KRR")):
         if row[column] is not None:
             words.append(f"{name} {with_spread(row, column, 100, 2)} %")
-    words.append(f"{row['seeds']} seed{'s' * (row['seeds'] != 1)}{', on the front' if on_front else ''}")
+    words.append(f"{row['count']} seed{'s' * (row['count'] != 1)}{', on the front' if on_front else ''}")
     up, across = (None if row[f"{name}_spread"] is None else 100 * row[f"{name}_spread"] for name in (height, "krr"))
     return Point(100 * row["krr"], 100 * row[height], "\n".join(words), up, across, bool(row["chosen"]))
 

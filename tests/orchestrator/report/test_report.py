@@ -12,6 +12,7 @@ from orchestrator.plan.step import make_step
 from orchestrator.report.frames import read_frames
 from orchestrator.report.rendering import as_json, as_markdown, print_report
 from orchestrator.report.study_report import read_report
+from orchestrator.report.tables import means_of
 from orchestrator.study.study import Study
 from tests.orchestrator.invented import STUDY, finish, invented_study, plan_of, report_tables
 
@@ -85,6 +86,14 @@ def test_figures_that_an_older_result_lacks_are_null(storage: Path) -> None:
     assert set(frames.subtasks["modular_accuracy"]) == set(frames.subtasks["weight_retention"]) == {None}
     table = report_tables(frames)[-1]
     assert {row[table.columns.index("Modular %")] for row in table.rows} == {""}
+
+
+def test_means_say_how_many_rows_they_are_of() -> None:
+    rows = pl.DataFrame({"method": ["mwt", "mwt", "nemo"], "seed": [0, 0, 1], "krr": [0.25, 0.75, None]})
+    assert means_of(rows, ["method"], ["krr"]) == [
+        {"method": "mwt", "count": 2, "krr": 0.5, "krr_spread": stdev([0.25, 0.75])},
+        {"method": "nemo", "count": 1, "krr": None, "krr_spread": None},
+    ]
 
 
 def test_tables_average_over_seeds_and_keep_settings_apart(storage: Path) -> None:
