@@ -12,6 +12,7 @@ from nemo.errors import UserError
 from orchestrator.report.figures.figure import Figure
 from orchestrator.report.figures.maps import HeatMap
 from orchestrator.report.frames import Frames
+from orchestrator.report.number import Number
 from orchestrator.report.page import as_html
 from orchestrator.report.published import MISSING
 from orchestrator.report.rendering import as_json, as_markdown
@@ -21,7 +22,6 @@ from orchestrator.report.summary import overview_of, ran_tables
 from orchestrator.report.tables import Table
 from orchestrator.storage import Where
 
-_NUMBER = re.compile(r"([+-]?\d+(?:\.\d+)?)(?: ±(\d+(?:\.\d+)?))?")
 _LONGEST = 100  # letters of a file's name
 
 
@@ -79,22 +79,24 @@ def tables_of(sections: list[Section]) -> dict[str, pl.DataFrame]:
 
 
 def table_frame(table: Table) -> pl.DataFrame:
-    """A table with its numbers as numbers, in its own units, and null where there is none.
+    """A table with its numbers as numbers, rounded as it shows them, and null where there is none.
 
-    The spread of a column `X` has a column `X ±` of its own. A column that holds anything else is text.
+    The spread of a column `X` has a column `X ±` of its own. A column that holds any text is text.
     """
     columns: list[pl.Series] = []
     for position, name in enumerate(table.columns):
         cells = [row[position] for row in table.rows]
-        matches = [_NUMBER.fullmatch(cell) for cell in cells]
-        number = all(match or cell in ("", MISSING) for match, cell in zip(matches, cells, strict=True))
-        if position < table.words or not number or not any(matches):
-            columns.append(pl.Series(name, cells, pl.String))
+        numbers = [cell if isinstance(cell, Number) else None for cell in cells]
+        known = [number for number in numbers if number is not None]
+        text = any(number is None and cell not in ("", MISSING) for number, cell in zip(numbers, cells, strict=True))
+        if position < table.words or text or not known:
+            columns.append(pl.Series(name, [str(cell) for cell in cells], pl.String))
             continue
-        parts = [match.groups() if match else (None, None) for match in matches]
-        columns.append(_numbers(name, [mean for mean, _ in parts]))
-        if any(spread for _, spread in parts):
-            columns.append(_numbers(f"{name} ±", [spread for _, spread in parts]))
+        kind = pl.Int64 if all(number.whole for number in known) else pl.Float64
+        columns.append(_series(name, [None if number is None else number.value for number in numbers], kind))
+        if any(number.spread is not None for number in known):
+            spreads = [None if number is None else number.spread for number in numbers]
+            columns.append(_series(f"{name} ±", spreads, kind))
     return pl.DataFrame(columns)
 
 
@@ -117,9 +119,8 @@ def file_names(titles: list[str]) -> dict[str, str]:
     return names
 
 
-def _numbers(name: str, texts: list[str | None]) -> pl.Series:
-    whole = not any("." in text for text in texts if text)
-    return pl.Series(name, texts, pl.String).cast(pl.Int64 if whole else pl.Float64)
+def _series(name: str, values: list[float | None], kind: type[pl.Int64 | pl.Float64]) -> pl.Series:
+    return pl.Series(name, values, pl.Float64).cast(kind)
 
 
 def _rows(frames: Frames) -> dict[str, pl.DataFrame]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.combination_plan import Search
+from orchestrator.report.number import Number
 from orchestrator.report.tables import Table
 
 PERCENT = {"accuracy": "Validation accuracy %", "krr": "KRR %", "flops_reduction": "FLOPs reduction %"}
@@ -23,7 +24,7 @@ def front_table(search: Search, ledger: Ledger) -> Table | None:
     rows = [
         (
             f"trial {number}",
-            *(f"{settings[name]:.4g}" for name in names),
+            *(Number.significant(settings[name], 4) for name in names),
             *(_shown(name, value) for name, value in zip(objectives, values, strict=True)),
         )
         for number, settings, values in front
@@ -39,4 +40,4 @@ def front_table(search: Search, ledger: Ledger) -> Table | None:
 
 
 def _shown(objective: str, value: float) -> str:
-    return f"{100 * value:.2f}" if objective in PERCENT else f"{value:.4f}"
+    return Number(100 * value, 2) if objective in PERCENT else Number(value, 4)

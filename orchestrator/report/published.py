@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 
 from orchestrator.report.frames import Frames
+from orchestrator.report.number import Number
 from orchestrator.report.tables import METHOD, PAIR, Table, means_of, method_name, pair_name, parts_of, with_spread
 
 MISSING = "missing"
@@ -120,8 +121,9 @@ def _table(
             spread = "" if row is None else with_spread(row, shown.column, shown.scale, shown.digits)
             measured |= bool(spread)
             gap = _gap(row, shown, value) if number != "4" else ""
-            theirs = MISSING if value is None else f"{value:.{shown.digits}f}"
-            rows.append((method, shown.name, place[2], place[3], spread or MISSING, theirs, gap))
+            theirs = MISSING if value is None else Number(value, shown.digits)
+            where = (Number.significant(float(each)) if each else "" for each in place[2:])
+            rows.append((method, shown.name, *where, spread or MISSING, theirs, gap))
     if not measured:
         return None
     columns = ("Method", "Quantity", "Classes", "Threshold", "Ours", "Published", "Difference")
@@ -163,7 +165,7 @@ def _ours(place: Cell, ours: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, 
 def _gap(row: Mapping[str, Any] | None, shown: Shown, value: float | None) -> str:
     if row is None or row[shown.column] is None or value is None:
         return ""
-    return f"{shown.scale * row[shown.column] - value:+.{shown.digits}f}"
+    return Number(shown.scale * row[shown.column] - value, shown.digits, signed=True)
 
 
 def _caveat(number: str, pair: tuple[str, str]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Set
 from typing import Any
 
 from orchestrator.ledger.ledger import Ledger
+from orchestrator.report.number import Number
 from orchestrator.report.status import Overview, count
 from orchestrator.report.study_report import StudyReport
 from orchestrator.report.tables import Table
@@ -96,8 +97,9 @@ def cost_table(report: StudyReport, shown: Overview | None) -> Table:
         numbers = ("", "", "", "")
         if parts:
             planned, failed = sum(each.known + each.up_to for each in parts), sum(each.failed for each in parts)
-            numbers = (str(planned), str(finished), str(failed), f"{seconds / finished:.1f}" if finished else "")
-        rows.append((name, *numbers, f"{seconds / 60:.1f}"))
+            mean = Number(seconds / finished, 1) if finished else ""
+            numbers = (Number(planned), Number(finished), Number(failed), mean)
+        rows.append((name, *numbers, Number(seconds / 60, 1)))
     return Table(
         "What ran and what it took",
         ("Steps", "Planned", "Finished", "Failed", "Seconds each", "Minutes"),
@@ -118,7 +120,7 @@ def origin_table(ledger: Ledger, keys: Set[str]) -> Table:
     return Table(
         "What it was made with",
         ("Commit", "Software", "Machine", "Ran on", "Trainings"),
-        [(*origin, str(number)) for origin, number in counted.most_common()],
+        [(*origin, Number(number)) for origin, number in counted.most_common()],
         "As each training recorded it; a commit with changes was not all that ran.",
         words=4,
     )

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from orchestrator.report.frames import Frames
+from orchestrator.report.number import Number
 from orchestrator.report.statistics import RULE, judge, judge_pairs, paired
 
 PAIR = ["backbone", "dataset", "width", "variant"]
@@ -20,6 +21,7 @@ class Table:
     """Text in rows and columns, ready for any format.
 
     Attributes:
+        rows: Of text, or of `Number` where a cell is one.
         note: What a reader must know to read the numbers.
         words: So many of the first columns hold words, the others numbers.
     """
@@ -52,7 +54,7 @@ def accuracy_table(trainings: pl.DataFrame) -> Table:
     rows = [
         (
             method_name(row),
-            str(row["count"]),
+            Number(row["count"]),
             _percent(row, "accuracy"),
             "" if row["method"] == "standard" else _difference(row["accuracy"], standard),
             _percent(row, "validation_accuracy"),
@@ -75,7 +77,7 @@ def threshold_table(modularizations: pl.DataFrame) -> Table:
     rows = [
         (
             method_name(row),
-            "" if row["threshold"] is None else f"{row['threshold']:g}",
+            "" if row["threshold"] is None else Number.significant(row["threshold"]),
             _percent(row, "accuracy"),
             _percent(row, "krr"),
             _fraction(row, "cohesion"),
@@ -101,12 +103,12 @@ def time_table(trainings: pl.DataFrame) -> Table:
     rows = [
         (
             method_name(row),
-            str(row["count"]),
-            _number(row["epochs"], "g"),
-            _number(row["epoch_seconds"], ".2f"),
-            _number(row["seconds"], ".1f"),
-            _number(row["modularizing_seconds"], ".1f"),
-            _number(row["total"], ".2f", 1 / 60),
+            Number(row["count"]),
+            "" if row["epochs"] is None else Number.significant(row["epochs"]),
+            _number(row["epoch_seconds"], 2),
+            _number(row["seconds"], 1),
+            _number(row["modularizing_seconds"], 1),
+            _number(row["total"], 2, 1 / 60),
         )
         for row in means_of(timed, METHOD, measured)
     ]
@@ -143,8 +145,8 @@ def subtask_table(threshold: float | None, subtasks: pl.DataFrame) -> Table:
     rows = [
         (
             method_name(row),
-            str(row["size"]),
-            str(row["count"]),
+            Number(row["size"]),
+            Number(row["count"]),
             *(_percent(row, name) for name in rates),
             *([_above_random(row, sized)] if controlled else []),
             _millions(row["flops"]),
@@ -240,15 +242,13 @@ def _fraction(row: dict[str, Any], name: str) -> str:
 
 
 def with_spread(row: Mapping[str, Any], name: str, scale: float, digits: int) -> str:
-    """A mean of `means_of` with its standard deviation, `44.19 ±4.35`; empty where it is not known."""
+    """A mean of `means_of` as a `Number` with its standard deviation, `44.19 ±4.35`; empty where it is not known."""
     mean, spread = row[name], row[f"{name}_spread"]
-    if mean is None:
-        return ""
-    return f"{scale * mean:.{digits}f}" + ("" if spread is None else f" ±{scale * spread:.{digits}f}")
+    return "" if mean is None else Number(scale * mean, digits, None if spread is None else scale * spread)
 
 
 def _difference(value: Any, reference: Any) -> str:
-    return "" if value is None or reference is None else f"{100 * (value - reference):+.2f}"
+    return "" if value is None or reference is None else Number(100 * (value - reference), 2, signed=True)
 
 
 def _machines(trainings: pl.DataFrame) -> str:
@@ -261,8 +261,8 @@ def _machines(trainings: pl.DataFrame) -> str:
 
 
 def _millions(value: float | None) -> str:
-    return _number(value, ".3f", 1e-6)
+    return _number(value, 3, 1e-6)
 
 
-def _number(value: float | None, form: str, scale: float = 1.0) -> str:
-    return "" if value is None else f"{scale * value:{form}}"
+def _number(value: float | None, digits: int, scale: float = 1.0) -> str:
+    return "" if value is None else Number(scale * value, digits)

@@ -144,8 +144,8 @@ def curve_figure(epochs: pl.DataFrame) -> Figure:
     rows = [
         (
             method_name(row),
-            str(row["seed"]),
-            str(row["epoch"]),
+            Number(row["seed"]),
+            Number(row["epoch"]),
             _text(row["train_loss"], 4),
             _text(row["test_accuracy"], 2, 100),
         )
@@ -257,4 +257,4 @@ def _place(row: Row, height: str, on_front: bool) -> Point:
 
 
 def _text(value: float | None, digits: int, scale: float = 1.0) -> str:
-    return "" if value is None else f"{scale * value:.{digits}f}"
+    return "" if value is None else Number(scale * value, digits)

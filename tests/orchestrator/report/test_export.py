@@ -15,6 +15,7 @@ from orchestrator.report.export import export, file_names, map_frame, table_fram
 from orchestrator.report.figures.figure import COLOURS, Figure, Key
 from orchestrator.report.figures.maps import HeatMap
 from orchestrator.report.figures.plotting import draw_sheet, write_figure
+from orchestrator.report.number import Number
 from orchestrator.report.sections import sections_of
 from orchestrator.report.study_report import StudyReport, gather
 from orchestrator.report.tables import Table
@@ -87,11 +88,11 @@ def test_the_tables_are_those_of_the_page_with_numbers_as_numbers(report: StudyR
 def test_numbers_and_what_is_none() -> None:
     table = Table(
         "any",
-        ("Method", "Seeds", "Krr", "Mixed", "Gone", "Words"),
+        ("Method", "Seeds", "Krr", "Mixed", "Gone", "Commit"),
         [
-            ("1", "3", "44.19 ±4.35", "1", "", "a"),
-            ("2", "4", "missing", "1 of 2", "", "b"),
-            ("3", "", "-1.5", "", "", ""),
+            (Number(1), Number(3), Number(44.187, 2, 4.352), Number(1), "", "12"),
+            (Number(2), Number(4), "missing", "1 of 2", "", "345 ±6"),
+            (Number(3), "", Number(-1.5, 2), "", "", ""),
         ],
         "",
     )
@@ -103,7 +104,7 @@ def test_numbers_and_what_is_none() -> None:
         "Krr ±": [4.35, None, None],
         "Mixed": ["1", "1 of 2", ""],
         "Gone": ["", "", ""],
-        "Words": ["a", "b", ""],
+        "Commit": ["12", "345 ±6", ""],  # text that looks like numbers is none
     }
 
 
