@@ -24,7 +24,7 @@ from orchestrator.execution.scheduler import run_trainings
 from orchestrator.ledger.lease import hold
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.ledger.segments import AT_LEAST
-from orchestrator.plan.frontier import Frontier
+from orchestrator.plan.frontier import Frontier, Outcome
 from orchestrator.plan.planner import Planner
 from orchestrator.plan.step import KINDS, Step
 from orchestrator.storage import Store, Where
@@ -34,6 +34,7 @@ from orchestrator.study.study import Study
 from orchestrator.system.environment import environment
 from orchestrator.system.signals import interruptible, stoppable
 from orchestrator.tracking.connection import store_of
+from orchestrator.tracking.entries import STATUS
 from orchestrator.tracking.tracking import Tracking
 
 
@@ -81,15 +82,15 @@ def run_study(
         with study.naming_lines():
             tracking = Tracking(*store_of(study, root))
         tracking.study_run(study.name, ledger, environment())
-        status = "KILLED"
+        outcome: Outcome = "unfinished"
         try:
             if driver.unfinished:
                 with ray_head(ledger.folder, address=address) as cluster:
                     driver.run(cluster, tracking)
-            status = "FAILED" if driver.frontier.broken else "FINISHED"
+            outcome = driver.outcome
             ledger.fold()  # after an interruption the next run does it
         finally:
-            tracking.close(status)
+            tracking.close(STATUS[outcome])
     return ledger.store
 
 
@@ -136,9 +137,14 @@ class Driver:
         self._counts = Counter[str](step.kind for step in planned.steps)
 
     @property
+    def outcome(self) -> Outcome:
+        """What became of the study so far."""
+        return self.frontier.outcome(self._planner.up_to)
+
+    @property
     def unfinished(self) -> bool:
         """Whether a step is still to run, or an adaptive search may still suggest one."""
-        return bool(self.frontier.pending) or (bool(self._searches) and self._planner.up_to["train"] > 0)
+        return self.outcome == "unfinished"
 
     def run(self, cluster: Cluster, tracking: Tracking) -> None:
         """Runs everything that can run; failures are recorded and the rest goes on."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Mapping, Set
+from typing import Literal
 
 from orchestrator.plan.step import Step
+
+Outcome = Literal["unfinished", "failed", "finished"]
+"""What became of a study: `failed` is one of which nothing is left to run but what failed."""
 
 
 class Frontier:
@@ -67,6 +71,19 @@ class Frontier:
     def broken(self) -> bool:
         """Whether a step of the plan failed for good; one that the plan no longer has does not count."""
         return not self.failed.isdisjoint(self.steps)
+
+    def outcome(self, up_to: Mapping[str, int]) -> Outcome:
+        """What became of the study.
+
+        It is finished, or has failed, when no step is pending and no search may suggest one. Other steps that may come
+        do not count: they come of pending ones, or never, where the training of a point that they choose from is lost.
+
+        Args:
+            up_to: See `orchestrator.plan.planner.Plan`.
+        """
+        if self.pending or up_to["train"] > 0:
+            return "unfinished"
+        return "failed" if self.broken else "finished"
 
     def children(self, step: Step) -> list[Step]:
         """The steps that read a step's result."""

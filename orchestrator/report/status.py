@@ -13,7 +13,7 @@ from rich.console import Console
 from nemo.errors import UserError
 from orchestrator.ledger.lease import EXPIRED_AFTER, Owner, read_owner
 from orchestrator.ledger.ledger import Ledger
-from orchestrator.plan.frontier import Frontier
+from orchestrator.plan.frontier import Frontier, Outcome
 from orchestrator.plan.planner import Plan, plan
 from orchestrator.plan.step import NOUNS
 from orchestrator.storage import Store, Where
@@ -63,11 +63,12 @@ class Overview:
     study: str
     counts: list[Count]
     failures: Sequence[Mapping[str, Any]]
+    outcome: Outcome
 
     @property
     def done(self) -> bool:
         """Whether nothing is left to run."""
-        return not any(count.left for count in self.counts)
+        return self.outcome != "unfinished"
 
 
 def overview(described: DescribedStudy, storage: Store) -> Overview:
@@ -93,7 +94,8 @@ def count(name: str, planned: Plan, ledger: Ledger) -> Overview:
         mean = fmean(seconds[kind]) if kind in seconds else None
         numbers = {state: len(keys & keys_in_state) for state, keys_in_state in states.items()}
         counts.append(Count(kind, known, planned.up_to[kind], **numbers, seconds=mean))
-    return Overview(name, counts, [failures[step.key] for step in planned.steps if step.key in frontier.failed])
+    failed = [failures[step.key] for step in planned.steps if step.key in frontier.failed]
+    return Overview(name, counts, failed, frontier.outcome(planned.up_to))
 
 
 def study_overview(where: Where) -> Overview:
@@ -122,7 +124,8 @@ def print_overview(overview: Overview, console: Console) -> None:
     left = [each.seconds_left for each in overview.counts]
     known = [seconds for seconds in left if seconds is not None]
     if overview.done:
-        console.print("Nothing is left but what failed." if overview.failures else "Everything is finished.")
+        failed = overview.outcome == "failed"
+        console.print("Nothing is left but what failed." if failed else "Everything is finished.")
     elif len(known) == len(left):
         console.print(f"About {duration(sum(known))} are left, one step after the other.")
     else:
@@ -154,9 +157,9 @@ def study_status(overview: Overview, owner: Owner | None, now: datetime) -> Stat
     """
     if owner is not None and _seems_alive(owner, now):
         return Status("running", f"it is run by {owner.text}")
-    if overview.done and overview.failures:
+    if overview.outcome == "failed":
         return Status("failed", "nothing is left but what failed; nemo run with --retry-failed tries it again")
-    if overview.done:
+    if overview.outcome == "finished":
         return Status("finished", "every step has its result")
     if owner is None:
         return Status("stopped", "nobody runs it; nemo run carries on")

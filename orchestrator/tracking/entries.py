@@ -10,6 +10,11 @@ from typing import Any
 
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric
 
+from orchestrator.plan.frontier import Outcome
+
+STATUS: Mapping[Outcome, str] = {"unfinished": "KILLED", "failed": "FAILED", "finished": "FINISHED"}
+"""MLflow's word for what became of a study that nobody runs."""
+
 DIGEST_LENGTH = 16  # of a fingerprint's 64 digits; MLflow has room for 36 and shows eight
 
 

@@ -9,6 +9,7 @@ from orchestrator.report.status import study_overview
 from orchestrator.storage import Where
 from orchestrator.study.file import submitted_study
 from orchestrator.tracking.connection import STORE_ERRORS, cannot_use, open_store, store_of
+from orchestrator.tracking.entries import STATUS
 from orchestrator.tracking.writer import CaughtUp, StudyRuns
 
 
@@ -49,7 +50,6 @@ def _summary(caught_up: CaughtUp, uri: str) -> str:
 def _status(ledger: Ledger) -> str:
     """The status that the study's last driver set, or would have set."""
     try:
-        overview = study_overview(ledger.store)
+        return STATUS[study_overview(ledger.store).outcome]
     except UserError:  # the plan needs data that is not here
-        return "KILLED"
-    return "KILLED" if not overview.done else "FAILED" if overview.failures else "FINISHED"
+        return STATUS["unfinished"]

@@ -48,6 +48,23 @@ def test_what_builds_on_a_failure_is_lost_and_nothing_else(steps: list[Step]) ->
     assert frontier.broken
 
 
+def test_a_study_is_finished_or_failed_once_nothing_may_run_and_no_search_may_suggest(steps: list[Step]) -> None:
+    none = {"train": 0, "reuse": 0}
+    keys = {step.key for step in steps}
+    frontier = Frontier(steps, set(), ())
+    assert frontier.outcome(none) == "unfinished"
+    for step in steps:
+        frontier.finish(step)
+    assert frontier.outcome(none) == "finished"
+    assert frontier.outcome({**none, "train": 1}) == "unfinished"
+    (modularize,) = of_kind(steps, "modularize")
+    below = {step.key for step in steps if step.kind in ("measure", "reuse")}
+    failed = Frontier(steps, keys - below - {modularize.key}, [modularize.key])
+    assert failed.outcome(none) == "failed"
+    assert Frontier(steps, keys - {modularize.key}, [modularize.key]).outcome(none) == "failed"
+    assert Frontier(steps, keys, ["a step that the plan does not have"]).outcome(none) == "finished"
+
+
 def test_a_result_below_a_failure_counts_and_so_does_what_builds_on_it(steps: list[Step]) -> None:
     _, modular = of_kind(steps, "train")
     (modularize,) = of_kind(steps, "modularize")

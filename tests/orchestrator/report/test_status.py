@@ -6,10 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.driver.run import Driver
 from orchestrator.ledger.lease import Lease, hold, read_owner
 from orchestrator.ledger.ledger import Ledger
+from orchestrator.plan.planner import Planner
 from orchestrator.report.status import Status, study_overview, study_status
+from orchestrator.study.data import describe
 from orchestrator.system.process import Process
+from orchestrator.tracking import sync
 from tests.orchestrator.invented import STUDY, invented_study, plan_of
 
 GONE = replace(Process.this(), started=0.0)
@@ -26,6 +30,20 @@ def failed_study(storage: Path) -> Ledger:
     (step, *_) = plan_of(study, ledger).steps
     ledger.fail(step, "the loss is NaN")
     return ledger
+
+
+def test_a_study_whose_teacher_failed_has_failed_for_all_who_ask(storage: Path) -> None:
+    """Its sub-tasks are cut from the best point, which is never known: what may come of that is nothing to wait for."""
+    text = STUDY.replace("simcnn, dataset: digits, width: 0.125", "deit_s, dataset: digits, width: 0.25")
+    study, ledger = invented_study(storage, text, until=0)
+    teacher = next(step for step in plan_of(study, ledger).steps if step.params["backbone"] == "resnet18")
+    ledger.fail(teacher, "the loss is NaN")
+    assert plan_of(study, ledger).up_to["reuse"] > 0
+    driver = Driver(study, ledger, Planner(describe(study), ledger))
+    assert (driver.outcome, driver.unfinished) == ("failed", False)
+    assert study_overview(ledger.folder).outcome == "failed"
+    assert status(ledger).state == "failed"
+    assert sync._status(ledger) == "FAILED"
 
 
 def test_a_running_study(storage: Path) -> None:
