@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from orchestrator.study.errors import find_errors
 from orchestrator.study.overrides import Override, apply_overrides
 from orchestrator.study.problems import Place, field_name
 from orchestrator.study.study import Study
-from orchestrator.study.yaml_source import parse_yaml
+from orchestrator.study.yaml_source import parse_yaml, read_text
 
 
 class StudySource:
@@ -93,19 +92,12 @@ def study_with_data(wanted: StudyLike, overrides: Sequence[str] = ()) -> Describ
         UserError: All of what is wrong with the study, or with its data.
     """
     if isinstance(wanted, Study):
-        study = _overridden(wanted, overrides) if overrides else wanted
+        study = _study_of(wanted.text, "study", overrides) if overrides else wanted
     else:
         study = load_study_file(Path(wanted), overrides)
     described = describe(study)
     check_data(described)
     return described
-
-
-def _overridden(study: Study, overrides: Sequence[str]) -> Study:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / SUBMITTED
-        path.write_bytes(study.text.encode())
-        return load_study_file(path, overrides, label="study")
 
 
 def load_study_file(path: str | Path, overrides: Sequence[str] = (), label: str | None = None) -> Study:
@@ -120,7 +112,12 @@ def load_study_file(path: str | Path, overrides: Sequence[str] = (), label: str 
         UserError: All of what is wrong, one line each: `file:line: field: what is wrong and the remedy`.
     """
     file = label or str(path)
-    root, data, text = parse_yaml(Path(path), file)
+    return _study_of(read_text(Path(path), file), file, overrides)
+
+
+def _study_of(text: str, file: str, overrides: Sequence[str]) -> Study:
+    """Reads and checks the text of a study; `file` is what messages call it."""
+    root, data = parse_yaml(text, file)
     if not isinstance(data, dict):
         raise UserError(f"{file}:1: study: should be a mapping of name, pairs, methods; see studies/quickstart.yaml.")
     data, applied = apply_overrides(data, list(overrides))

@@ -40,17 +40,16 @@ def parse_value(text: str) -> Any:
     return value
 
 
-def parse_yaml(path: Path, label: str) -> tuple[yaml.Node, Any, str]:
-    """Reads a file into its nodes, which know their lines, its data and its text.
+def parse_yaml(text: str, label: str) -> tuple[yaml.Node, Any]:
+    """Reads a study's text into its nodes, which know their lines, and its data.
 
     Args:
-        path: The file.
-        label: Its name in messages.
+        text: YAML.
+        label: The name of its file in messages.
 
     Raises:
-        UserError: The file cannot be read, is no YAML, or gives a name twice.
+        UserError: The text is no YAML, or gives a name twice.
     """
-    text = _read(path, label)
     loader = None
     try:
         loader = _Loader(text)
@@ -62,7 +61,7 @@ def parse_yaml(path: Path, label: str) -> tuple[yaml.Node, Any, str]:
             raise UserError("\n".join(f"{label}:{line}: {name}: is given twice, remove one." for line, name in doubles))
         data = loader.construct_document(root)
         _refuse_huge(data)
-        return root, data, text
+        return root, data
     except UserError:
         raise
     except yaml.MarkedYAMLError as error:
@@ -77,7 +76,16 @@ def parse_yaml(path: Path, label: str) -> tuple[yaml.Node, Any, str]:
             loader.dispose()
 
 
-def _read(path: Path, label: str) -> str:
+def read_text(path: Path, label: str) -> str:
+    """The text of a study file.
+
+    Args:
+        path: The file.
+        label: Its name in messages.
+
+    Raises:
+        UserError: It cannot be read, or is no text.
+    """
     try:
         return read_document(path)
     except OSError as error:

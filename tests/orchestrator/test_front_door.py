@@ -5,12 +5,14 @@ from __future__ import annotations
 import inspect
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 import orchestrator
 from nemo.errors import UserError
+from orchestrator.study.file import study_with_data
 from tests import tiny
 from tests.orchestrator.in_process import finish_study
 
@@ -46,6 +48,15 @@ def test_a_study_made_in_python_is_planned_run_and_opened(tmp_path: Path) -> Non
     assert opened.name == "tiny"
     assert len(opened.trainings) == 2
     assert opened.subtasks.equals(orchestrator.load_study("tiny", tmp_path).subtasks)
+
+
+def test_overrides_of_a_study_touch_no_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    made = study_with_data(orchestrator.Study.model_validate(STUDY), ["name=other", "seeds=[0, 1]"]).study
+    assert (made.name, made.seeds) == ("other", [0, 1])
+    wrong = orchestrator.Study.model_validate(STUDY).model_copy(update={"name": "a/b"})
+    with pytest.raises(UserError, match=r"^study:1: name: 'a/b' names a folder"):
+        study_with_data(wrong, ["seeds=[0]"])
 
 
 def test_overrides_win_over_a_file_and_over_a_study(tmp_path: Path) -> None:
