@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from orchestrator.report.figures.figure import COLOURS, Figure, Key, Panel, Point, Series, keys_of
+from orchestrator.report.number import Number
 from orchestrator.report.tables import METHOD, Table, means_of, method_name, pair_name, with_spread
 
 Row = Mapping[str, Any]
