@@ -23,7 +23,7 @@ from nemo.evaluation import add_up, evaluate, forward
 from nemo.gates import Gate
 from nemo.loader import Batch, Loader
 from nemo.masking import add_norms, make_modular
-from nemo.methods import METHODS
+from nemo.methods import METHODS, Setting
 from nemo.modular import ModularNetwork
 from nemo.objectives import saturation
 from nemo.recipe import Recipe
@@ -134,7 +134,7 @@ class Trainer:
         network: nn.Module,
         dataset: Dataset,
         method: str,
-        settings: Mapping[str, float],
+        settings: Mapping[str, Setting],
         recipe: Recipe,
         *,
         seed: int,

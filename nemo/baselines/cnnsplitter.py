@@ -12,7 +12,9 @@ from torch import Tensor
 
 from nemo.baselines.ensemble import Ensemble
 from nemo.baselines.kernel_groups import KernelGroups
+from nemo.methods import Setting
 from nemo.methods.cnnsplitter import METHOD
+from nemo.methods.method import Settings
 
 FLIP_RATE = 0.01
 """Share of a child's bits that mutation flips."""
@@ -55,8 +57,10 @@ class CnnSplitter:
         UserError: A setting does not exist or is out of range.
     """
 
-    def __init__(self, importances: Sequence[Tensor], labels: Tensor, settings: Mapping[str, float], seed: int) -> None:
-        self.settings = METHOD.complete(settings)
+    def __init__(
+        self, importances: Sequence[Tensor], labels: Tensor, settings: Mapping[str, Setting], seed: int
+    ) -> None:
+        self.settings: Settings = METHOD.complete(settings)
         self.labels = labels.cpu()
         self.seed = seed
         self.history: list[dict[str, float]] = []

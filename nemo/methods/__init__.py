@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from nemo.methods.method import Method, Terms
+from nemo.methods.method import Method, Setting, Terms
 
-__all__ = ["METHODS", "Method", "Terms"]
+__all__ = ["METHODS", "Method", "Setting", "Terms"]
 
 _FILES = (
     "standard",

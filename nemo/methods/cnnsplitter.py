@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from nemo.errors import UserError
-from nemo.methods.method import Method
+from nemo.methods.method import Method, Settings
 
 _LEAST = {"generations": 1, "population": 4, "images": 1}
 _MOST = 1_000_000
 
 
-def _check(settings: Mapping[str, float]) -> None:
+def _check(settings: Settings) -> None:
     """Refuses what no search can run with: a number of things that is not whole or too small, no share of 1."""
     for name, least in _LEAST.items():
         value = settings[name]

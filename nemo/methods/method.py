@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from nemo.errors import UserError
 
@@ -17,12 +17,21 @@ if TYPE_CHECKING:
 Terms = dict[str, "tuple[float, Tensor]"]
 """Term name -> (its weight in the loss, its value)."""
 
+Words = tuple[str, ...]
+"""What a setting may be that is no number; the first one is the default."""
 
-def _no_terms(relevances: list[Tensor], labels: Tensor, settings: Mapping[str, float], recipe: Recipe) -> Terms:
+Setting = float | str
+"""The value of a setting: a number, or one of its words."""
+
+Settings = Mapping[str, Any]
+"""Setting -> its value, all of a method's."""
+
+
+def _no_terms(relevances: list[Tensor], labels: Tensor, settings: Settings, recipe: Recipe) -> Terms:
     return {}
 
 
-def _no_check(settings: Mapping[str, float]) -> None:
+def _no_check(settings: Settings) -> None:
     pass
 
 
@@ -32,7 +41,7 @@ class Method:
 
     Attributes:
         name: What a study file calls it.
-        settings: The settings that a study may set or sweep, with their defaults.
+        settings: The settings that a study may set or sweep, with their defaults; where one is a choice, its words.
         of_transformers: Defaults that are others for Transformers.
         terms: `(relevances, labels, settings, recipe) -> Terms` over the relevance vectors `[B, K_l]` of the whole
             batch: what the method adds to the cross-entropy.
@@ -48,9 +57,9 @@ class Method:
     """
 
     name: str
-    settings: Mapping[str, float]
-    terms: Callable[[list[Tensor], Tensor, Mapping[str, float], Recipe], Terms] = _no_terms
-    check: Callable[[Mapping[str, float]], None] = _no_check
+    settings: Mapping[str, float | Words]
+    terms: Callable[[list[Tensor], Tensor, Settings, Recipe], Terms] = _no_terms
+    check: Callable[[Settings], None] = _no_check
     source: RelevanceSource | None = "masks"
     version: int = 1
     excludes_first: bool = False
@@ -66,7 +75,12 @@ class Method:
         """Whether the trained network can be modularized."""
         return self.source is not None
 
-    def complete(self, settings: Mapping[str, float], *, transformer: bool = False) -> dict[str, float]:
+    @property
+    def words(self) -> dict[str, Words]:
+        """The settings that are a choice among words -> these words."""
+        return {name: default for name, default in self.settings.items() if isinstance(default, tuple)}
+
+    def complete(self, settings: Mapping[str, Setting], *, transformer: bool = False) -> dict[str, Setting]:
         """All settings: the given ones, and the defaults of the others.
 
         Args:
@@ -80,6 +94,15 @@ class Method:
         if unknown:
             known = ", ".join(self.settings) or "none"
             raise UserError(f"settings: {', '.join(sorted(unknown))} is no setting of {self.name}, which has {known}.")
-        every = {**self.settings, **(self.of_transformers if transformer else {}), **settings}
+        for name, words in self.words.items():
+            if name in settings and settings[name] not in words:
+                raise UserError(f"{name}: should be {' or '.join(map(repr, words))}, not {settings[name]!r}.")
+        defaults = {name: value[0] if isinstance(value, tuple) else value for name, value in self.settings.items()}
+        every = {**defaults, **(self.of_transformers if transformer else {}), **settings}
         self.check(every)
         return every
+
+    def telling(self, settings: Mapping[str, Setting]) -> dict[str, Setting]:
+        """The settings without the words that are defaults: what is older than a word keeps its key and its label."""
+        defaults = {name: words[0] for name, words in self.words.items()}
+        return {name: value for name, value in settings.items() if defaults.get(name) != value}

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from nemo.methods.method import Method, Terms
+from nemo.methods.method import Method, Settings, Terms
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -13,7 +12,7 @@ if TYPE_CHECKING:
     from nemo.recipe import Recipe
 
 
-def _terms(activations: list[Tensor], labels: Tensor, settings: Mapping[str, float], recipe: Recipe) -> Terms:
+def _terms(activations: list[Tensor], labels: Tensor, settings: Settings, recipe: Recipe) -> Terms:
     from nemo.objectives import cohesion_coupling, compactness
 
     affinity, dispersion = cohesion_coupling(activations, labels)

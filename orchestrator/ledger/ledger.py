@@ -14,6 +14,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, cast
 
+from nemo.methods import Setting
 from orchestrator.ledger.document import sealed, unsealed
 from orchestrator.ledger.segments import AT_LEAST, AT_LEAST_REMOTE, Segment, Segments
 from orchestrator.ledger.snapshot import Snapshot
@@ -236,7 +237,7 @@ class Ledger:
 
     # adaptive searches
 
-    def suggest(self, search: str, number: int, settings: Mapping[str, float]) -> None:
+    def suggest(self, search: str, number: int, settings: Mapping[str, Setting]) -> None:
         """Records a suggestion before its training starts, so that a resumed search replays from it."""
         self._write(layout.trial(search, number), {"number": number, "settings": settings})
 

@@ -42,7 +42,7 @@ class Origin:
     backbone: str
     width: float
     method: str
-    settings: Mapping[str, float]
+    settings: Mapping[str, Any]
     seed: int
     threshold: float | None
     mask_values: str

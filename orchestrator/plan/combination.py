@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 from nemo.backbones import backbone_entry
 from nemo.backbones.vit_config import ROLES, is_transformer, read_config, short_name
 from nemo.control import PRUNED, Control
-from nemo.methods import METHODS
+from nemo.methods import METHODS, Setting
 from nemo.recipe import LATER, RECALIBRATION, Recipe
 from nemo.subtasks import subtasks
 from orchestrator.plan.step import Step, make_step
 from orchestrator.study.data import class_number, location
 from orchestrator.study.pair import Pair
 from orchestrator.study.study import Study
-from orchestrator.study.sweep import LEARNING_RATES, Point
+from orchestrator.study.sweep import LEARNING_RATES, Point, setting_text
 
 if TYPE_CHECKING:
     from nemo.datasets.description import Description
@@ -83,10 +83,10 @@ class Combination:
 
     def train(self, point: Point) -> Step:
         """The training at a sweep point."""
-        rates = {name: value for name, value in point.items() if name in LEARNING_RATES}
+        rates = {name: float(value) for name, value in point.items() if name in LEARNING_RATES}
         chosen = {name: value for name, value in point.items() if name not in LEARNING_RATES}
-        settings = {**self.study.settings_for(self.pair, self.method), **chosen}
-        words = [f"{name}={value:g}" for name, value in {**settings, **rates}.items()]
+        settings = METHODS[self.method].telling({**self.study.settings_for(self.pair, self.method), **chosen})
+        words = [f"{name}={setting_text(value)}" for name, value in {**settings, **rates}.items()]
         label = " ".join([self.method, self.name, *words, f"seed {self.seed}"])
         params = {
             **self._backbone_params(),
@@ -118,7 +118,7 @@ class Combination:
             params["roles"] = [role for role in ROLES if role in roles]
         return params
 
-    def _recipe_params(self, settings: Mapping[str, float], rates: Mapping[str, float]) -> dict[str, Any]:
+    def _recipe_params(self, settings: Mapping[str, Setting], rates: Mapping[str, float]) -> dict[str, Any]:
         """The recipe with its defaults resolved; fields that the method ignores have their default values."""
         recipe = self.study.recipe_for(self.pair, self.method, **rates)
         if self.searches_modules:  # a generation is its epoch

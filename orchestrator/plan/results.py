@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NotRequired, Protocol, Self
 
+from nemo.methods import Setting
 from orchestrator.plan.step import Described, Kind
 
 
@@ -19,7 +20,7 @@ class Trial:
     """
 
     number: int
-    settings: Mapping[str, float]
+    settings: Mapping[str, Setting]
     outcome: Mapping[str, Any] | None = None
 
 

@@ -10,16 +10,17 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from optuna.trial import TrialState, create_trial
 
+from nemo.methods import Setting
 from orchestrator.plan.combination_plan import Search
 from orchestrator.plan.results import Results
 from orchestrator.plan.step import Step
-from orchestrator.study.sweep import Range
+from orchestrator.study.sweep import Point, Range
 
 
 class Memory(Results, Protocol):
     """What a search needs of a ledger."""
 
-    def suggest(self, search: str, number: int, settings: Mapping[str, float]) -> None:
+    def suggest(self, search: str, number: int, settings: Mapping[str, Setting]) -> None:
         """Records a suggestion."""
 
 
@@ -41,7 +42,7 @@ class Adaptive:
         self._space = _distributions(search)
         self._study = optuna.create_study(directions=[*search.directions.values()])  # type: ignore[list-item]
         self._trials: dict[int, int] = {}  # our number -> Optuna's
-        self._waiting: list[tuple[int, dict[str, float]]] = []
+        self._waiting: list[tuple[int, Point]] = []
         for trial in ledger.suggestions(search.key):
             settings = dict(trial.settings)
             values = self.values(settings)
@@ -84,7 +85,7 @@ class Adaptive:
         else:
             self._study.tell(self._trials[number], state=TrialState.PRUNED if stopped else TrialState.FAIL)
 
-    def front(self) -> list[tuple[int, dict[str, float], list[float]]]:
+    def front(self) -> list[tuple[int, Point, list[float]]]:
         """The finished trials that no other one beats in every objective: number, settings and values of each."""
         numbers = {optuna_number: number for number, optuna_number in self._trials.items()}
         return [(numbers[trial.number], dict(trial.params), list(trial.values)) for trial in self._study.best_trials]
@@ -94,7 +95,7 @@ class Adaptive:
         states = [trial.state for trial in self._study.get_trials(deepcopy=False)]
         return states.count(TrialState.COMPLETE), states.count(TrialState.PRUNED)
 
-    def steps(self, settings: dict[str, float]) -> list[Step]:
+    def steps(self, settings: Point) -> list[Step]:
         """The training at these settings, and what the objectives need measured of it."""
         combination = self.search.combination
         train = combination.train(settings)
@@ -103,7 +104,7 @@ class Adaptive:
         modularize = combination.modularize(train)
         return [train, modularize, combination.measure(train, modularize, self.search.threshold)]
 
-    def values(self, settings: dict[str, float]) -> list[float] | None:
+    def values(self, settings: Point) -> list[float] | None:
         """The objectives' values at these settings, in their order; None unless all are known."""
         train, *others = self.steps(settings)
         documents = [self._ledger.get(step.key, step.kind) for step in (train, *others)]
@@ -117,7 +118,7 @@ class Adaptive:
     def _wanted(self) -> int:
         return self.search.sweep.trials or 0
 
-    def _ask(self) -> tuple[int, dict[str, float]]:
+    def _ask(self) -> tuple[int, Point]:
         number = max(self._trials, default=-1) + 1
         # A sampler's random state is not in the ledger: a new one per number makes a resumed search go the same way.
         self._study.sampler = _sampler(self.search, number)
@@ -126,9 +127,7 @@ class Adaptive:
         self._trials[number] = trial.number
         return number, dict(trial.params)
 
-    def _add(
-        self, number: int, settings: dict[str, float], state: TrialState, values: Sequence[float] | None = None
-    ) -> None:
+    def _add(self, number: int, settings: Point, state: TrialState, values: Sequence[float] | None = None) -> None:
         trial = create_trial(state=state, params=settings, distributions=self._space, values=values)
         self._trials[number] = len(self._study.get_trials(deepcopy=False))
         self._study.add_trial(trial)

@@ -6,6 +6,7 @@ from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.combination_plan import Search
 from orchestrator.report.number import Number
 from orchestrator.report.tables import Table
+from orchestrator.study.sweep import Setting
 
 PERCENT = {"accuracy": "Validation accuracy %", "krr": "KRR %", "flops_reduction": "FLOPs reduction %"}
 
@@ -24,7 +25,7 @@ def front_table(search: Search, ledger: Ledger) -> Table | None:
     rows = [
         (
             f"trial {number}",
-            *(Number.significant(settings[name], 4) for name in names),
+            *(_setting(settings[name]) for name in names),
             *(_shown(name, value) for name, value in zip(objectives, values, strict=True)),
         )
         for number, settings, values in front
@@ -37,6 +38,10 @@ def front_table(search: Search, ledger: Ledger) -> Table | None:
         rows,
         f"Of {finished} finished trials and {stopped} that were stopped early.{measured}",
     )
+
+
+def _setting(value: Setting) -> str:
+    return value if isinstance(value, str) else Number.significant(value, 4)
 
 
 def _shown(objective: str, value: float) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from random import Random
 from typing import cast
 
+from nemo.methods import Setting
 from orchestrator.plan.results import Failure, Result, Results, Trial
 from orchestrator.plan.step import Kind, Step, describe_step
 
@@ -38,7 +39,7 @@ class Imagined:
         """See `Results`."""
         return [*self._ledger.suggestions(search), *self._trials.get(search, [])]
 
-    def suggest(self, search: str, number: int, settings: Mapping[str, float]) -> None:
+    def suggest(self, search: str, number: int, settings: Mapping[str, Setting]) -> None:
         """Records a suggestion."""
         self._trials.setdefault(search, []).append(Trial(number, dict(settings)))
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, model_serializer
 
 from nemo.errors import UserError
-from nemo.methods import METHODS
+from nemo.methods import METHODS, Setting
 from nemo.recipe import Recipe
 from orchestrator.study.problems import FieldsOf, Model, Number, Problems, checked_fields, known_fields
 from orchestrator.study.sweep import check_settings
@@ -18,7 +18,7 @@ RecipeFields = Annotated[dict[str, Any], FieldsOf(Recipe)]
 class MethodEntry(Model):
     """What a study sets for one method: some of its settings, and some of the recipe's fields."""
 
-    settings: dict[str, float] = {}
+    settings: dict[str, Setting] = {}
     recipe: dict[str, Any] = {}
 
     @model_serializer
@@ -45,6 +45,7 @@ def read_methods(data: Any) -> dict[str, MethodEntry]:
             continue
         with problems.under(name):
             hints: dict[str, Any] = dict.fromkeys(METHODS[name].settings, Number)
+            hints |= {setting: Literal[words] for setting, words in METHODS[name].words.items()}
             hints["recipe"] = Annotated[dict[str, Any], FieldsOf(Recipe)]
             fields = checked_fields({} if entry is None else entry, hints)
             recipe = fields.pop("recipe", {})

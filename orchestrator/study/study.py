@@ -14,7 +14,7 @@ from nemo.backbones import backbone_entry
 from nemo.backbones.vit_config import is_transformer
 from nemo.control import PRUNED
 from nemo.errors import UserError
-from nemo.methods import METHODS
+from nemo.methods import METHODS, Setting
 from nemo.recipe import Finetune, Recipe
 from orchestrator.storage.layout import STORES
 from orchestrator.study.methods import MethodEntry, Methods, RecipeFields
@@ -89,7 +89,7 @@ class Study(Model):
         special = pair.methods.get(method, MethodEntry())
         return [self.methods.get(method, MethodEntry()).recipe, pair.recipe, special.recipe]
 
-    def settings_for(self, pair: Pair, method: str) -> dict[str, float]:
+    def settings_for(self, pair: Pair, method: str) -> dict[str, Setting]:
         """The method's settings on a pair before any sweep."""
         own, special = self.methods.get(method, MethodEntry()), pair.methods.get(method, MethodEntry())
         settings = {**own.settings, **special.settings}

@@ -7,12 +7,13 @@ import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, TypeAdapter, model_validator
 
-from nemo.methods import METHODS
+from nemo.methods import METHODS, Setting
+from nemo.methods.method import Words
 from orchestrator.study.problems import Model, NoDuplicates, Number, Problems, Whole, check_name, known_fields, unknown
 
-Point = dict[str, float]
+Point = dict[str, Setting]
 """Swept name -> its value; the names are settings of the method, `lr` and `lr_mask`."""
 
 LEARNING_RATES = ("lr", "lr_mask")
@@ -25,6 +26,22 @@ OBJECTIVES: dict[str, Literal["maximize", "minimize"]] = {
     "flops_reduction": "maximize",
 }
 """What an adaptive search may optimise; `accuracy` is the one on the validation images."""
+
+
+_NUMBER: TypeAdapter[float] = TypeAdapter(Number)
+
+
+def _read_value(data: Any) -> Setting:
+    """A number, or a word; `_check_names` knows which one the setting takes."""
+    return data if isinstance(data, str) else _NUMBER.validate_python(data)
+
+
+Value = Annotated[Setting, PlainValidator(_read_value)]
+
+
+def setting_text(value: Setting, digits: str = "g") -> str:
+    """A setting's value in a label or a table: a number in few digits, a word as it is."""
+    return value if isinstance(value, str) else f"{value:{digits}}"
 
 
 class Range(Model):
@@ -48,7 +65,7 @@ class Range(Model):
 class Choices(Model):
     """One of some values."""
 
-    choices: Annotated[list[Number], Field(min_length=1), NoDuplicates]
+    choices: Annotated[list[Value], Field(min_length=1), NoDuplicates]
 
 
 def _read_dimension(data: Any) -> Any:
@@ -79,8 +96,8 @@ class Sweep(Model):
         early_stopping: `asha` stops weak trials early; for a single objective only.
     """
 
-    grid: dict[str, Annotated[list[Number], Field(min_length=1), NoDuplicates]] | None = None
-    listed: Annotated[list[dict[str, Number]], Field(min_length=1), NoDuplicates] | None = Field(None, alias="list")
+    grid: dict[str, Annotated[list[Value], Field(min_length=1), NoDuplicates]] | None = None
+    listed: Annotated[list[dict[str, Value]], Field(min_length=1), NoDuplicates] | None = Field(None, alias="list")
     search: Literal["optuna", "random"] | None = None
     trials: Annotated[Whole, Field(ge=1)] | None = None
     space: dict[str, Dimension] | None = None
@@ -126,10 +143,12 @@ class Sweep(Model):
         return [dict(point) for point in self.listed or []]
 
 
-def check_settings(settings: Mapping[str, float]) -> None:
+def check_settings(settings: Mapping[str, Setting]) -> None:
     """Refuses a weight below 0, and a temperature or learning rate that is not positive."""
     problems = Problems()
     for name, value in settings.items():
+        if isinstance(value, str):
+            continue
         positive = name in ("temperature", *LEARNING_RATES)
         if value < 0 or (positive and value == 0):
             problems.add(name, text=f"should be {'positive' if positive else 'at least 0'}, not {value}.")
@@ -148,31 +167,48 @@ def read_sweeps(data: Any) -> dict[str, Sweep]:
         with problems.under(name):
             sweeps[name] = Sweep.model_validate(entry)
             rates = [rate for rate in LEARNING_RATES if rate not in METHODS[name].ignores]
-            _check_names(sweeps[name], [*METHODS[name].settings, *rates])
+            _check_names(sweeps[name], [*METHODS[name].settings, *rates], METHODS[name].words)
     problems.raise_any()
     return sweeps
 
 
-def _check_names(sweep: Sweep, names: list[str]) -> None:
+def _check_names(sweep: Sweep, names: list[str], words: Mapping[str, Words]) -> None:
     problems = Problems()
-    for field, values in (("grid", sweep.grid), ("space", sweep.space)):
-        for name, candidates in (values or {}).items():
+    for field, dimensions in (("grid", sweep.grid), ("space", sweep.space)):
+        for name, dimension in (dimensions or {}).items():
             if name not in names:
                 problems.add(field, name, text=unknown(name, names, "setting to sweep"))
                 continue
-            for value in extremes(candidates):
+            if isinstance(dimension, Range) and name in words:
+                text = f"has no values between words, write {{choices: [{', '.join(words[name])}]}}."
+                problems.add(field, name, text=text)
+                continue
+            for position, value in enumerate(extremes(dimension)):
+                place = (field, name, "choices") if isinstance(dimension, Choices) else (field, name)
+                if refused := _refusal(value, words.get(name)):
+                    problems.add(*place, position, text=refused)
+                    continue
                 with problems.under(field):
                     check_settings({name: value})
     for position, point in enumerate(sweep.listed or []):
-        for name in point:
+        for name, value in point.items():
             if name not in names:
                 problems.add("list", position, name, text=unknown(name, names, "setting to sweep"))
+            elif refused := _refusal(value, words.get(name)):
+                problems.add("list", position, name, text=refused)
         with problems.under("list", position):
             check_settings({name: value for name, value in point.items() if name in names})
     problems.raise_any()
 
 
-def extremes(candidates: list[float] | Range | Choices) -> list[float]:
+def _refusal(value: Setting, words: Words | None) -> str | None:
+    """What is wrong with a value of a setting that takes these words, or numbers; None where nothing is."""
+    if words is None:
+        return f"should be a valid number, not {value!r:.60}." if isinstance(value, str) else None
+    return None if value in words else f"should be {' or '.join(map(repr, words))}, not {value!r:.60}."
+
+
+def extremes(candidates: list[Setting] | Range | Choices) -> list[Setting]:
     """The values that a range check must pass."""
     if isinstance(candidates, Range):
         return [candidates.low]
