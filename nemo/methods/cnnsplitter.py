@@ -22,7 +22,7 @@ def _check(settings: Settings) -> None:
 
 METHOD = Method(
     "cnnsplitter",
-    {"generations": 200, "population": 100, "accuracy_weight": 0.9, "images": 2000},
+    {"generations": 200, "population": 100, "accuracy_weight": 0.9, "images": 2000, "search": ("ours", "published")},
     check=_check,
     source="activations",
     ignores=("lr", "lr_mask"),

@@ -12,7 +12,8 @@ import ray.tune
 import torch
 from torch import Tensor
 
-from nemo.baselines import Candidate, CnnSplitter, class_logit, composed_logits, fitness_images
+from nemo import baselines
+from nemo.baselines import Candidate, class_logit, composed_logits, fitness_images
 from nemo.datasets.dataset import Dataset, Split
 from nemo.flops import count_flops, count_parameters
 from nemo.methods import METHODS
@@ -56,7 +57,7 @@ def search_modules(step: Step, context: Context, dataset: ray.ObjectRef[DatasetA
     trained_on, held_out = training_images(data, params["recipe"]["validation"], params["seed"])
     images = fitness_images(trained_on, held_out, int(params["settings"]["images"]))
     importances = relevance_of(params, network.to(device), data, device).mean_masks
-    search = CnnSplitter(importances, images.labels, params["settings"], params["seed"])
+    search = baselines.module_search(importances, images.labels, params["settings"], params["seed"])
     checkpoint, rows = Checkpoint(context, step), []
     saved = checkpoint.load()
     if saved is not None:
@@ -65,8 +66,9 @@ def search_modules(step: Step, context: Context, dataset: ray.ObjectRef[DatasetA
     ray.tune.report(message([], checkpoint.damage))
     shared = ray.put((network.cpu(), dataclasses.replace(data, train=images, test=images)))  # all that a task reads
     while not search.done:
-        started = time.monotonic()
-        generation = search.tell(_logits(search.ask(), shared, context))
+        started, generation = time.monotonic(), None
+        while generation is None:  # what a search must know before its first generation is part of it
+            generation = search.tell(_logits(search.ask(), shared, context))
         rows.append(_epoch(generation, time.monotonic() - started, "train" if held_out is None else "validation"))
         checkpoint.save({"search": search.state_dict(), "rows": rows})
         ray.tune.report(message(rows[-1:]))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from nemo.baselines import CnnSplitter, class_logit, fitness_images
+from nemo.baselines import ModuleSearch, class_logit, fitness_images, module_search
 from nemo.training import training_images
 from orchestrator.computing.compute import relevance_of
 from orchestrator.computing.data import as_dataset, dataset_arrays
@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.faults, pytest.mark.slow]
 GENERATIONS = 8
 
 
-def searched_here(step: Step, ledger: Ledger) -> CnnSplitter:
+def searched_here(step: Step, ledger: Ledger) -> ModuleSearch:
     """The same search in this process, without Ray and without interruption."""
     torch.set_num_threads(1)
     data = as_dataset(dataset_arrays(step.where))
@@ -34,17 +34,18 @@ def searched_here(step: Step, ledger: Ledger) -> CnnSplitter:
     split = training_images(data, step.params["recipe"]["validation"], step.params["seed"])
     images = fitness_images(*split, int(step.params["settings"]["images"]))
     importances = relevance_of(step.params, network, data, torch.device("cpu")).mean_masks
-    search = CnnSplitter(importances, images.labels, step.params["settings"], step.params["seed"])
+    search = module_search(importances, images.labels, step.params["settings"], step.params["seed"])
     while not search.done:
         search.tell(torch.stack([class_logit(network, c.label, c.masks, images, data) for c in search.ask()]))
     return search
 
 
-def test_a_killed_search_carries_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("word", ["ours", "published"])
+def test_a_killed_search_carries_on(tmp_path: Path, word: str) -> None:
     storage = tmp_path / "runs"
     study = tiny.write_study(
         tmp_path,
-        methods={"cnnsplitter": {"generations": GENERATIONS, "population": 6, "images": 100}},
+        methods={"cnnsplitter": {"generations": GENERATIONS, "population": 6, "images": 100, "search": word}},
         sweep=None,
         subtasks={"from": "every", "sizes": [2], "samples": 2, "finetune": {"epochs": 1, "batch_size": 32}},
     )

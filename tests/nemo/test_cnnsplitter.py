@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import io
 from functools import partial
-from itertools import combinations, pairwise
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -15,13 +14,14 @@ from torch import Tensor, nn
 
 import nemo
 from nemo import metrics
-from nemo.baselines import Candidate, CnnSplitter, class_logit, composed_logits, fitness_images
+from nemo.baselines import Candidate, CnnSplitter, class_logit, composed_logits, fitness_images, module_search
 from nemo.baselines.ensemble import Ensemble
 from nemo.baselines.kernel_groups import KernelGroups, group_sizes
 from nemo.datasets.dataset import Dataset, Split
 from nemo.layers import ConvUnit
 from nemo.loader import Loader
 from nemo.modular import unmasked_kernels
+from tests.nemo.landscape import Landscape, by_hand, through_a_file
 from tests.nemo.networks import calibrated, constant_masks, images, random_masks
 
 pytestmark = pytest.mark.heavy
@@ -130,26 +130,13 @@ def test_it_trains_nothing_and_knows_its_backbones(digits: Dataset) -> None:
         ({"population": 3}, "population: should be a whole number from 4 to 1,000,000, not 3"),
         ({"population": 7.5}, "population: should be a whole number from 4 to 1,000,000, not 7.5"),
         ({"images": float("nan")}, "images: should be a whole number from 1 to 1,000,000, not nan"),
+        ({"search": "theirs"}, "search: should be 'ours' or 'published', not 'theirs'"),
         ({"accuracy_weight": 1.1}, "accuracy_weight: should lie between 0 and 1, not at 1.1"),
     ],
 )
-def test_settings_out_of_range_are_refused(settings: dict[str, float], told: str) -> None:
+def test_settings_out_of_range_are_refused(settings: dict[str, float | str], told: str) -> None:
     with pytest.raises(nemo.UserError, match=told):
-        CnnSplitter([torch.ones(2, 3)], torch.tensor([0, 1]), settings, seed=0)
-
-
-def by_hand(logits: list[list[float]], masks: list[list[int]], labels: list[int], weight: float) -> float:
-    """method.md 8, one image and one pair at a time."""
-    correct = 0
-    for image, label in enumerate(labels):
-        stacked = [row[image] for row in logits]
-        correct += stacked.index(max(stacked)) == label
-    distances = []
-    for one, other in combinations(masks, 2):
-        union = sum(a or b for a, b in zip(one, other, strict=True))
-        common = sum(a and b for a, b in zip(one, other, strict=True))
-        distances.append(1 - common / union if union else 0.0)
-    return weight * correct / len(labels) + (1 - weight) * sum(distances) / len(distances)
+        module_search([torch.ones(2, 3)], torch.tensor([0, 1]), settings, seed=0)
 
 
 @given(st.integers(2, 5), st.integers(1, 6), st.sampled_from([0.0, 0.5, 0.9, 1.0]), st.integers(0, 10**6))
@@ -182,37 +169,6 @@ def test_krr_of_a_subtask_is_its_union_and_coupling_a_similarity() -> None:
     assert ensemble.figures() == {"fitness": pytest.approx(0.95), "accuracy": 1.0, "coupling": 0.5, "krr": 3 / 5}
 
 
-class Landscape:
-    """An invented problem: each kernel pulls a class's logit up or down on each image."""
-
-    def __init__(self, classes: int = 3, widths: tuple[int, ...] = (6, 25, 260), images: int = 40) -> None:
-        generator = torch.Generator().manual_seed(5)
-        self.labels = torch.arange(images) % classes
-        self.importances = [torch.rand(classes, width, generator=generator) for width in widths]
-        self.pull = torch.randn(classes, sum(widths), images, generator=generator)
-        own = self.labels[None, :] == torch.arange(classes)[:, None]
-        self.pull += 0.1 * own[:, None, :]
-
-    def search(self, generations: int = 8, population: int = 12, seed: int = 0) -> CnnSplitter:
-        settings = {"generations": generations, "population": population}
-        return CnnSplitter(self.importances, self.labels, settings, seed)
-
-    def logits(self, candidates: list[Candidate]) -> Tensor:
-        return torch.stack([torch.cat(each.masks).float() @ self.pull[each.label] for each in candidates])
-
-    def finish(self, search: CnnSplitter) -> CnnSplitter:
-        while not search.done:
-            search.tell(self.logits(search.ask()))
-        return search
-
-
-def through_a_file(search: CnnSplitter) -> dict[str, object]:
-    file = io.BytesIO()
-    torch.save(search.state_dict(), file)
-    file.seek(0)
-    return dict(torch.load(file, weights_only=True))
-
-
 def test_what_is_asked_for() -> None:
     landscape = Landscape()
     search = landscape.search(generations=2)
@@ -239,20 +195,24 @@ def test_a_candidate_carries_no_more_than_its_own_masks() -> None:
         assert [mask.untyped_storage().nbytes() for mask in candidate.masks] == [6, 25, 260]
 
 
-def test_fitness_never_falls_and_the_search_finds_what_the_first_generation_has_not() -> None:
+@pytest.mark.parametrize("word", ["ours", "published"])
+def test_fitness_never_falls_and_the_search_finds_what_the_first_generation_has_not(word: str) -> None:
     landscape = Landscape()
-    search = landscape.finish(landscape.search(generations=25))
+    search = landscape.finish(landscape.search(generations=25, search=word))
     fitness = [row["fitness"] for row in search.history]
     assert all(after >= before - 1e-12 for before, after in pairwise(fitness))
     assert fitness[-1] > fitness[0] + 0.02
     assert [row["generation"] for row in search.history] == list(range(25))
 
 
-def test_the_history_is_of_the_best_modules() -> None:
+@pytest.mark.parametrize("word", ["ours", "published"])
+def test_the_history_is_of_the_best_modules(word: str) -> None:
     landscape = Landscape()
-    search = landscape.search(generations=6)
+    search = landscape.search(generations=6, search=word)
     while not search.done:
         row = search.tell(landscape.logits(search.ask()))
+        if row is None:  # of what is asked for before the first generation
+            continue
         modules = search.modules()
         best = [Candidate(label, [mask[label] for mask in modules]) for label in range(3)]
         logits = landscape.logits(best)
@@ -263,20 +223,22 @@ def test_the_history_is_of_the_best_modules() -> None:
         assert row["coupling"] == metrics.coupling(modules)
 
 
-def test_the_same_seed_finds_the_same_modules_and_another_seed_others() -> None:
+@pytest.mark.parametrize("word", ["ours", "published"])
+def test_the_same_seed_finds_the_same_modules_and_another_seed_others(word: str) -> None:
     landscape = Landscape()
-    first, again, other = (landscape.finish(landscape.search(seed=seed)) for seed in (1, 1, 2))
+    first, again, other = (landscape.finish(landscape.search(seed=seed, search=word)) for seed in (1, 1, 2))
     assert first.history == again.history
     assert all(torch.equal(a, b) for a, b in zip(first.modules(), again.modules(), strict=True))
     assert first.history != other.history
 
 
-def test_a_search_goes_on_after_any_generation_as_if_nothing_had_happened() -> None:
+@pytest.mark.parametrize("word", ["ours", "published"])
+def test_a_search_goes_on_after_any_generation_as_if_nothing_had_happened(word: str) -> None:
     landscape = Landscape()
-    whole = landscape.finish(landscape.search())
-    broken = landscape.search()
+    whole = landscape.finish(landscape.search(search=word))
+    broken = landscape.search(search=word)
     while not broken.done:
-        resumed = landscape.search()
+        resumed = landscape.search(search=word)
         resumed.load_state_dict(through_a_file(broken))
         torch.rand(7)  # whatever else drew random numbers in between
         landscape.finish(resumed)

@@ -90,3 +90,13 @@ def test_keys_of_a_transformer_with_a_teacher_and_elastic_workers() -> None:
 def test_key_of_an_adaptive_search() -> None:
     (search,) = plan(DescribedStudy(study(**SEARCH), DESCRIPTIONS), {}).searches
     assert search.key == "e596fec4d625e6501632"
+
+
+def test_a_word_that_is_the_default_is_in_no_key() -> None:
+    methods = {name: {} for name in METHODS}
+    asked_for = keys({**CNN, "methods": {**methods, "cnnsplitter": {"search": "ours"}}})
+    assert asked_for == keys(CNN)
+    published = keys({**CNN, "methods": {**methods, "cnnsplitter": {"search": "published"}}})
+    assert {kind for kind in asked_for if asked_for[kind] != published[kind]} == {
+        f"{kind} cnnsplitter" for kind in ("train", "modularize", "measure", "reuse")
+    }

@@ -11,6 +11,7 @@ from orchestrator.plan.results import Trial
 from orchestrator.plan.step import make_step
 from orchestrator.study.data import DescribedStudy
 from orchestrator.study.file import load_study_file
+from orchestrator.tracking.entries import flat_params
 from tests.orchestrator.study_examples import DESCRIPTIONS, SWEPT, documents, of_kind, study, write
 
 GRID = {"sweep": {"mwt": {"grid": {"lambda_coup": [2.0, 3.0]}}}}
@@ -275,6 +276,21 @@ def test_labels_tell_pairs_apart():
         "mwt vgg16/digits lambda_coh=0.5 lambda_coup=1.5 lr=0.1 seed 0",
         "mwt vgg16/digits lambda_coh=0.5 lambda_coup=1.5 lr=0.2 seed 0",
     ]
+
+
+def test_a_setting_that_is_a_word_may_be_swept_and_is_told_where_it_is_no_default():
+    pair = {"backbone": "simcnn", "dataset": "digits"}
+    methods = {"standard": {}, "cnnsplitter": {"generations": 8}}
+    swept = {"cnnsplitter": {"grid": {"search": ["ours", "published"]}}}
+    ours, published = of_kind(planned(study(pairs=[pair], methods=methods, sweep=swept)), "train")[1:]
+    numbers = "generations=8 population=100 accuracy_weight=0.9 images=2000"
+    assert labels([ours, published]) == [
+        f"cnnsplitter simcnn/digits {numbers} seed 0",
+        f"cnnsplitter simcnn/digits {numbers} search=published seed 0",
+    ]
+    assert published.params["settings"] == {**ours.params["settings"], "search": "published"}
+    assert flat_params(published.params)["search"] == "published"
+    assert ours.key == of_kind(planned(study(pairs=[pair], methods=methods)), "train")[1].key
 
 
 def test_classes_by_name_are_classes_by_number():

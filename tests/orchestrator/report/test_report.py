@@ -1,5 +1,6 @@
 import json
 import math
+from collections.abc import Mapping
 from io import StringIO
 from pathlib import Path
 from statistics import stdev
@@ -127,10 +128,10 @@ def test_time_is_that_of_training_and_modularizing(storage: Path) -> None:
     assert "starts or learns from" not in table.note
 
 
-def split_standard(study: Study, ledger: Ledger) -> None:
+def split_standard(study: Study, ledger: Ledger, settings: Mapping[str, object] | None = None) -> None:
     """Results as of a method that starts from the standard network and whose modules know no threshold."""
     standard = next(step for step in plan_of(study, ledger).steps if step.params["method"] == "standard")
-    params = {**standard.params, "method": "cnnsplitter", "settings": {}}
+    params = {**standard.params, "method": "cnnsplitter", "settings": settings or {}}
     train = make_step("train", params, {"standard": standard.key}, {}, "cnnsplitter")
     trained = {"accuracy": 0.86, "validation_accuracy": 0.85, "epochs": 20, "flops": 1e6, "parameters": 50_000}
     ledger.put(train, trained, seconds=48.0, device="cuda", workers=2)
@@ -160,6 +161,15 @@ def test_a_method_without_thresholds_stands_beside_the_others(storage: Path) -> 
     ]
     assert "on cpu (1 worker), cuda (2 workers), which" in time.note
     assert time.note.endswith("Total of cnnsplitter: with the training that it starts or learns from.")
+
+
+def test_a_setting_that_is_a_word_is_shown_as_it_is(storage: Path) -> None:
+    study, ledger = invented_study(storage)
+    split_standard(study, ledger)
+    split_standard(study, ledger, {"images": 100.0, "search": "published"})
+    frames = read_frames(ledger, study.name)
+    shown = [row[0] for table in report_tables(frames) for row in table.rows if row[0].startswith("cnnsplitter")]
+    assert set(shown) == {"cnnsplitter", "cnnsplitter images=100 search=published"}
 
 
 def test_modules_without_thresholds_have_a_table_where_there_is_no_other(storage: Path) -> None:

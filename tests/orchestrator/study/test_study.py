@@ -16,6 +16,7 @@ from tests.orchestrator.study_examples import DESCRIPTIONS, SWEPT, study, write
 
 PAIR = "pairs: [{backbone: vgg16, dataset: digits}]\n"
 HEAD = "name: small\n" + PAIR + "methods: [standard, mwt, nemo]\n"
+SPLIT = "name: small\n" + PAIR.replace("vgg16", "simcnn") + "methods: [standard, cnnsplitter]\n"
 
 
 def refusal(tmp_path, text, overrides=()):
@@ -82,6 +83,30 @@ def test_its_text_reads_back_as_the_same_study(tmp_path):
         (HEAD + "sweep: {mwt: {list: [{epochs: 1}]}}\n", "sweep.mwt.list[0].epochs: 'epochs' is no setting to sweep"),
         (HEAD + "sweep: {nemo: {grid: {temperature: [0]}}}\n", "sweep.nemo.grid.temperature: should be positive"),
         (HEAD + "sweep: {mwt: {grid: {lr: [-0.1]}}}\n", "sweep.mwt.grid.lr: should be positive, not -0.1."),
+        (
+            HEAD + "sweep: {mwt: {grid: {lambda_coh: [1, published]}}}\n",
+            "FILE:4: sweep.mwt.grid.lambda_coh[1]: should be a valid number, not 'published'.",
+        ),
+        (
+            HEAD + "sweep: {mwt: {list: [{lambda_coh: ours}]}}\n",
+            "sweep.mwt.list[0].lambda_coh: should be a valid number, not 'ours'.",
+        ),
+        (
+            SPLIT + "sweep: {cnnsplitter: {grid: {search: [ours, theirs]}}}\n",
+            "FILE:4: sweep.cnnsplitter.grid.search[1]: should be 'ours' or 'published', not 'theirs'.",
+        ),
+        (
+            SPLIT + "sweep: {cnnsplitter: {list: [{search: 1}]}}\n",
+            "FILE:4: sweep.cnnsplitter.list[0].search: should be 'ours' or 'published', not 1.0.",
+        ),
+        (
+            SPLIT + "sweep: {cnnsplitter: {search: random, trials: 2, space: {search: [0, 1]}}}\n",
+            "FILE:4: sweep.cnnsplitter.space.search: has no values between words, write {choices: [ours, published]}.",
+        ),
+        (
+            SPLIT + "sweep: {cnnsplitter: {search: random, trials: 2, space: {search: {choices: [their]}}}}\n",
+            "FILE:4: sweep.cnnsplitter.space.search.choices[0]: should be 'ours' or 'published', not 'their'.",
+        ),
         (
             HEAD + "sweep: {standard: {grid: {lr: [0.1]}}}\n",
             "sweep.standard: 'standard' is no method with a sweep here",
