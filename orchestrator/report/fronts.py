@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from nemo.methods.method import Setting
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.combination_plan import Search
 from orchestrator.report.number import Number
 from orchestrator.report.tables import Table
-from orchestrator.study.sweep import Setting
 
 PERCENT = {"accuracy": "Validation accuracy %", "krr": "KRR %", "flops_reduction": "FLOPs reduction %"}
 

@@ -39,9 +39,9 @@ def _read_value(data: Any) -> Setting:
 Value = Annotated[Setting, PlainValidator(_read_value)]
 
 
-def setting_text(value: Setting, digits: str = "g") -> str:
-    """A setting's value in a label or a table: a number in few digits, a word as it is."""
-    return value if isinstance(value, str) else f"{value:{digits}}"
+def setting_text(value: Setting) -> str:
+    """A setting's value in a label: a number in few digits, a word as it is."""
+    return value if isinstance(value, str) else f"{value:g}"
 
 
 class Range(Model):
