@@ -1,22 +1,26 @@
-"""What the modules of a finished study are worth over their controls, before tuning, recalibrated and after it.
+"""What the modules of a study are worth over their controls, before tuning, recalibrated and after it.
 
 Of every pair and method, by number of classes: the module and each control at its size, how far the module is above it
 with the interval over seeds and sub-tasks, and, where the sub-tasks have several thresholds, how many FLOPs it needs
-where both are equally accurate.
+where both are equally accurate. Reads reports, so that seeds that ran on several machines are read together.
 
     nemo run studies/worth-of-modules.yaml
-    .venv/bin/python benchmarks/worth.py worth-of-modules
+    nemo report worth-of-modules --format json --out worth.json
+    .venv/bin/python benchmarks/worth.py worth.json
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import polars as pl
 from fronts import advantage
 
-import orchestrator
+from orchestrator.report.frames import MODULARIZATION, SUBTASK, TRAINING
 from orchestrator.report.statistics import RULE, judge_pairs, paired
 from orchestrator.report.tables import PAIR, pair_name, parts_of
 
@@ -54,7 +58,7 @@ def at_equal_size(subtasks: pl.DataFrame) -> Iterator[str]:
     """A Markdown table: each module and its controls, and how far the module is above each."""
     yield (
         "| network | recipe | classes | threshold | | seeds x sub-tasks | FLOPs % of standard | "
-        + " | ".join(f"{stage} % | module above, points" for stage in STAGES.values())
+        + " | ".join(f"{stage} % | module above it, points" for stage in STAGES.values())
         + " |"
     )
     yield "|---" * (7 + 2 * len(STAGES)) + "|"
@@ -90,11 +94,12 @@ def at_equal_accuracy(subtasks: pl.DataFrame) -> Iterator[str]:
             yield f"| `{rows['method'][0]}` | {rows['recipe'][0]} | {rows['size'][0]} | {control} | {shown} |"
 
 
-def recipes_of(study: orchestrator.LoadedStudy) -> pl.DataFrame:
-    """The key of every training, and whether it rehearsed."""
-    shares = {key: study.settings(key)["recipe"].get("as_cut", 0) for key in study.trainings["key"]}
-    told = [f"as_cut {share:g}" if share else "published" for share in shares.values()]
-    return pl.DataFrame({"key": list(shares), "recipe": told})
+def joined(files: Sequence[Path], topic: str, schema: Mapping[str, Any]) -> pl.DataFrame:
+    """The rows of some reports, each once, and whether their networks rehearsed."""
+    rows = {row["key"]: row for file in files for row in json.loads(file.read_text())[topic]}
+    share = pl.col("settings").str.extract(r"as_cut=([0-9.]+)").cast(pl.Float64).fill_null(0)
+    told = pl.when(share > 0).then(pl.format("as_cut {}", share)).otherwise(pl.lit("published"))
+    return pl.DataFrame(list(rows.values()), schema).with_columns(told.alias("recipe"))
 
 
 def above(first: pl.DataFrame, other: pl.DataFrame, quantity: str) -> str:
@@ -103,7 +108,7 @@ def above(first: pl.DataFrame, other: pl.DataFrame, quantity: str) -> str:
     if both is None:
         means = (frame[quantity].mean() for frame in (other, first))
         ours, theirs = means
-        return "" if ours is None or theirs is None else f"{100 * (ours - theirs):+.1f}, unresolved"  # type: ignore[operator]
+        return "" if ours is None or theirs is None else f"{100 * (ours - theirs):+.1f}, unresolved"
     return judge_pairs(both, quantity).told(100, 1)
 
 
@@ -112,8 +117,8 @@ def percent(values: pl.Series) -> str:
     known = values.drop_nulls()
     if known.is_empty():
         return ""
-    spread = f" ±{100 * known.std():.1f}" if len(known) > 1 else ""  # type: ignore[operator]
-    return f"{100 * known.mean():.1f}{spread}"  # type: ignore[operator]
+    spread = f" ±{100 * known.std():.1f}" if len(known) > 1 else ""
+    return f"{100 * known.mean():.1f}{spread}"
 
 
 def plain_name(trainings: pl.DataFrame) -> str:
@@ -124,21 +129,20 @@ def plain_name(trainings: pl.DataFrame) -> str:
 def main() -> None:
     """Prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("study", help="name of a study with sub-tasks and controls")
-    parser.add_argument("--storage", help="where it lies; $NEMO_STORAGE, or runs")
+    parser.add_argument("reports", nargs="+", type=Path, help="what nemo report --format json has written")
     options = parser.parse_args()
-    study = orchestrator.load_study(options.study, storage=options.storage)
-    recipes = recipes_of(study)
-    cut = study.subtasks.join(recipes, left_on="training", right_on="key")
-    for trainings in parts_of(study.trainings.join(recipes, on="key"), PAIR[:3]):
-        backbone = trainings.select(PAIR[:3]).unique()
-        modules, subtasks = (frame.join(backbone, on=PAIR[:3]) for frame in (study.modularizations, cut))
-        sized = subtasks.with_columns(pl.col("classes").list.len().alias("size"))
-        print(f"\n## {plain_name(trainings)}\n")
-        print("\n".join(whole_networks(trainings, modules, sized)), "\n")
-        print("\n".join(at_equal_size(sized)), "\n")
-        if sized["threshold"].n_unique() > 1:
-            print("\n".join(at_equal_accuracy(sized)), "\n")
+    trainings = joined(options.reports, "trainings", TRAINING)
+    modules = joined(options.reports, "modularizations", MODULARIZATION)
+    size = pl.col("classes").list.len().alias("size")
+    subtasks = joined(options.reports, "subtasks", SUBTASK).with_columns(size)
+    for part in parts_of(trainings, PAIR[:3]):
+        backbone = part.select(PAIR[:3]).unique()
+        measured, cut = (frame.join(backbone, on=PAIR[:3]) for frame in (modules, subtasks))
+        print(f"\n## {plain_name(part)}\n")
+        print("\n".join(whole_networks(part, measured, cut)), "\n")
+        print("\n".join(at_equal_size(cut)), "\n")
+        if cut["threshold"].n_unique() > 1:
+            print("\n".join(at_equal_accuracy(cut)), "\n")
     print(RULE + ".")
 
 
