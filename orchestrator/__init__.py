@@ -34,6 +34,9 @@ for _name, _value in {
 }.items():
     os.environ.setdefault(_name, _value)
 
+# Under `uv run` Ray would ship the working folder to its workers, and start them by uv; they are of this environment.
+os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"
+
 # A request whose answer was lost may have been carried out. MLflow would send it again as it was, and a run would be
 # there twice; `Tracking` looks at what is there before it tries again.
 os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"

@@ -7,6 +7,7 @@ import shlex
 import signal
 import sys
 from enum import StrEnum
+from io import TextIOWrapper
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
@@ -386,6 +387,8 @@ def ui(
 
 def main() -> None:
     """Run the command line: exit code 2 and one sentence for what the user can mend, 130 for Ctrl-C."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that knows ASCII alone gets a ? and no traceback
     try:
         app()
     except UserError as error:

@@ -31,6 +31,7 @@ from orchestrator.storage.files import write_bytes
 from orchestrator.storage.layout import RAY_HEAD
 from orchestrator.system.ports import free_ports
 from orchestrator.system.process import living
+from orchestrator.system.surroundings import OF_OTHER_HEADS, for_ray, raise_open_files, short_folder
 
 MARKER = "NEMO_RAY_HEAD"
 """Environment variable that every process of one of our heads inherits; its value names the head."""
@@ -78,7 +79,7 @@ def ray_head(
             this machine; it is used as it is and left running.
 
     Raises:
-        UserError: The head at `address` can't be reached, or our own doesn't start.
+        UserError: The head at `address` can't be reached, or our own doesn't start, or may open too few files.
     """
     import ray
 
@@ -88,13 +89,16 @@ def ray_head(
     environment = dict(os.environ)
     try:
         if address is None:
+            raise_open_files()
+            for name in OF_OTHER_HEADS:
+                os.environ.pop(name, None)
             address = _start(record, num_cpus, num_gpus)
         elif address == "auto":
             address = _running()
         settings = _settings()
         variables = {name: os.environ.get(name, value) for name, value in settings.items()} | {"RAY_ADDRESS": address}
         os.environ.update(variables)
-        _connect(address, variables)
+        _connect(address, variables, own)
         resources = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         alive = tuple((each.get("CPU", 0.0), each.get("GPU", 0.0)) for each in resources)
         yield Cluster(address, alive if own else grows_to() or alive)
@@ -102,7 +106,7 @@ def ray_head(
         ray.shutdown()
         if own:
             end_orphan(folder)
-        for name in {*_settings(), "RAY_ADDRESS", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN_PATH"}:
+        for name in {*_settings(), *OF_OTHER_HEADS, "RAY_AUTH_MODE", "RAY_AUTH_TOKEN_PATH"}:
             os.environ.pop(name, None)
             if name in environment:
                 os.environ[name] = environment[name]
@@ -203,7 +207,7 @@ def _start(record: Path, num_cpus: int | None, num_gpus: int | None) -> str:
 
 def _try_start(record: Path, num_cpus: int | None, num_gpus: int | None) -> tuple[str | None, str]:
     """The address of a new head, or None and why there is none."""
-    temp = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_short_folder()))
+    temp = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=short_folder(tempfile.gettempdir())))
     marker = secrets.token_hex(8)
     head: dict[str, Any] = {"marker": marker, "temp": str(temp), "processes": []}
     (temp / _MARK).write_text(marker)
@@ -212,13 +216,12 @@ def _try_start(record: Path, num_cpus: int | None, num_gpus: int | None) -> tupl
     # Without explicit ports the dashboard's agents of two heads on one host fight for the same one.
     ports = dict(zip(_PORTS, free_ports(len(_PORTS)), strict=True))
     head["dashboard_port"] = ports["dashboard-port"]
-    command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", f"--temp-dir={temp}"]
+    command = [sys.executable, "-P", "-m", "ray.scripts.scripts", "start", "--head", f"--temp-dir={temp}"]
     command += [f"--{name}={port}" for name, port in ports.items()]
     command += ["--include-dashboard=true", "--dashboard-host=127.0.0.1", "--disable-usage-stats"]
     command += [f"--num-cpus={num_cpus}"] if num_cpus is not None else []
     command += [f"--num-gpus={num_gpus}"] if num_gpus is not None else []
-    own = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
-    environment = {**_NICENESS, **own, **_settings()}
+    environment = {**_NICENESS, **for_ray(os.environ, short_folder(tempfile.gettempdir())), **_settings()}
     started = subprocess.run(command, env=environment | {MARKER: marker}, capture_output=True, text=True, check=False)
     daemons = _marked(marker)
     head["processes"] = sorted([each.pid, each.create_time()] for each in daemons)
@@ -266,8 +269,9 @@ _PORTS = (
 )
 
 
-def _connect(address: str, variables: dict[str, str]) -> None:
+def _connect(address: str, variables: dict[str, str], own: bool) -> None:
     import ray
+    from ray.job_config import JobConfig
 
     host, _, port = address.rpartition(":")
     if not host or not port.isdecimal():
@@ -280,6 +284,8 @@ def _connect(address: str, variables: dict[str, str]) -> None:
         ray.init(
             address=address,
             runtime_env={"env_vars": variables},
+            # Other jobs have the working folder on their workers' path, before ours: a file in it would be imported.
+            job_config=JobConfig(_client_job=True) if own else None,
             log_to_driver=False,
             logging_level=logging.ERROR,
             configure_logging=True,
@@ -351,9 +357,3 @@ def _marked(marker: str) -> set[psutil.Process]:
             if process.environ().get(MARKER) == marker:
                 marked.add(process)
     return marked
-
-
-def _short_folder() -> str:
-    """A folder under which Ray's unix sockets stay below the limit of 104 characters on macOS (107 on Linux)."""
-    folder = tempfile.gettempdir()
-    return folder if len(folder) <= 20 else "/tmp"

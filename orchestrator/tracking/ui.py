@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 import urllib.error
@@ -22,6 +24,7 @@ from orchestrator.storage.studies import artifact_root, tracking_uri
 from orchestrator.study.file import submitted_study
 from orchestrator.system.credentials import masked
 from orchestrator.system.ports import HOST, usable_port
+from orchestrator.system.surroundings import for_mlflow
 from orchestrator.tracking.views import view_tags, view_url
 
 PORT = 5000
@@ -65,13 +68,15 @@ def serving(
         )
     port = usable_port(port, PORT)
     url = f"http://{HOST}:{port}"
-    command = [sys.executable, "-m", "mlflow", "server"]
+    command = [sys.executable, "-P", "-m", "mlflow", "server"]
     command += ["--artifacts-destination", artifact_root(storage.local)]
-    command += ["--host", HOST, "--port", str(port), "--workers", "1", "--uvicorn-opts", "--log-level warning"]
+    # Uvicorn imports from its app folder first, which by itself is the working one, where a random.py may lie.
+    options = f"--log-level warning --app-dir {shlex.quote(sysconfig.get_path('purelib'))}"
+    command += ["--host", HOST, "--port", str(port), "--workers", "1", "--uvicorn-opts", options]
     with tempfile.TemporaryFile() as log:
         # A session of its own: the children can then be ended as one group, and a Ctrl-C reaches us first.
         # The address may hold a password, and everybody sees a command line.
-        environment = {**os.environ, **LEAN, "MLFLOW_BACKEND_STORE_URI": uri or tracking_uri(storage.local)}
+        environment = {**for_mlflow(os.environ), **LEAN, "MLFLOW_BACKEND_STORE_URI": uri or tracking_uri(storage.local)}
         server = subprocess.Popen(
             command, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
         )
