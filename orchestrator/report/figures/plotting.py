@@ -71,6 +71,8 @@ _PANEL = 3.3, 2.6  # inches
 _PAGE_PANEL = 3.6, 2.5
 _KEY = 0.25, 1 / 6
 _WRITTEN = 20  # a map of more rows or columns has no room for numbers
+_MAP_SIDE = 14.0  # inches that a map's cells may take in either direction, whatever their number
+_LABELS = 60  # so many rows or columns of a map are named, evenly, where there are more
 
 
 def write_figure(figure: Figure | HeatMap, path: Path, formats: Sequence[str] = FORMATS) -> list[Path]:
@@ -215,22 +217,24 @@ def _look(key: Key) -> dict[str, Any]:
 
 def _map(figure: HeatMap) -> Sheet:
     names, values = [name for name, _ in figure.rows], [list(row) for _, row in figure.rows]
-    width, height = 2.6 + 0.36 * len(figure.columns), 1.4 + 0.24 * len(names)
+    width = 2.6 + min(0.36 * len(figure.columns), _MAP_SIDE)
+    height = 1.4 + min(0.24 * len(names), _MAP_SIDE)
     sheet = Sheet(figsize=(width, height), layout="constrained")
     axes = sheet.subplots()
     axes.grid(False)
     image = axes.imshow(values, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    axes.set_xticks(range(len(figure.columns)), figure.columns, rotation=_slant(figure.columns))
-    axes.set_yticks(range(len(names)), names)
+    columns, rows = (range(0, len(each), -(-len(each) // _LABELS)) for each in (figure.columns, names))
+    axes.set_xticks(columns, [figure.columns[place] for place in columns], rotation=_slant(figure.columns))
+    axes.set_yticks(rows, [names[place] for place in rows])
     if max(len(figure.columns), len(names)) <= _WRITTEN:
         for row, line in enumerate(values):
             for column, value in enumerate(line):
                 colour = "white" if value > 0.6 else "black"
                 axes.text(column, row, f"{100 * value:.0f}", ha="center", va="center", color=colour, fontsize=7)
     sheet.colorbar(image, ax=axes, format=PercentFormatter(1, symbol=" %"), pad=0.02)
-    rows, *columns = figure.corner.split(", ")
-    axes.set_ylabel(rows)
-    axes.set_xlabel((columns or [rows])[-1].capitalize())
+    down, *along = figure.corner.split(", ")
+    axes.set_ylabel(down)
+    axes.set_xlabel((along or [down])[-1].capitalize())
     _title(sheet, figure.title)
     return sheet
 

@@ -9,6 +9,7 @@ from matplotlib.colors import to_rgba
 
 from orchestrator.report.figures.figure import Key
 from orchestrator.report.figures.figures import subtask_figure
+from orchestrator.report.figures.maps import HeatMap
 from orchestrator.report.figures.plotting import draw_sheet, panel_svg
 from orchestrator.report.tables import subtask_table
 
@@ -94,3 +95,17 @@ def test_what_recalibration_alone_is_worth_has_a_column_where_it_says_something(
         assert ("Recalibrated %" in table.columns) == shown == ("Recalibrated:" in table.note)
     row = dict(zip(table.columns, table.rows[0], strict=True))
     assert float(row["Recalibrated %"].split()[0]) - float(row["Before tuning %"].split()[0]) == pytest.approx(12.5)
+
+
+@pytest.mark.parametrize(("classes", "layers"), [(1000, 200), (61, 3), (10, 12)])
+def test_a_map_of_any_size_has_a_bound_and_names_some_of_its_rows(classes: int, layers: int) -> None:
+    names = [f"class {number}" for number in range(classes)]
+    rows = [(f"layer {number}", [0.5] * classes) for number in range(layers)]
+    sheet = draw_sheet(HeatMap("Kept kernels", "Layer, class", names, rows, "note"))
+    axes = sheet.axes[0]
+    width, height = sheet.get_size_inches()
+    assert width <= 17 and height <= 16
+    assert axes.images[0].get_array().shape == (layers, classes)
+    for shown, wanted in ((axes.get_xticklabels(), names), (axes.get_yticklabels(), [name for name, _ in rows])):
+        told = [label.get_text() for label in shown]
+        assert told == wanted[:: -(-len(wanted) // 60)]
