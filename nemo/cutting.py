@@ -15,6 +15,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from nemo.errors import UserError
 from nemo.layers import ConvMaskGenerator, ConvUnit, LinearUnit, Residual, Select
 from nemo.transformer import NeuronMaskGenerator
 
@@ -178,11 +179,20 @@ def slice_linear(layer: nn.Linear, rows: Tensor, columns: Tensor) -> nn.Linear:
 
 
 def _slice_conv(layer: nn.Conv2d, rows: Tensor, columns: Tensor) -> nn.Conv2d:
+    """The convolution with some of its kernels and channels.
+
+    Raises:
+        UserError: It has groups: its kernels see some of the channels each.
+    """
+    if layer.groups != 1:
+        raise UserError(f"backbone: surgery cannot cut a convolution with groups={layer.groups} yet, use groups=1.")
     smaller = nn.utils.skip_init(
         nn.Conv2d,
         *(len(columns), len(rows), layer.kernel_size),
         stride=layer.stride,
         padding=layer.padding,
+        dilation=layer.dilation,
+        padding_mode=layer.padding_mode,
         bias=layer.bias is not None,
     )
     bias = None if layer.bias is None else layer.bias[rows]

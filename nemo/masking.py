@@ -31,7 +31,7 @@ def make_modular(backbone: Backbone, roles: Collection[str] = ROLES, gate: str =
         A network whose forward returns `(logits, masks)`.
 
     Raises:
-        UserError: A role does not exist.
+        UserError: A role does not exist, or no layer can be masked: the first of a backbone never is.
     """
     unknown = sorted(set(roles) - set(ROLES))
     if unknown:
@@ -47,7 +47,13 @@ def make_modular(backbone: Backbone, roles: Collection[str] = ROLES, gate: str =
             neurons = NeuronMaskGenerator(unit.linear.in_features, unit.kernels, GATES[gate]())
             unit.mask_generator = neurons.to(unit.weight)
             unit.records = "masks"
-    return ModularNetwork(network)
+    modular = ModularNetwork(network)
+    if not modular.units:
+        raise UserError(
+            "backbone: no layer of this network can be masked, give it a ConvUnit after the first one, or a second "
+            f"Transformer block with one of the roles {', '.join(ROLES)}."
+        )
+    return modular
 
 
 def add_norms(network: Backbone) -> None:

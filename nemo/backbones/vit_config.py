@@ -27,6 +27,9 @@ _PUBLISHED = {
     "vit_s": {"model_type": "vit", "num_attention_heads": 12, **_SMALL},  # method.md 1.7
     "deit_s": {"model_type": "deit", "num_attention_heads": 6, **_SMALL},  # method.md 1.8
 }
+_WEIGHTS = {".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack"}
+"""How the names of files with a model's trained weights end."""
+
 _MOST_WEIGHTS = 2_000_000_000
 """More need 32 GB for weights, gradients and momentum alone, and are no networks for images of this size."""
 _DEFAULTS = {"hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12}
@@ -58,7 +61,8 @@ def read_config(name: str) -> dict[str, Any]:
             the JSON object itself.
 
     Raises:
-        UserError: The file cannot be read, or is no configuration of a network that we know the parts of.
+        UserError: The file cannot be read, or is no configuration of a network that we know the parts of; or the folder
+            holds trained weights.
     """
     if name in _PUBLISHED:
         return dict(_PUBLISHED[name])
@@ -67,7 +71,9 @@ def read_config(name: str) -> dict[str, Any]:
     try:
         if not given.startswith("{"):
             path = Path(os.path.expanduser(given))
-            path = path / "config.json" if path.is_dir() else path
+            if path.is_dir():
+                _check_weights(path)
+                path = path / "config.json"
             text = read_document(path)
         fields = json.loads(text)
     except (OSError, ValueError, RecursionError) as error:
@@ -92,6 +98,20 @@ def read_config(name: str) -> dict[str, Any]:
             f"{_MOST_WEIGHTS:,}."
         )
     return fields
+
+
+def _check_weights(folder: Path) -> None:
+    """Refuses a folder with trained weights, which a random start would ignore without a word.
+
+    Raises:
+        UserError: There are some.
+    """
+    weights = sorted(each.name for each in folder.iterdir() if each.suffix in _WEIGHTS)
+    if weights:
+        raise UserError(
+            f"backbone: {folder} holds the trained weights {weights[0]}, which cannot be loaded yet, give "
+            f"{PREFIX}{folder / 'config.json'} to train a network of that shape from a random start."
+        )
 
 
 def check_config(name: str, image_size: int) -> None:

@@ -11,7 +11,7 @@ import yaml
 from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, model_validator
 
 from nemo.backbones import backbone_entry
-from nemo.backbones.vit_config import is_transformer
+from nemo.backbones.vit_config import is_transformer, read_config
 from nemo.control import PRUNED
 from nemo.errors import UserError
 from nemo.methods import METHODS, Setting
@@ -153,6 +153,7 @@ def _check_whole(study: Study) -> None:
                 text = f"{name} is none of the study's methods, add it there or remove it."
                 problems.add("pairs", position, "methods", name, text=text)
     _check_number(study, problems)
+    _check_masks(study, problems)
     _check_activations(study, problems)
     _check_recipes(study, problems)
     _check_subtasks(study, problems)
@@ -166,6 +167,17 @@ def _check_number(study: Study, problems: Problems) -> None:
     if measures > MOST_MEASURES:
         text = f"asks for {measures:,} measures, give fewer seeds, points or thresholds: at most {MOST_MEASURES:,}."
         problems.add(text=text)
+
+
+def _check_masks(study: Study, problems: Problems) -> None:
+    """Refuses Transformers that are too small for the masks of a method: the first block has none."""
+    masked = [name for name in study.methods if METHODS[name].source == "masks"]
+    for position, pair in enumerate(study.pairs):
+        if masked and is_transformer(pair.network) and read_config(pair.network)["num_hidden_layers"] < 2:
+            text = (
+                f"{pair.backbone} has one block, which {masked[0]} never masks, give it num_hidden_layers of 2 or more."
+            )
+            problems.add("pairs", position, "backbone", text=text)
 
 
 def _check_activations(study: Study, problems: Problems) -> None:

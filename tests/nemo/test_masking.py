@@ -10,7 +10,9 @@ from torch import nn
 
 import nemo
 from nemo.backbones import BACKBONE_NAMES
-from nemo.layers import ConvMaskGenerator
+from nemo.backbones.backbone import Backbone
+from nemo.backbones.vit_config import ROLES
+from nemo.layers import ConvMaskGenerator, ConvUnit
 from nemo.modular import unmasked_kernels
 
 pytestmark = pytest.mark.heavy
@@ -119,3 +121,11 @@ def test_a_standard_network_may_have_the_norms_of_the_modular_one(name: str) -> 
     assert (shapes[1] == shapes[0]) == (name == "vgg16")
     searched = nemo.build_network(name, "moda", 10, width=0.125, seed=3, norm=True)
     assert {key.removeprefix("network."): value.shape for key, value in searched.state_dict().items()} == shapes[0]
+
+
+def test_a_network_without_a_layer_to_mask_is_refused() -> None:
+    bare = Backbone(nn.Sequential(ConvUnit(nn.Conv2d(3, 4, 3), maskable=False), nn.Flatten()), nn.Linear(3600, 10))
+    transformer = nemo.build_backbone("vit_s", 10, 0.125, 16)
+    for backbone, roles in ((bare, ROLES), (transformer, ())):
+        with pytest.raises(nemo.UserError, match="no layer of this network can be masked, give it a ConvUnit after"):
+            nemo.make_modular(backbone, roles)

@@ -10,6 +10,8 @@ import torch
 from torch import nn
 
 import nemo
+from nemo.backbones.backbone import Backbone
+from nemo.layers import ConvUnit
 from tests.nemo.networks import CNNS, calibrated, constant_masks, images, random_masks
 
 pytestmark = pytest.mark.heavy
@@ -155,3 +157,35 @@ def test_refusals_name_the_field() -> None:
     ):
         with pytest.raises(nemo.UserError, match=match):
             bad()
+
+
+@pytest.mark.parametrize("padding_mode", ["zeros", "reflect", "replicate", "circular"])
+@pytest.mark.parametrize("padding", [2, "same"])
+@torch.no_grad()
+def test_dilation_and_padding_modes_are_cut_exactly(padding: int | str, padding_mode: str) -> None:
+    torch.manual_seed(0)
+    second = nn.Conv2d(6, 8, 3, padding=padding, dilation=2, padding_mode=padding_mode)
+    third = nn.Conv2d(8, 5, (3, 1), stride=2, padding=(1, 0), dilation=(1, 3), padding_mode=padding_mode)
+    units = [
+        ConvUnit(nn.Conv2d(3, 6, 3, dilation=2), maskable=False),
+        ConvUnit(second, norm=nn.BatchNorm2d(8)),
+        ConvUnit(third, norm=nn.BatchNorm2d(5)),
+    ]
+    body = nn.Sequential(*units, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    modular = nemo.make_modular(Backbone(body, nn.Linear(5, 10))).double().eval()
+    masks = [torch.rand(10, k) < 0.4 for k in modular.widths]
+    for mask in masks:
+        mask[:, 0] = True
+    x = images(3, 16)
+    with constant_masks(modular, masks, CLASSES):
+        expected = modular(x)[0]
+    torch.testing.assert_close(nemo.extract_module(modular, masks, CLASSES)(x), expected, rtol=1e-9, atol=1e-12)
+
+
+def test_a_convolution_with_groups_is_refused() -> None:
+    units = [ConvUnit(nn.Conv2d(3, 4, 3), maskable=False), ConvUnit(nn.Conv2d(4, 4, 3, groups=2))]
+    body = nn.Sequential(*units, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    modular = nemo.make_modular(Backbone(body, nn.Linear(4, 10)))
+    masks = [torch.ones(10, 4, dtype=torch.bool)]
+    with pytest.raises(nemo.UserError, match=r"surgery cannot cut a convolution with groups=2 yet, use groups=1\.$"):
+        nemo.extract_module(modular, masks, CLASSES)

@@ -146,6 +146,15 @@ def test_refusals_name_the_file_and_the_remedy(tmp_path: Path) -> None:
             check_backbone(config_file(tmp_path, **fields))
 
 
+@pytest.mark.parametrize("weights", ["model.safetensors", "pytorch_model-00001-of-00002.bin", "tf_model.h5"])
+def test_weights_beside_a_configuration_are_not_ignored(tmp_path: Path, weights: str) -> None:
+    name = config_file(tmp_path)
+    (tmp_path / weights).touch()
+    with pytest.raises(nemo.UserError, match=f"holds the trained weights {weights}, which cannot be loaded yet, give"):
+        check_backbone(name)
+    check_backbone(f"{name}/config.json")  # the file alone: its shape is meant, not its weights
+
+
 RATES = st.floats(0, 1, exclude_max=True)
 ACCEPTED = {
     "model_type": st.sampled_from([*CLASSES]),

@@ -27,5 +27,10 @@ CONFIGURATIONS: list[tuple[str, str | bytes, str]] = [
     ("a list as activation", '{"hidden_act": [1]}', "has the hidden_act [1], give one of gelu"),
     ("all dropped", '{"hidden_dropout_prob": 1}', "has the hidden_dropout_prob 1, give a number of at least 0"),
     ("NaN", '{"layer_norm_eps": NaN}', "has the layer_norm_eps nan, give a number from 1e-12 to 1"),
+    (
+        "one block",
+        '{"num_hidden_layers": 1}',
+        "has one block, which mwt never masks, give it num_hidden_layers of 2 or",
+    ),
     ("a text as flag", '{"qkv_bias": "no"}', "has the qkv_bias 'no', give true or false."),
 ]
