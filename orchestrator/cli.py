@@ -222,8 +222,13 @@ def status(
         str | None,
         typer.Option(metavar="URL", help="A cluster's dashboard: show the jobs that were submitted there."),
     ] = None,
+    failures: Annotated[
+        bool, typer.Option("--failures", help="Show why steps failed, with the end of each traceback.")
+    ] = False,
 ) -> None:
     """Show whether studies run and how far they are: from their folders alone, or as jobs of a cluster."""
+    if address is not None and failures:
+        raise UserError("--failures: is read from a study's storage, leave --address out.")
     if address is not None:
         from orchestrator.jobs.dashboard import Dashboard
         from orchestrator.jobs.jobs import Jobs
@@ -233,9 +238,11 @@ def status(
         return
     from rich.console import Console
 
+    from orchestrator.report.failures import print_tracebacks
     from orchestrator.report.status import print_status
 
-    print_status(storage_root(storage), name, Console(highlight=False))
+    show = print_tracebacks if failures else print_status
+    show(storage_root(storage), name, Console(highlight=False))
 
 
 @app.command()

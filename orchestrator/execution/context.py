@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from traceback import format_exception
 from typing import Literal
 
 from nemo.errors import UserError
@@ -66,7 +68,10 @@ class Context:
     def keep_traceback(self, step: Step, error: BaseException) -> None:
         """Writes the traceback of an error to `logs/`, unless its one sentence says all."""
         if not _expected(error):
-            self.store.write(layout.log(step.key), f"{step.label}\n\n{error}\n".encode())
+            text = str(error)  # of an error of Ray's it is the worker's traceback
+            if "Traceback" not in text and error.__traceback__ is not None:
+                text = "".join(format_exception(error))
+            self.store.write(layout.log(step.key), f"{step.label}\n\n{text}\n".encode(errors="backslashreplace"))
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,15 @@ OnEvent = Callable[[Event], None]
 DIED = "its worker died again and again: it was killed, or the machine has too little memory"
 """The reason of a step whose worker died on every retry."""
 
+OUT_OF_MEMORY = (
+    "the GPU's memory is too small for it: give a smaller batch_size (in recipe, or in subtasks.finetune), or a whole "
+    "GPU, gpus: 1 (in resources)"
+)
+"""The reason of a step that a GPU had no memory for."""
+
+_NO_MEMORY = re.compile(r"\b(CUDA|HIP)\b.*out of memory|CUBLAS_STATUS_ALLOC_FAILED", re.IGNORECASE | re.DOTALL)
+_TRIED = re.compile(r"Tried to allocate [\d.]+ \w+")
+
 _DEATHS = {"ActorDiedError", "WorkerCrashedError", "WorkerHealthCheckFailedError"}
 
 
@@ -103,7 +117,15 @@ def reason_of(error: BaseException) -> str:
     if type(cause).__name__ in _DEATHS:
         return DIED
     lines = str(cause).strip().splitlines() or [""]
-    return lines[0] if _expected(error) else f"{type(cause).__name__}: {lines[0] or lines[-1]}"
+    return lines[0] if _expected(error) else with_remedy(f"{type(cause).__name__}: {lines[0] or lines[-1]}")
+
+
+def with_remedy(reason: str) -> str:
+    """A reason in torch's words; where they mean that a GPU's memory is too small, with what to do about it."""
+    if not _NO_MEMORY.search(reason):
+        return reason
+    tried = _TRIED.search(reason)
+    return OUT_OF_MEMORY + (f" ({tried[0][0].lower()}{tried[0][1:]})" if tried else "")
 
 
 def cause_of(error: BaseException) -> BaseException:

@@ -20,7 +20,7 @@ from nemo.errors import UserError
 from orchestrator.cluster.capacity import MAX_FAILURES, Slots, concurrent_trainings, takes
 from orchestrator.cluster.cluster import Cluster
 from orchestrator.cluster.worker_groups import keep_coordinator
-from orchestrator.execution.context import DIED, Context, Event, OnEvent
+from orchestrator.execution.context import DIED, Context, Event, OnEvent, with_remedy
 from orchestrator.execution.fanout import Shared
 from orchestrator.execution.trial import UNWRITABLE, resources_of, run_trial
 from orchestrator.plan.combination_plan import Search
@@ -263,7 +263,7 @@ class Watcher(_Live, tune.Callback):
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         step = trial.config["steps"][0]
         error = _failure(trial)
-        reason = DIED if error.startswith("The actor died") else error.splitlines()[-1]
+        reason = DIED if error.startswith("The actor died") else with_remedy(error.splitlines()[-1])
         self._context.fail(step, RuntimeError(error), reason)
         self._end(trial)
         self._on_event(Event("failed", step, reason=reason))

@@ -184,8 +184,9 @@ class Ledger:
         }
 
     def forget_failures(self) -> None:
-        """Lets every failed step be tried again."""
+        """Lets every failed step be tried again; its traceback goes first, for it is not the next failure's."""
         for key in self.failures():
+            self.store.delete(layout.log(key))
             self.store.delete(layout.failure(key))
 
     # artifacts

@@ -201,7 +201,7 @@ def print_failures(where: Where, file: TextIO) -> bool:
     for failure in failures:
         print(f"failed: {failure['label']}: {failure['reason']}", file=file)
     if failures:
-        print("nemo run with --retry-failed tries them again", file=file)
+        print("nemo run with --retry-failed tries them again; nemo status --failures shows their tracebacks", file=file)
     return bool(failures)
 
 
