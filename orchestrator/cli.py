@@ -87,7 +87,7 @@ def run(
 ) -> None:
     """Run a study here, or on the cluster at --address; a study that was started before carries on."""
     from orchestrator import run_study
-    from orchestrator.report.output import write_report
+    from orchestrator.report.output import show_results
     from orchestrator.report.status import print_failures
     from orchestrator.system.signals import Interrupted
     from orchestrator.tracking.ui import page_of
@@ -110,8 +110,8 @@ def run(
         command = "the same nemo submit" if submitted else shlex.join(["nemo", *sys.argv[1:]])
         print(f"nemo: stopped by {end}; what is finished is kept, this carries on: {command}", file=sys.stderr)
         raise typer.Exit(end.exit_code) from None
-    write_report(folder, "terminal", None)
-    option = "" if default_storage() == folder.parent else f" --storage {folder.parent}"
+    show_results(folder)
+    option = "" if default_storage() == folder.parent else f" --storage {shlex.quote(str(folder.parent))}"
     page = page_of(folder, option)
     page = f"{page}   (every run in MLflow)   or   " if page else ""
     typer.echo(f"Next: {page}nemo report {folder.name}{option} --format md")

@@ -17,6 +17,7 @@ from orchestrator.plan.step import Step
 from orchestrator.storage import Store, layout
 from orchestrator.storage.files import Unwritable
 from orchestrator.study.resources import Resources
+from orchestrator.system.text import printable
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Context:
         cause = cause_of(error)
         if isinstance(cause, Unwritable):
             raise cause
-        reason = reason or reason_of(error)
+        reason = printable(reason or reason_of(error))
         self.keep_traceback(step, error)
         self.ledger.fail(step, reason)
         return reason

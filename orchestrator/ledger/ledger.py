@@ -22,6 +22,7 @@ from orchestrator.plan.results import Failure, Result, Results, Trial
 from orchestrator.plan.step import KINDS, Kind, Step, describe_step
 from orchestrator.storage import Stamp, Store, Where, layout, store_at
 from orchestrator.storage.files import file_sha256
+from orchestrator.system.text import printable
 
 _log = logging.getLogger(__name__)
 
@@ -160,8 +161,9 @@ class Ledger:
         return self._known[step.key]
 
     def fail(self, step: Step, reason: str) -> None:
-        """Records why a step failed; kept beside the results, gone when a result is put."""
-        self._write(layout.failure(step.key), {**describe_step(step), "reason": reason, "failed": _now()})
+        """Records why a step failed, printable; kept beside the results, gone when a result is put."""
+        failure = {**describe_step(step), "reason": printable(reason), "failed": _now()}
+        self._write(layout.failure(step.key), failure)
 
     def failure(self, key: str) -> Failure | None:
         """Why a step failed; None where it did not.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -17,10 +18,12 @@ from orchestrator.report.page import as_html
 from orchestrator.report.published import MISSING
 from orchestrator.report.rendering import as_json, as_markdown
 from orchestrator.report.sections import Section, sections_of
-from orchestrator.report.study_report import StudyReport, gather
+from orchestrator.report.study_report import StudyReport
 from orchestrator.report.summary import overview_of, ran_tables
 from orchestrator.report.tables import Table
-from orchestrator.storage import Where
+from orchestrator.report.telling import telling
+
+_log = logging.getLogger(__name__)
 
 _LONGEST = 100  # letters of a file's name
 
@@ -51,13 +54,13 @@ def export(report: StudyReport, folder: Path) -> list[Path]:
         raise UserError(f"{folder}: cannot be written ({error.strerror}), choose another folder.") from error
 
 
-def write_pictured(where: Where, folder: Path) -> list[Path]:
+def write_pictured(report: StudyReport, folder: Path) -> list[Path]:
     """Writes the page of a study, `report.html`, and its figures as pictures in `figures/`; returns the files."""
-    report = gather(where)
     sections = sections_of(report)
     page = folder / "report.html"
-    page.write_text(as_html(report, sections), encoding="utf-8")
-    return [page, *write_figures(sections, folder / "figures", formats=["png"])]
+    with telling(_log, "the page"):
+        page.write_text(as_html(report, sections), encoding="utf-8")
+    return [*filter(Path.exists, [page]), *write_figures(sections, folder / "figures", formats=["png"])]
 
 
 def write_figures(sections: list[Section], folder: Path, formats: Sequence[str] = ("png", "svg")) -> list[Path]:
@@ -67,15 +70,23 @@ def write_figures(sections: list[Section], folder: Path, formats: Sequence[str] 
     figures = [item for section in sections for item in section.items if isinstance(item, Figure | HeatMap)]
     folder.mkdir(parents=True, exist_ok=True)
     names = file_names([item.title for item in figures])
-    return [path for item in figures for path in write_figure(item, folder / names[item.title], formats)]
+    paths: list[Path] = []
+    for item in figures:
+        with telling(_log, f"the figure {item.title!r}"):
+            paths += write_figure(item, folder / names[item.title], formats)
+    return paths
 
 
 def tables_of(sections: list[Section]) -> dict[str, pl.DataFrame]:
     """Title -> frame of every table and map, those of figures among them."""
     items = [item for section in sections for item in section.items]
     tables = [item.table if isinstance(item, Figure) else item for item in items]
-    frames = {table.title: table_frame(table) for table in tables if isinstance(table, Table)}
-    return frames | {each.title: map_frame(each) for each in items if isinstance(each, HeatMap)}
+    found = [each for each in tables if isinstance(each, Table)] + [each for each in items if isinstance(each, HeatMap)]
+    frames = {}
+    for each in found:
+        with telling(_log, f"the table {each.title!r}"):
+            frames[each.title] = table_frame(each) if isinstance(each, Table) else map_frame(each)
+    return frames
 
 
 def table_frame(table: Table) -> pl.DataFrame:
@@ -101,9 +112,12 @@ def table_frame(table: Table) -> pl.DataFrame:
 
 
 def map_frame(heat_map: HeatMap) -> pl.DataFrame:
-    """A map's shares of 1, a column for each of its own."""
+    """A map's shares of 1, a column for each of its own; the first is named by the corner, unlike all classes."""
     rows = [(name, *values) for name, values in heat_map.rows]
-    schema = {heat_map.corner: pl.String, **dict.fromkeys(heat_map.columns, pl.Float64)}
+    corner = heat_map.corner
+    while corner in heat_map.columns:
+        corner += " "
+    schema = {corner: pl.String, **dict.fromkeys(heat_map.columns, pl.Float64)}
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
@@ -130,15 +144,18 @@ def _rows(frames: Frames) -> dict[str, pl.DataFrame]:
 
 def _write_texts(report: StudyReport, sections: list[Section], folder: Path) -> list[Path]:
     tables = [table for topic in report.tables.values() for table in topic]
-    texts = {
-        "report.html": as_html(report, sections),
-        "report.md": as_markdown(report.frames.study, tables),
-        "report.json": as_json(report.frames) + "\n",
+    texts: dict[str, Callable[[], str]] = {
+        "report.html": lambda: as_html(report, sections),
+        "report.md": lambda: as_markdown(report.frames.study, tables),
+        "report.json": lambda: as_json(report.frames) + "\n",
     }
     folder.mkdir(parents=True, exist_ok=True)
+    paths = []
     for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    return [folder / name for name in texts]
+        with telling(_log, name):
+            (folder / name).write_text(text(), encoding="utf-8")
+            paths.append(folder / name)
+    return paths
 
 
 def _write_frames(frames: Mapping[str, pl.DataFrame], folder: Path) -> list[Path]:
@@ -148,7 +165,8 @@ def _write_frames(frames: Mapping[str, pl.DataFrame], folder: Path) -> list[Path
         frame = frames[title]
         text, binary = folder / f"{name}.csv", folder / f"{name}.parquet"
         lists = [name for name, kind in frame.schema.items() if isinstance(kind, pl.List)]  # CSV has none
-        frame.with_columns(pl.col(lists).cast(pl.List(pl.String)).list.join(" ")).write_csv(text)
-        frame.write_parquet(binary)
-        paths += [text, binary]
+        with telling(_log, f"the table {title!r}"):
+            frame.with_columns(pl.col(lists).cast(pl.List(pl.String)).list.join(" ")).write_csv(text)
+            frame.write_parquet(binary)
+            paths += [text, binary]
     return paths

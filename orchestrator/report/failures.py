@@ -15,7 +15,7 @@ from orchestrator.storage import Store
 from orchestrator.storage.layout import SUBMITTED, log
 from orchestrator.storage.studies import default_storage, find_study, known_studies
 from orchestrator.system.credentials import masked
-from orchestrator.system.terminal import printable
+from orchestrator.system.text import printable
 
 LAST_LINES = 12
 """So many lines of a traceback say where it happened and what; the file has the others."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,8 +13,11 @@ from typing import TextIO
 from nemo.errors import UserError
 from orchestrator.report.rendering import as_json, as_markdown, print_report
 from orchestrator.report.study_report import gather, read_report, training_key
+from orchestrator.report.telling import tell
 from orchestrator.storage import Where
 from orchestrator.storage.studies import study_at
+
+_log = logging.getLogger(__name__)
 
 
 def write_report(where: Where, form: str, out: Path | None) -> None:
@@ -33,6 +37,16 @@ def write_report(where: Where, form: str, out: Path | None) -> None:
             print_report(frames.study, tables, file)
         else:
             file.write(as_json(frames) + "\n" if form == "json" else as_markdown(frames.study, tables))
+
+
+def show_results(where: Where) -> None:
+    """Prints the tables of a study that has just run; that these cannot be shown is told, and fails no study."""
+    try:
+        write_report(where, "terminal", None)
+    except UserError:
+        raise
+    except Exception as error:
+        tell(_log, "the report on the terminal", error)
 
 
 def write_export(where: Where, folder: Path) -> str:

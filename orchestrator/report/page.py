@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from orchestrator.report.figures.figure import Panel
 from orchestrator.report.published import MISSING
 from orchestrator.report.sections import Section, sections_of
 from orchestrator.report.study_report import StudyReport, gather
 from orchestrator.report.summary import asked, facts, failures, overview_of, ran_tables
+from orchestrator.report.telling import telling
 from orchestrator.storage import Where
 from orchestrator.storage.layout import SUBMITTED
 from orchestrator.system.credentials import masked
+from orchestrator.system.text import printable
+
+_log = logging.getLogger(__name__)
 
 
 def read_page(where: Where) -> str:
@@ -33,7 +38,7 @@ def as_html(report: StudyReport, sections: Sequence[Section] | None = None) -> s
     """
     overview = overview_of(report)
     text = report.ledger.store.read(SUBMITTED) or b""
-    return _template().render(
+    page: str = _template().render(
         name=report.frames.study,
         missing=MISSING,
         asked=asked(report),
@@ -44,6 +49,14 @@ def as_html(report: StudyReport, sections: Sequence[Section] | None = None) -> s
         stopped=report.ledger.stops(),
         text=masked(text.decode(errors="replace")),
     )
+    return printable(page)
+
+
+def _drawn(panel: Panel, draw: Callable[[], str]) -> Markup:
+    """A picture for the page, or that there is none."""
+    with telling(_log, f"the picture {panel.title!r} of the page"):
+        return Markup(draw())
+    return Markup('<p class="note">This picture cannot be drawn.</p>')
 
 
 def _template() -> Any:
@@ -59,6 +72,6 @@ def _template() -> Any:
     )
     # What these return is built as XML elements, which escape their texts.
     number = count(1)
-    environment.filters["draw"] = lambda panel: Markup(draw(panel, f"p{next(number)}-"))
+    environment.filters["draw"] = lambda panel: _drawn(panel, lambda: draw(panel, f"p{next(number)}-"))
     environment.filters["marker"] = lambda key: Markup(marker(key, f"p{next(number)}-"))
     return environment.get_template("page.html")

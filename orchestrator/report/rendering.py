@@ -13,6 +13,7 @@ from rich.table import Table as RichTable
 from orchestrator.report.frames import Frames
 from orchestrator.report.tables import Table
 from orchestrator.system.terminal import new_table
+from orchestrator.system.text import one_line, printable
 
 
 def as_json(frames: Frames) -> str:
@@ -37,7 +38,7 @@ def as_markdown(study: str, tables: Sequence[Table]) -> str:
     for table in tables:
         body = markdown_table(table.columns, table.rows, table.words)
         parts.append(f"## {table.title}\n\n{table.note}\n\n{body}")
-    return "\n\n".join(parts) + "\n"
+    return printable("\n\n".join(parts) + "\n")
 
 
 def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]], words: int) -> str:
@@ -65,7 +66,7 @@ def _rich(table: Table) -> RichTable:
     shown.pad_edge = False
     shown.columns[0].min_width = 14
     for row in table.rows:
-        shown.add_row(*(escape(cell) for cell in row))
+        shown.add_row(*(escape(one_line(cell)) for cell in row))
     return shown
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -12,6 +13,10 @@ from orchestrator.report.figures.figures import curve_figure, front_figure, subt
 from orchestrator.report.figures.maps import HeatMap, Missing, heat_maps
 from orchestrator.report.study_report import StudyReport
 from orchestrator.report.tables import PAIR, Table, at_thresholds, parts_of
+from orchestrator.report.telling import tell
+from orchestrator.system.text import one_line
+
+_log = logging.getLogger(__name__)
 
 Item = Table | Figure | HeatMap | Missing
 
@@ -30,32 +35,46 @@ class Section:
 
 
 def sections_of(report: StudyReport) -> list[Section]:
-    """The sections that have something to show."""
+    """The sections that have something to show; one that cannot be made says so, and the others are shown."""
     frames, tables = report.frames, report.tables
     best = {} if report.planned is None else report.planned.plan.best
     chosen = set(best.values())
     modules, subtasks = (parts_of(frame, PAIR) for frame in (frames.modularizations, frames.subtasks))
-    fronts = [_front(part, frames.trainings, chosen) for part in modules]
-    curves = [curve_figure(part) for part in parts_of(frames.epochs, PAIR)]
-    maps = heat_maps(report.ledger, frames.modularizations, chosen, report.class_names)
+    sized = [each for part in subtasks for each in at_thresholds(part)]
     sections = [
         Section("Published", "Beside the published numbers", tables["published"]),
         Section("Accuracy", "Accuracy of the whole networks", tables["accuracy"]),
-        Section("Sweep", "Accuracy against what modules keep", [*_shown(fronts), *tables["fronts"]]),
-        Section(
-            "Thresholds",
-            "Modules at each threshold",
-            _woven([threshold_figure(part) for part in modules], tables["thresholds"]),
+        _section(
+            ("Sweep", "Accuracy against what modules keep"),
+            lambda: [*_shown([_front(part, frames.trainings, chosen) for part in modules]), *tables["fronts"]],
         ),
-        Section(
-            "Sub-tasks",
-            "Modules of some of the classes",
-            _woven([subtask_figure(*each) for part in subtasks for each in at_thresholds(part)], tables["subtasks"]),
+        _section(
+            ("Thresholds", "Modules at each threshold"),
+            lambda: _woven([threshold_figure(part) for part in modules], tables["thresholds"]),
         ),
-        Section("Maps", "What each class keeps", maps),
-        Section("Training", "Training, and how long it took", [*_shown(curves), *tables["time"]]),
+        _section(
+            ("Sub-tasks", "Modules of some of the classes"),
+            lambda: _woven([subtask_figure(*each) for each in sized], tables["subtasks"]),
+        ),
+        _section(
+            ("Maps", "What each class keeps"),
+            lambda: heat_maps(report.ledger, frames.modularizations, chosen, report.class_names),
+        ),
+        _section(
+            ("Training", "Training, and how long it took"),
+            lambda: [*_shown([curve_figure(part) for part in parts_of(frames.epochs, PAIR)]), *tables["time"]],
+        ),
     ]
     return [section for section in sections if section.items]
+
+
+def _section(names: tuple[str, str], make: Callable[[], Sequence[Item]]) -> Section:
+    """A section with the items that `make` makes; a study is finished whether its figures can be made or not."""
+    try:
+        return Section(*names, make())
+    except Exception as error:
+        tell(_log, f"the section {names[0]} of the report", error)
+        return Section(*names, [Missing(names[1], f"Not shown: {type(error).__name__}: {one_line(str(error))}")])
 
 
 def _front(modules: pl.DataFrame, trainings: pl.DataFrame, chosen: set[str]) -> Figure:

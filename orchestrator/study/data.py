@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from nemo.backbones import check_backbone
 from nemo.datasets import describe_dataset
 from nemo.errors import UserError
+from orchestrator.study.class_names import check_class_names
 from orchestrator.study.pair import Pair
 from orchestrator.study.study import Study
 
@@ -50,6 +51,7 @@ def describe(study: Study) -> DescribedStudy:
             descriptions[pair.data] = describe_dataset(
                 pair.dataset, root=study.data_root, image_size=pair.image_size, **pair.dataset_options
             )
+            check_class_names(pair.dataset, descriptions[pair.data])
         except UserError as error:
             wrong[pair.data] = f"{study.where('pairs', position, 'dataset')}: {error}"
     if wrong:

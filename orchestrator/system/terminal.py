@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Container, Sequence
 
 from rich import box
@@ -29,19 +28,6 @@ def print_table(table: Table, console: Console) -> None:
     if not console.is_terminal:
         console.width = max(console.width, Console(width=10_000).measure(table).maximum)
     console.print(table)
-
-
-def printable(text: str) -> str:
-    r"""The text with `\x1b` and the like for characters that would move a terminal's cursor, or that no text has."""
-    return "".join(_escaped(each) if _hidden(each) else each for each in text)
-
-
-def _hidden(character: str) -> bool:
-    return character not in "\n\t" and unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
-
-
-def _escaped(character: str) -> str:
-    return character.encode("unicode_escape").decode()
 
 
 def duration(seconds: float | None) -> str:

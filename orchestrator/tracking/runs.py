@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -100,6 +100,10 @@ class Runs:
             for point in chunk:
                 run.steps[point.key] = self._steps(run, point.key) | {point.step}
         run.params = run.params or bool(entries)
+
+    def next_step(self, run: Run, metrics: Iterable[str], at_least: int) -> int:
+        """A step for new values of metrics that change as a study grows: MLflow shows that of the highest step."""
+        return max([at_least, *(1 + step for metric in metrics for step in self._steps(run, metric))])
 
     def add_dataset(self, run: Run, dataset: DatasetInput) -> None:
         """Names a data set that the run used; MLflow keeps one of a name and digest once."""

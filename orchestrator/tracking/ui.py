@@ -25,7 +25,7 @@ from orchestrator.study.file import submitted_study
 from orchestrator.system.credentials import masked
 from orchestrator.system.ports import HOST, usable_port
 from orchestrator.system.surroundings import for_mlflow
-from orchestrator.tracking.views import view_tags, view_url
+from orchestrator.tracking.views import COMPARISON, view_tags, view_url
 
 PORT = 5000
 """MLflow's own default."""
@@ -106,6 +106,7 @@ def experiments(url: str) -> dict[str, str]:
 def pages(url: str) -> Iterator[str]:
     """A line for each view of each study on the running page."""
     for name, number in experiments(url).items():
+        yield f"{name}: compared {view_url(url, number, COMPARISON)}"
         yield f"{name}: sub-tasks {view_url(url, number, 'subtasks')}"
         yield f"{name}: trainings {view_url(url, number, 'trainings')}"
 
@@ -157,4 +158,4 @@ def page_of(study: Store, option: str) -> str:
     uri = submitted_study(study).tracking.uri
     if uri is None:
         return "" if study.remote else f"nemo ui{option}"
-    return masked(uri) if uri.startswith("http") else f"nemo ui --uri {masked(uri)}"
+    return masked(uri) if uri.startswith("http") else f"nemo ui --uri {shlex.quote(masked(uri))}"

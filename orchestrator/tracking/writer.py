@@ -18,7 +18,6 @@ from pathlib import Path
 from mlflow.entities import Metric
 from mlflow.exceptions import MlflowException
 
-from nemo.errors import UserError
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.results import Result
 from orchestrator.plan.step import Step, step_of
@@ -45,6 +44,8 @@ log = logging.getLogger(__name__)
 Write = Callable[[], None]
 
 REASON_LENGTH = 2000  # a tag has room for a few thousand characters, and what it is compared with must be what it holds
+
+_REPORT_VERSION = 2  # raised when a study's run gets something new with its report
 
 SETTLES = 1.0  # seconds in which a server that is back completes the requests that it got before it hung
 
@@ -113,26 +114,38 @@ class StudyRuns:
         self._runs.open(self._study_run())
 
     def attach_report(self) -> None:
-        """Copies the study's report with its figures into its run, `report/`, unless it has that of the same results.
+        """Gives the study's run its key figures, and its report with its figures in `report/`, as of the same results.
 
-        A report that cannot be made, or that the store refuses, only costs a warning.
+        A report that cannot be made, or that the store refuses, only costs a warning: the study is finished without it.
         """
         run, content = self._study_run(), self._content_key()
         if run.report == content:
             return
         from orchestrator.report.export import write_pictured  # needs torch and matplotlib
+        from orchestrator.report.key_figures import key_figures
+        from orchestrator.report.study_report import gather
 
-        try:
-            with tempfile.TemporaryDirectory(prefix="nemo-report-") as folder:
-                for path in write_pictured(self._ledger.store, Path(folder)):
+        with tempfile.TemporaryDirectory(prefix="nemo-report-") as folder:
+            try:
+                report = gather(self._ledger.store)
+                figures, files = key_figures(report), write_pictured(report, Path(folder))
+            except Exception as error:
+                log.warning("the report of %s cannot be put into MLflow: %s", self._study, first_line(error))
+                return
+            try:
+                self._write_figures(run, figures)
+                for path in files:
                     self._runs.copy(run, path, str("report" / path.relative_to(folder).parent))
-            self._runs.mark_report(run, content)
-        except UserError as error:
-            log.warning("the report of %s cannot be put into MLflow: %s", self._study, error)
-        except MlflowException as error:
-            if not is_refusal(error):
-                raise
-            log.warning("MLflow refuses the report of %s (%s)", self._study, first_line(error))
+                self._runs.mark_report(run, content)
+            except MlflowException as error:
+                if not is_refusal(error):
+                    raise
+                log.warning("MLflow refuses the report of %s (%s)", self._study, first_line(error))
+
+    def _write_figures(self, run: Run, figures: Mapping[str, float]) -> None:
+        """Numbers that change as the study grows: each time at a higher step."""
+        step, when = self._runs.next_step(run, figures, len(self._ledger.finished())), now()
+        self._runs.write(run, metrics=[Metric(name, number, when, step) for name, number in figures.items()])
 
     def end_study(self, status: str) -> None:
         """Marks the study as FINISHED, FAILED or KILLED."""
@@ -249,7 +262,8 @@ class StudyRuns:
     def _content_key(self) -> str:
         """A hash of what a report depends on: the study, and all that has finished or failed."""
         study = self._ledger.store.read(SUBMITTED) or b""
-        return content_key([study.decode(errors="replace"), sorted(self._ledger.finished()), self._ledger.failures()])
+        failures = self._ledger.failures()
+        return content_key([study.decode(errors="replace"), sorted(self._ledger.finished()), failures, _REPORT_VERSION])
 
     def _study_run(self) -> Run:
         key = f"study:{self._study}"

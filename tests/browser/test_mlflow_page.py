@@ -34,19 +34,19 @@ def study(storage: Path) -> tuple[Study, Ledger]:
     study, ledger = invented_study(storage)
     tracking = AtOnce(tracking_uri(storage), artifact_root(storage), study.name)
     tracking.study_run(study.name, ledger, {})
-    tracking.close()
+    tracking.close("FINISHED")
     return study, ledger
 
 
 @pytest.fixture(scope="module")
 def addresses(storage: Path, study: tuple[Study, Ledger]) -> Iterator[dict[str, str]]:
-    """`page`, `sub-tasks` and `trainings`, as `nemo ui` prints them."""
+    """`page`, `compared`, `sub-tasks` and `trainings`, as `nemo ui` prints them."""
     command = [sys.executable, "-m", "orchestrator.cli", "ui", "--storage", str(storage)]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"}
     ) as ui:
         try:
-            lines = [ui.stdout.readline() for _ in range(3)]
+            lines = [ui.stdout.readline() for _ in range(4)]
             found = [re.search(r"(\S+) (http://127\.0\.0\.1:\S+)", line) for line in lines]
             assert all(found), lines
             yield {"page" if match[1] == "at" else match[1]: match[2] for match in found}
@@ -95,6 +95,26 @@ def test_the_page_shows_every_run_with_its_krr_accuracy_and_flops(
         for metric in ("accuracy", "flops"):
             assert float(shown[step.label][f"metrics.`{metric}`"]) == pytest.approx(result[metric])
         assert step.params["method"] == "standard" or float(shown[step.label]["metrics.`krr`"]) > 0
+
+
+def test_the_trainings_are_compared_at_once(
+    chromium: webdriver.Chrome, addresses: dict[str, str], study: tuple[Study, Ledger], tmp_path: Path
+) -> None:
+    chromium.get("about:blank")
+    chromium.get(addresses["compared"])
+    drawn = """
+        return [...document.querySelectorAll('.js-plotly-plot')].filter(plot => plot.querySelector('.scatterlayer'))
+            .map(plot => [plot.querySelector('.xtitle')?.textContent, plot.querySelector('.ytitle')?.textContent,
+                          plot.querySelectorAll('.scatterlayer .points path').length]);
+    """
+    wanted, ledger = study
+    trainings = [step for step in plan_of(wanted, ledger).steps if step.kind == "train"]
+    measured = sum(step.params["method"] != "standard" for step in trainings)
+    first = [["krr", "accuracy", measured], ["flops", "accuracy", len(trainings)]]
+    try:
+        WebDriverWait(chromium, 90).until(lambda driver: driver.execute_script(drawn)[:2] == first)
+    finally:
+        chromium.save_screenshot(str(tmp_path / "compared.png"))
 
 
 def test_the_page_opens_on_the_study_and_names_its_experiment(

@@ -14,6 +14,7 @@ from nemo.modularizing import load_relevance, module_masks
 from orchestrator.computing.networks import artifact_of, finished, found_masks
 from orchestrator.report.tables import PAIR, method_name, pair_name
 from orchestrator.storage.layout import RELEVANCE
+from orchestrator.system.text import one_line
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -131,6 +132,6 @@ def coupling_map(masks: Sequence[Tensor], title: str, names: Sequence[str] | Non
 
 def _names(masks: Sequence[Tensor], names: Sequence[str] | None) -> Sequence[str]:
     classes = len(masks[0])
-    if names is not None and len(set(names)) == len(names) == classes:
-        return list(names)
+    if names is not None and len({*map(one_line, names)}) == len(names) == classes:
+        return [one_line(name) for name in names]
     return [str(number) for number in range(classes)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterable, Sequence
 from io import BytesIO
 from pathlib import Path
@@ -18,6 +19,9 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from orchestrator.report.figures.figure import COLOURS, Figure, Key, Panel, Series
 from orchestrator.report.figures.maps import HeatMap
+
+# The bundled font lacks emoji and many scripts: a picture shows boxes there, an SVG the names themselves.
+warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
 
 FORMATS = ("png", "svg")
 
@@ -51,6 +55,7 @@ _STYLE: Any = {
     "lines.markersize": 4.5,
     "legend.frameon": False,
     "legend.fontsize": 7.5,
+    "text.parse_math": False,  # a name may hold dollars
     "svg.fonttype": "none",  # texts that can be edited and searched
     "svg.hashsalt": "nemo",  # the same file from the same figure
 }
@@ -70,6 +75,7 @@ _PAGE: Any = {
 _PANEL = 3.3, 2.6  # inches
 _PAGE_PANEL = 3.6, 2.5
 _KEY = 0.25, 1 / 6
+_LONGEST_NAME = 32  # letters of a class's name beside a map; the page and the tables have all of it
 _WRITTEN = 20  # a map of more rows or columns has no room for numbers
 _MAP_SIDE = 14.0  # inches that a map's cells may take in either direction, whatever their number
 _LABELS = 60  # so many rows or columns of a map are named, evenly, where there are more
@@ -216,31 +222,36 @@ def _look(key: Key) -> dict[str, Any]:
 
 
 def _map(figure: HeatMap) -> Sheet:
-    names, values = [name for name, _ in figure.rows], [list(row) for _, row in figure.rows]
-    width = 2.6 + min(0.36 * len(figure.columns), _MAP_SIDE)
+    names, values = [_short(name) for name, _ in figure.rows], [list(row) for _, row in figure.rows]
+    columns = [_short(name) for name in figure.columns]
+    width = 2.6 + min(0.36 * len(columns), _MAP_SIDE)
     height = 1.4 + min(0.24 * len(names), _MAP_SIDE)
     sheet = Sheet(figsize=(width, height), layout="constrained")
     axes = sheet.subplots()
     axes.grid(False)
     image = axes.imshow(values, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    columns, rows = (range(0, len(each), -(-len(each) // _LABELS)) for each in (figure.columns, names))
-    axes.set_xticks(columns, [figure.columns[place] for place in columns], rotation=_slant(figure.columns))
-    axes.set_yticks(rows, [names[place] for place in rows])
+    across, down = (range(0, len(each), -(-len(each) // _LABELS)) for each in (columns, names))
+    axes.set_xticks(across, [columns[place] for place in across], rotation=_slant(columns))
+    axes.set_yticks(down, [names[place] for place in down])
     if max(len(figure.columns), len(names)) <= _WRITTEN:
         for row, line in enumerate(values):
             for column, value in enumerate(line):
                 colour = "white" if value > 0.6 else "black"
                 axes.text(column, row, f"{100 * value:.0f}", ha="center", va="center", color=colour, fontsize=7)
     sheet.colorbar(image, ax=axes, format=PercentFormatter(1, symbol=" %"), pad=0.02)
-    down, *along = figure.corner.split(", ")
-    axes.set_ylabel(down)
-    axes.set_xlabel((along or [down])[-1].capitalize())
+    of_rows, *of_columns = figure.corner.split(", ")
+    axes.set_ylabel(of_rows)
+    axes.set_xlabel((of_columns or [of_rows])[-1].capitalize())
     _title(sheet, figure.title)
     return sheet
 
 
 def _title(sheet: Sheet, text: str) -> None:
     sheet.suptitle(fill(text, int(13 * sheet.get_figwidth())))
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
 
 
 def _slant(names: Sequence[str]) -> float:

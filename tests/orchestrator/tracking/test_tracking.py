@@ -6,6 +6,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
 import pytest
 import yaml
 from mlflow.tracking import MlflowClient
@@ -13,7 +14,9 @@ from mlflow.tracking import MlflowClient
 from nemo.errors import UserError
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.step import describe_step
+from orchestrator.report.key_figures import SUBTASK_MEANS
 from orchestrator.report.page import read_page
+from orchestrator.report.study_report import gather
 from orchestrator.storage.studies import artifact_root, tracking_uri
 from orchestrator.study.study import Study
 from orchestrator.system.environment import environment
@@ -139,6 +142,31 @@ def test_the_report_is_attached_at_the_end_and_again_when_there_is_more(storage:
     assert page.stat().st_mtime_ns == written  # the same results have the same report
 
 
+def test_the_studys_own_run_has_its_key_figures_as_of_the_last_end(storage: Path) -> None:
+    study, ledger = invented_study(storage, until=8)
+    open_tracking(storage, study, ledger).close("FAILED")
+    early = runs(tracking_uri(storage))["study:invented"].data.metrics
+    assert (early["subtasks"], early["failed"]) == (0, 0) and "subtask_accuracy" not in early
+    study, ledger = invented_study(storage)
+    failing = plan_of(study, ledger).steps[0]
+    open_tracking(storage, study, ledger).close()
+    late = runs(tracking_uri(storage))["study:invented"].data.metrics
+    frames = gather(ledger.folder).frames
+    best = frames.modularizations.filter(pl.col("threshold") == 0.9).sort("krr")[0].to_dicts()[0]
+    assert (late["best_krr"], late["best_accuracy"]) == (best["krr"], best["accuracy"])
+    assert (late["trainings"], late["subtasks"]) == (len(frames.trainings), len(frames.subtasks)) == (4, 8)
+    for column, name in SUBTASK_MEANS.items():
+        assert late[name] == pytest.approx(frames.subtasks[column].mean())
+    written = points(tracking_uri(storage))
+    assert [step for step, *_ in written["study:invented", "subtasks"]] == [8, len(ledger.finished())]
+    sync_study(ledger.folder)  # the same results have the same figures
+    assert points(tracking_uri(storage)) == written
+    ledger.fail(replace(failing, key="0" * 20), "lost")  # of no step of the study
+    open_tracking(storage, study, ledger).close()
+    again = points(tracking_uri(storage))["study:invented", "failed"]
+    assert [value for *_, value in again] == [0, 0, 0] and len({step for step, *_ in again}) == 3
+
+
 def test_a_report_that_cannot_be_made_holds_up_nothing(
     storage: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -146,7 +174,7 @@ def test_a_report_that_cannot_be_made_holds_up_nothing(
         raise UserError("the data are gone")
 
     study, ledger = invented_study(storage, until=3)
-    monkeypatch.setattr("orchestrator.report.export.gather", refuse)
+    monkeypatch.setattr("orchestrator.report.study_report.gather", refuse)
     open_tracking(storage, study, ledger).close()
     assert "the report of invented cannot be put into MLflow: the data are gone" in caplog.text
     assert runs(tracking_uri(storage))["study:invented"].info.status == "FINISHED"
