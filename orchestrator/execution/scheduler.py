@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
+from pyarrow.fs import LocalFileSystem
 from ray import tune
 from ray.tune.error import TuneError
 from ray.tune.experiment import Trial
@@ -92,6 +93,7 @@ def run_trainings(
             run_config=tune.RunConfig(
                 name=folder.name,
                 storage_path=str(folder.parent),
+                storage_filesystem=LocalFileSystem(),  # else a path with ? or % is read as an address
                 callbacks=[watcher],
                 failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),
                 verbose=0,

@@ -18,6 +18,7 @@ import ray.train
 import ray.train.torch
 import ray.tune
 import torch
+from pyarrow.fs import LocalFileSystem
 from ray.train.torch import TorchConfig, TorchTrainer
 from ray.tune.integration.ray_train import TuneReportCallback
 
@@ -90,6 +91,7 @@ def fit(arguments: dict[str, Any]) -> str:
         run_config=ray.train.RunConfig(
             name=step.key,
             storage_path=str(context.folder / CHECKPOINTS),  # on this machine: Ray keeps no checkpoints of ours
+            storage_filesystem=LocalFileSystem(),  # else a path with ? or % is read as an address
             callbacks=[] if alone else [TuneReportCallback()],
             failure_config=ray.train.FailureConfig(
                 max_failures=MAX_FAILURES, controller_failure_limit=MEETS_TRIES if training.elastic else STARTS_TRIES

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from urllib.parse import quote
 
 from nemo.errors import UserError
 from orchestrator.storage import Store, Where, store_at
@@ -75,8 +76,13 @@ def study_at(path_or_name: Where, storage: Where | None = None) -> Store:
 
 
 def tracking_uri(storage: Path) -> str:
-    """The default MLflow store of a storage folder: an SQLite file."""
-    return f"sqlite:///{storage / DATABASE}"
+    """The default MLflow store of a storage folder: an SQLite file.
+
+    Where the path holds what an address is read by, it is quoted; the driver is named because MLflow takes what follows
+    `sqlite:///` for a path as it is, and makes its folders.
+    """
+    path = str(storage / DATABASE)
+    return f"sqlite+pysqlite:///{quote(path)}" if {"?", "%"} & {*path} else f"sqlite:///{path}"
 
 
 def artifact_root(storage: Path) -> str:

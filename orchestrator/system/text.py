@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import unicodedata
+import re
 
-_HIDDEN = ("Cc", "Cs", "Zl", "Zp")
-"""Unicode's categories of control characters, halves of characters, and line and paragraph separators."""
+_HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
+"""Control characters, separators of lines, halves of characters, and what XML does not have."""
 
 
-def printable(text: str, keep: str = "\n\t") -> str:
+def printable(text: str, keep: str = "\n\r\t") -> str:
     r"""The text with `\x1b` and the like for characters that move a cursor, or that UTF-8 and XML do not have.
 
     A byte of a path that was no text in UTF-8, which Python keeps as half a character, is shown as it was: `\xf6`.
@@ -17,18 +17,12 @@ def printable(text: str, keep: str = "\n\t") -> str:
         text: Any.
         keep: Such characters that stay.
     """
-    if text.isprintable():
-        return text
-    return "".join(each if each in keep or not _hidden(each) else _escaped(each) for each in text)
+    return _HIDDEN.sub(lambda found: found[0] if found[0] in keep else _escaped(found[0]), text)
 
 
 def one_line(text: str) -> str:
     r"""A name as it is shown: on one line, with `\n` for what would begin another."""
     return printable(text, keep="")
-
-
-def _hidden(character: str) -> bool:
-    return unicodedata.category(character) in _HIDDEN or character in "\ufffe\uffff"
 
 
 def _escaped(character: str) -> str:

@@ -13,7 +13,9 @@ from urllib.parse import urlsplit
 
 from mlflow.exceptions import InvalidUrlException, MlflowException
 from mlflow.tracking import MlflowClient
+from mlflow.tracking._tracking_service import utils
 from mlflow.utils.credentials import read_mlflow_creds
+from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from nemo.errors import UserError
@@ -21,6 +23,7 @@ from orchestrator.storage import Where, store_at
 from orchestrator.storage.studies import artifact_root, tracking_uri
 from orchestrator.study.study import Study
 from orchestrator.system.credentials import masked
+from orchestrator.tracking.relocation import relocate
 
 # Messages about its tables' versions, and the traceback of an error that is raised and reported anyway.
 for _chatty, _level in {"alembic": logging.WARNING, "mlflow.store.db.utils": logging.CRITICAL}.items():
@@ -87,6 +90,8 @@ def open_store(uri: str, artifact_root: str | None, experiment: str) -> MlflowSt
     if _is_server(uri) and not urlsplit(uri).hostname:
         raise InvalidUrlException("it names no host")
     with _only_one_creates(uri):
+        if artifact_root is not None and (database := database_of(uri)) is not None:
+            _relocate(database, artifact_root)
         client = MlflowClient(tracking_uri=uri)
         return MlflowStore(client, _open_experiment(client, experiment, artifact_root))
 
@@ -167,13 +172,26 @@ def _is_server(uri: str) -> bool:
     return uri.startswith(("http://", "https://"))
 
 
+def _relocate(database: Path, root: str) -> None:
+    if relocate(database, root):
+        utils._artifact_repos_cache.clear()  # by run, whatever database it was asked for
+
+
+def database_of(uri: str) -> Path | None:
+    """The SQLite file of an address; None of any other address."""
+    if not uri.startswith(("sqlite:///", "sqlite+pysqlite:///")):
+        return None
+    path = make_url(uri).database
+    return None if not path or path == ":memory:" else Path(path)
+
+
 @contextmanager
 def _only_one_creates(uri: str) -> Iterator[None]:
     """Two drivers that create one SQLite store at the same time would leave it half migrated."""
-    if not uri.startswith("sqlite:///"):
+    path = database_of(uri)
+    if path is None:
         yield
         return
-    path = Path(uri.removeprefix("sqlite:///"))
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path.with_name(path.name + ".lock"), "w") as lock:
         try:

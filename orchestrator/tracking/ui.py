@@ -15,6 +15,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO
 
 from nemo.errors import UserError
@@ -25,6 +26,7 @@ from orchestrator.study.file import submitted_study
 from orchestrator.system.credentials import masked
 from orchestrator.system.ports import HOST, usable_port
 from orchestrator.system.surroundings import for_mlflow
+from orchestrator.tracking.relocation import relocate
 from orchestrator.tracking.views import COMPARISON, view_tags, view_url
 
 PORT = 5000
@@ -66,6 +68,8 @@ def serving(
         raise UserError(
             f"no tracking store at {str(database)!r}; run a study without tracking.uri, or give --storage or --uri"
         )
+    if uri is None:
+        _relocate(database, artifact_root(storage.local))
     port = usable_port(port, PORT)
     url = f"http://{HOST}:{port}"
     command = [sys.executable, "-P", "-m", "mlflow", "server"]
@@ -109,6 +113,15 @@ def pages(url: str) -> Iterator[str]:
         yield f"{name}: compared {view_url(url, number, COMPARISON)}"
         yield f"{name}: sub-tasks {view_url(url, number, 'subtasks')}"
         yield f"{name}: trainings {view_url(url, number, 'trainings')}"
+
+
+def _relocate(database: Path, root: str) -> None:
+    try:
+        relocate(database, root)
+    except OSError as error:
+        raise UserError(
+            f"{error}; make the storage folder writable, for it was moved and names its old place"
+        ) from None
 
 
 def _await(url: str, server: subprocess.Popen[bytes], log: IO[bytes]) -> None:

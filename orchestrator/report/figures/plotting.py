@@ -224,8 +224,8 @@ def _look(key: Key) -> dict[str, Any]:
 def _map(figure: HeatMap) -> Sheet:
     names, values = [_short(name) for name, _ in figure.rows], [list(row) for _, row in figure.rows]
     columns = [_short(name) for name in figure.columns]
-    width = 2.6 + min(0.36 * len(columns), _MAP_SIDE)
-    height = 1.4 + min(0.24 * len(names), _MAP_SIDE)
+    width = 2.6 + min(0.36 * len(columns), _MAP_SIDE) + 0.1 * _beyond(names)
+    height = 1.4 + min(0.24 * len(names), _MAP_SIDE) + 0.08 * _beyond(columns)
     sheet = Sheet(figsize=(width, height), layout="constrained")
     axes = sheet.subplots()
     axes.grid(False)
@@ -252,6 +252,11 @@ def _title(sheet: Sheet, text: str) -> None:
 
 def _short(name: str) -> str:
     return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
+
+
+def _beyond(names: Sequence[str]) -> int:
+    """How many letters the longest name has beyond those that there is room for anyway."""
+    return max(0, max(map(len, names), default=0) - 16)
 
 
 def _slant(names: Sequence[str]) -> float:
