@@ -95,13 +95,15 @@ def build_network(
 
 def training_images(dataset: Dataset, validation: float, seed: int) -> tuple[Split, Split | None]:
     """The images that are trained on, and the share that is held out for validation, or None."""
-    return split_validation(dataset.train, validation, seed) if validation > 0 else (dataset.train, None)
+    return (
+        split_validation(dataset.train, validation, seed, dataset.classes) if validation > 0 else (dataset.train, None)
+    )
 
 
 def training_places(dataset: Dataset, validation: float, seed: int) -> Tensor:
     """Where the images of `training_images` that are trained on lie in `dataset.train`: int64 `[n]`, ascending."""
     if validation > 0:
-        return validation_places(dataset.train.labels, validation, seed)[0]
+        return validation_places(dataset.train.labels, validation, seed, dataset.classes)[0]
     return torch.arange(len(dataset.train), device=dataset.train.labels.device)
 
 

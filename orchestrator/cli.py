@@ -304,7 +304,11 @@ def reuse(
     name: StudyName,
     classes: Annotated[
         str,
-        typer.Option(metavar="CLASS,...", help="Names of classes, or numbers; the logits' order.", show_default=False),
+        typer.Option(
+            metavar="CLASS,...",
+            help="Names, numbers, or numbers as names in quotes; the logits' order.",
+            show_default=False,
+        ),
     ],
     out: Saved,
     run: Annotated[
@@ -328,11 +332,11 @@ def reuse(
     """Cut one module out of a study's network, fine-tune it and save it as files that run without nemo."""
     from rich.console import Console
 
+    from nemo.datasets.naming import parse_classes
     from orchestrator.modules.reuse import Wanted, reuse_and_save
 
-    names = [part.strip() for part in classes.split(",") if part.strip()]
     where = find_study(storage_root(storage), name)
-    wanted = Wanted(names, out, run, threshold, force, as_cut, controls)
+    wanted = Wanted(parse_classes(classes), out, run, threshold, force, as_cut, controls)
     record = reuse_and_save(where, wanted, Console(highlight=False))
     if register:
         from orchestrator.modules.registry import register_module

@@ -6,6 +6,7 @@ Names: `digits`, `cifar10`, `cifar100` (option `coarse`), `svhn` (option `extra`
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,11 +46,21 @@ def describe_dataset(
 def load_dataset(name: str, *, root: str | None = None, image_size: int | None = None, **options: Any) -> Dataset:
     """Loads a data set into memory, downloading it to the root where that is how it is had.
 
-    Arguments and errors are those of `describe_dataset`, and so is the fingerprint.
+    Arguments and errors are those of `describe_dataset`, and so is the fingerprint; its notes are warned of.
 
     Raises:
         UserError: Besides those, an image that cannot be read, or a download that failed.
     """
+    dataset, description = read_dataset(name, root=root, image_size=image_size, **options)
+    for note in description.notes:
+        warnings.warn(note, stacklevel=2)
+    return dataset
+
+
+def read_dataset(
+    name: str, *, root: str | None = None, image_size: int | None = None, **options: Any
+) -> tuple[Dataset, Description]:
+    """`load_dataset` without warnings, and the description, which has them."""
     import torch
 
     from nemo.datasets.dataset import Dataset, Split
@@ -60,7 +71,7 @@ def load_dataset(name: str, *, root: str | None = None, image_size: int | None =
         _check_memory(name, description)
         train, test = source.read()
     mean, std = _channels(source, train[0])
-    return Dataset(
+    dataset = Dataset(
         name=description.name,
         classes=description.classes,
         train=Split(torch.from_numpy(train[0]), torch.from_numpy(train[1])),
@@ -71,6 +82,7 @@ def load_dataset(name: str, *, root: str | None = None, image_size: int | None =
         flip=source.flip,
         fingerprint=description.fingerprint,
     )
+    return dataset, description
 
 
 def _check_memory(name: str, description: Description) -> None:

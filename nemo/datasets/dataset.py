@@ -64,7 +64,7 @@ class Dataset:
         return int(self.train.images.shape[-1])
 
 
-def split_validation(split: Split, share: float, seed: int) -> tuple[Split, Split]:
+def split_validation(split: Split, share: float, seed: int, names: Sequence[str] | None = None) -> tuple[Split, Split]:
     """Holds out a stratified share of the images, on which anything that is chosen can be chosen.
 
     The same arguments give the same parts; every class keeps at least one image on both sides.
@@ -73,6 +73,7 @@ def split_validation(split: Split, share: float, seed: int) -> tuple[Split, Spli
         split: The training images.
         share: The part to hold out, between 0 and 1.
         seed: Seed of the draw.
+        names: The classes' names, for the message.
 
     Returns:
         The images to train on and the validation images, both in their order in `split`.
@@ -80,17 +81,20 @@ def split_validation(split: Split, share: float, seed: int) -> tuple[Split, Spli
     Raises:
         UserError: A class has one image only.
     """
-    kept, held = validation_places(split.labels, share, seed)
+    kept, held = validation_places(split.labels, share, seed, names)
     return Split(split.images[kept], split.labels[kept]), Split(split.images[held], split.labels[held])
 
 
-def validation_places(labels: Tensor, share: float, seed: int) -> tuple[Tensor, Tensor]:
+def validation_places(
+    labels: Tensor, share: float, seed: int, names: Sequence[str] | None = None
+) -> tuple[Tensor, Tensor]:
     """Where the images of both parts of `split_validation` lie, without touching an image.
 
     Args:
         labels: `[n]`, of the training images.
         share: See `split_validation`.
         seed: See `split_validation`.
+        names: See `split_validation`.
 
     Returns:
         The places in `labels` of the images to train on and of the validation images, int64, ascending.
@@ -99,7 +103,8 @@ def validation_places(labels: Tensor, share: float, seed: int) -> tuple[Tensor, 
         UserError: A class has one image only.
     """
     known = labels.cpu().numpy()
-    parts = stratify(known, round(share * len(known)), seed, what=f"validation: {share:g} of the training images")
+    what = f"validation: {share:g} of the training images"
+    parts = stratify(known, round(share * len(known)), seed, what, names)
     kept, held = (torch.from_numpy(part).to(labels.device) for part in parts)
     return kept, held
 

@@ -18,6 +18,8 @@ class Description:
         train_size: Training images.
         test_size: Test images.
         fingerprint: SHA-256 (hex) of everything that changes the tensors or their augmentation; enters steps' keys.
+        counts: Training images of each class; None of sets whose labels are not known before they are loaded.
+        notes: What is not read, or otherwise than it lies there; a sentence each, that begins with the data set.
     """
 
     name: str
@@ -26,6 +28,8 @@ class Description:
     train_size: int
     test_size: int
     fingerprint: str
+    counts: tuple[int, ...] | None = None
+    notes: tuple[str, ...] = ()
 
 
 def fingerprint(**parts: object) -> str:

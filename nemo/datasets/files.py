@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,10 @@ class FilesSource(Source):
         """The folder's own name."""
         return self.path.resolve().name
 
+    def noted(self, *notes: str) -> tuple[str, ...]:
+        """The notes of a description, without empty ones."""
+        return tuple(f"dataset {self.name}: {note}" for note in notes if note)
+
     def size_of(self, first: Encoded, where: str) -> int:
         """The size to resize to: `image_size`, or the shorter side of the first training image.
 
@@ -61,10 +67,36 @@ def content_sha256(path: Path) -> str:
     Raises:
         UserError: It cannot be read, or is no regular file, which might never end.
     """
+    with _opened(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def content(path: Path) -> bytes:
+    """The content of a file.
+
+    Raises:
+        UserError: See `content_sha256`.
+    """
+    with _opened(path) as file:
+        return file.read()
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BufferedReader]:
     try:
         if path.exists() and not path.is_file():
             raise UserError(f"{path} is a folder, a pipe or a device; leave it out.")
         with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+            yield file
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}); check the file and its permissions.") from error
+
+
+def upright(turned: int) -> dict[str, bool]:
+    """What a fingerprint has of images that EXIF turns: they were once read lying, and results of then are others."""
+    return {"upright": True} if turned else {}
+
+
+def told_turned(turned: int) -> str:
+    """The sentence about images that EXIF turns; empty without any."""
+    return f"{turned:,} of its images {'are' if turned > 1 else 'is'} turned as EXIF says." if turned else ""

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from nemo.datasets.description import Description
-from nemo.datasets.files import FilesSource, content_sha256
-from nemo.datasets.images import decode_all
+from nemo.datasets.files import FilesSource, content, told_turned, upright
+from nemo.datasets.images import decode_all, is_turned
+from nemo.datasets.leftovers import is_taken, leftovers
 from nemo.datasets.source import Images, Labels
 from nemo.datasets.splitting import stratify
 from nemo.errors import UserError
 
-_SUFFIXES = (".png", ".jpg", ".jpeg")
 _TEST_SHARE = 0.2  # where the folder has no train and test of its own
 
 
@@ -26,19 +27,25 @@ class FolderSource(FilesSource):
     """
 
     @cached_property
-    def _parts(self) -> tuple[tuple[str, ...], dict[str, tuple[list[Path], Labels]]]:
-        """The classes, and for "train" and "test" the files and their labels."""
+    def _roots(self) -> dict[str, Path]:
+        """The folders that hold the classes' folders: "train" and "test", or "all"."""
         roots = {part: self.path / part for part in ("train", "test") if (self.path / part).is_dir()}
         if len(roots) == 1:
             missing = ({"train", "test"} - roots.keys()).pop()
             raise UserError(f"dataset {self.name}: {self.path} has no folder {missing!r}; add it.")
-        roots = roots or {"all": self.path}
+        return roots or {"all": self.path}
+
+    @cached_property
+    def _parts(self) -> tuple[tuple[str, ...], dict[str, tuple[list[Path], Labels]]]:
+        """The classes, and for "train" and "test" the files and their labels."""
+        roots = self._roots
         classes = tuple(sorted({entry.name for root in roots.values() for entry in _folders(root)}))
         parts = {part: _shuffled(*_list(root, classes)) for part, root in roots.items()}
         if "all" in parts:
             files, labels = parts.pop("all")
             self.check_classes(classes, labels, labels)
-            split = stratify(labels, round(_TEST_SHARE * len(labels)), seed=0, what=f"dataset {self.name}")
+            held = round(_TEST_SHARE * len(labels))
+            split = stratify(labels, held, seed=0, what=f"dataset {self.name}", names=classes)
             parts = {
                 part: ([files[i] for i in index], labels[index])
                 for part, index in zip(("train", "test"), split, strict=True)
@@ -51,10 +58,13 @@ class FolderSource(FilesSource):
 
     def describe(self) -> Description:
         classes, parts = self._parts
-        digests = {
-            part: [(file.relative_to(self.path).as_posix(), content_sha256(file)) for file in files]
-            for part, (files, _) in parts.items()
-        }
+        digests: dict[str, list[tuple[str, str]]] = {"train": [], "test": []}
+        turned = 0
+        for part, (files, _) in parts.items():
+            for file in files:
+                data = content(file)
+                digests[part].append((file.relative_to(self.path).as_posix(), hashlib.sha256(data).hexdigest()))
+                turned += is_turned(data)
         size = self._size()
         return Description(
             name=self.label,
@@ -62,7 +72,9 @@ class FolderSource(FilesSource):
             image_size=size,
             train_size=len(parts["train"][0]),
             test_size=len(parts["test"][0]),
-            fingerprint=self.fingerprint({"folder": digests}, size),
+            fingerprint=self.fingerprint({"folder": digests, **upright(turned)}, size),
+            counts=tuple(np.bincount(parts["train"][1], minlength=len(classes)).tolist()),
+            notes=self.noted(leftovers(self.path, self._roots), told_turned(turned)),
         )
 
     def read(self) -> tuple[tuple[Images, Labels], tuple[Images, Labels]]:
@@ -88,7 +100,7 @@ def _list(root: Path, classes: tuple[str, ...]) -> tuple[list[Path], Labels]:
     for label, name in enumerate(classes):
         folder = root / name
         entries = sorted(folder.iterdir()) if folder.is_dir() else []
-        images = [file for file in entries if file.suffix.lower() in _SUFFIXES and not file.name.startswith(".")]
+        images = [file for file in entries if is_taken(file)]
         files += images
         labels += [label] * len(images)
     return files, np.asarray(labels, dtype=np.int64)

@@ -9,14 +9,23 @@ from os import cpu_count
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from nemo.errors import UserError
 
 MAX_PIXELS = 64_000_000
 """An image with more pixels is refused: a small file can unpack to gigabytes."""
 
-_FORMATS = ("PNG", "JPEG")
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
+_TELLS_ORIENTATION = (
+    b"Exif\0\0",
+    b"eXIf",
+    b"EXIF",
+    b"Raw profile type exif",
+    b"tiff:Orientation",
+    b"XML:com.adobe.xmp",
+)
+_ORIENTATION, _UPRIGHT = 0x0112, 1  # of EXIF
 _SMALL = 64 * 64  # up to here Pillow spends its time under the interpreter's lock, and threads are in each other's way
 
 Encoded = bytes | Callable[[], bytes]
@@ -29,7 +38,9 @@ def _open(content: Encoded, where: str) -> Image.Image:
     except Image.DecompressionBombError as error:  # Pillow's own limit is higher
         raise _too_large(where) from error
     except Exception as error:
-        raise UserError(f"{where} is not a readable PNG or JPEG image; replace it or leave it out.") from error
+        raise UserError(
+            f"{where} is not a readable PNG, JPEG, WebP, BMP, TIFF or GIF image; replace it or leave it out."
+        ) from error
     if image.width * image.height > MAX_PIXELS:
         raise _too_large(where)
     return image
@@ -43,15 +54,17 @@ def shorter_side(content: Encoded, where: str) -> int:
     """The shorter side of an image in pixels, from its header.
 
     Raises:
-        UserError: It is not a PNG or JPEG image, or too large.
+        UserError: It is no image of a format that is read, or too large.
     """
     return min(_open(content, where).size)
 
 
 def decode(content: Encoded, size: int, where: str) -> NDArray[np.uint8]:
-    """One image as `[3, size, size]`: RGB, resized (bilinear) without keeping its proportions.
+    """One image as `[3, size, size]`: RGB, upright, resized (bilinear) without keeping its proportions.
 
-    16-bit grey is scaled to 8 bits; transparency is dropped, as torchvision's loaders do.
+    Of 16 bits the upper 8 are kept. Palettes, grey, black and white and CMYK become RGB as Pillow converts them.
+    Transparency is dropped, as torchvision's loaders do: a pixel has the colour that is stored with it. Of several
+    frames or pages the first is taken. EXIF's orientation is applied.
 
     Args:
         content: The image.
@@ -64,12 +77,46 @@ def decode(content: Encoded, size: int, where: str) -> NDArray[np.uint8]:
     image = _open(content, where)
     try:
         image.draft(None, (2 * size, 2 * size))  # unpacks a large JPEG at a fraction of its size, some 5 times faster
-        if image.mode.startswith("I"):  # convert() would clip 16 bits at 255
+        image.load()
+        orientation, mode = _orientation(image), image.mode
+        if mode.startswith("I;16"):  # convert() would clip 16 bits at 255
             image = Image.fromarray((np.asarray(image).astype(np.int64) >> 8).astype(np.uint8))
-        array = np.asarray(_resized(image.convert("RGB"), size))
+        array = np.asarray(_resized(_turned(image.convert("RGB"), orientation), size))
     except Exception as error:  # Pillow raises a dozen types on damaged files: each means the same here
         raise UserError(f"{where} is a damaged image ({error}); replace it or leave it out.") from error
+    if mode in ("I", "F"):
+        raise UserError(f"{where} has 32-bit values, of which nobody knows the range; save it with 8 or 16 bits.")
     return array.transpose(2, 0, 1)
+
+
+def is_turned(content: bytes) -> bool:
+    """Whether an image file says that it is to be turned or mirrored; quick for those that say nothing."""
+    if not any(mark in content for mark in _TELLS_ORIENTATION):
+        return False
+    try:
+        with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
+            return _orientation(image) != _UPRIGHT
+    except Exception:  # reading it will tell
+        return False
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF's orientation, 1 to 8; 1 where there is none that can be read, as all viewers do."""
+    try:
+        orientation = image.getexif().get(_ORIENTATION, _UPRIGHT)
+    except Exception:  # damaged metadata of a sound image
+        return _UPRIGHT
+    return orientation if orientation in range(1, 9) else _UPRIGHT
+
+
+def _turned(image: Image.Image, orientation: int) -> Image.Image:
+    if orientation == _UPRIGHT:
+        return image
+    image.info.clear()  # the rest of the metadata may be damaged
+    exif = image.getexif()
+    exif.clear()
+    exif[_ORIENTATION] = orientation
+    return ImageOps.exif_transpose(image)
 
 
 def _resized(image: Image.Image, size: int) -> Image.Image:

@@ -42,6 +42,10 @@ def _is_names(value: Any) -> bool:
     return len(set(value)) == len(value) >= 2
 
 
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
 def _is_flag(value: Any) -> bool:
     return isinstance(value, bool)
 
@@ -63,8 +67,9 @@ OPTIONS: Mapping[str, Option] = {
     "test_images": Option("a whole number, 1 or more", _is_count),
     "coarse": Option("true or false", _is_flag),
     "extra": Option("true or false", _is_flag),
-    "classes": Option("a list of different class names", _is_names),
-    "label": Option("the name of a column", lambda value: isinstance(value, str)),
+    "classes": Option("a list of different class names, numbers among them in quotes", _is_names),
+    "image": Option("the name of a column, a number in quotes", _is_text),
+    "label": Option("the name of a column, a number in quotes", _is_text),
 }
 """Every option of every data set."""
 

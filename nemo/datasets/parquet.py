@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -11,13 +10,25 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from nemo.datasets.columns import (
+    Names,
+    called_images,
+    called_labels,
+    class_names,
+    image_column,
+    image_columns,
+    label_column,
+    renumbered,
+    told_choice,
+    told_names,
+)
 from nemo.datasets.description import Description
-from nemo.datasets.files import FilesSource, content_sha256
-from nemo.datasets.images import decode_all
+from nemo.datasets.files import FilesSource, content_sha256, told_turned, upright
+from nemo.datasets.images import decode_all, is_turned
+from nemo.datasets.shards import find_shards, unread
 from nemo.datasets.source import Images, Labels
 from nemo.errors import UserError
 
-_LABELS = ("label", "labels", "fine_label")
 _MOST_CLASSES = 100_000
 _UNREADABLE = (pa.ArrowException, OSError, UnicodeError, OverflowError, MemoryError)  # what damage makes pyarrow raise
 _ROWS = 4096  # rows whose encoded bytes are in memory at a time
@@ -26,38 +37,58 @@ _ROWS = 4096  # rows whose encoded bytes are in memory at a time
 class ParquetSource(FilesSource):
     """`PATH/train.parquet` and `PATH/test.parquet`, or shards `train*.parquet` and `test*.parquet`.
 
-    The images are the column `struct{bytes, path}` (or plain binary) of PNG or JPEG bytes. The labels are the integer
-    column `label`, `labels` or `fine_label`, else the only integer column; option `label` names another. The class
-    names are those in the schema's metadata, or the option `classes`, or the labels themselves.
+    The images are the column `struct{bytes, path}` (or plain binary) of encoded images; the labels an integer column.
+    Which column, where there are several: see `nemo.datasets.columns`; the options `image` and `label` name others.
+    The class names are those in the schema's metadata, or the option `classes`, or the labels themselves. Labels of
+    files whose names are in another order than in the first one are renumbered.
     """
 
-    own_options = ("classes", "label")
-
-    def _shards(self, part: str) -> list[Path]:
-        single = self.path / f"{part}.parquet"
-        found = [single] if single.is_file() else sorted(self.path.glob(f"{part}*.parquet"))
-        shards = [shard for shard in found if shard.is_file()]  # reading a pipe might never end
-        if not shards:
-            raise UserError(f"dataset {self.name}: {self.path} has no {part}.parquet; add it or correct the path.")
-        return shards
+    own_options = ("classes", "image", "label")
 
     @cached_property
+    def _files(self) -> dict[str, list[Path]]:
+        return {part: find_shards(self.name, self.path, part) for part in ("train", "test")}
+
+    def _shards(self, part: str) -> list[Path]:
+        return self._files[part]
+
+    @cached_property
+    def _names(self) -> Names:
+        """The class names of every file."""
+        shards = [shard for part in self._files.values() for shard in part]
+        return {shard: class_names(_file(shard).schema_arrow, self._label_column(shard)) for shard in shards}
+
+    @cached_property
+    def _common_names(self) -> list[str]:
+        """Those of the first file that has any."""
+        return next((list(names) for names in self._names.values() if names), [])
+
+    @cached_property
+    def _read_labels(self) -> tuple[dict[str, Labels], list[Path]]:
+        """Those of "train" and "test", limited to the images that are used; and the files that were renumbered."""
+        found, moved = {}, []
+        for part, shards in self._files.items():
+            tables = []
+            for shard in shards:
+                labels, own = _read(shard, self._label_column(shard)), self._names[shard]
+                if own and list(own) != self._common_names:
+                    as_read = labels
+                    labels = renumbered(labels, own, self._common_names, shard, "classes" in self.options)
+                    moved += [shard] * bool((labels != as_read).any())
+                tables.append(labels)
+            joined = np.concatenate(tables)
+            found[part] = joined[: self.limit(part, len(joined))]
+        return found, moved
+
+    @property
     def _labels(self) -> dict[str, Labels]:
-        """Of "train" and "test", limited to the images that are used."""
-        found = {}
-        for part in ("train", "test"):
-            tables = [_read(shard, self._label_column(shard)) for shard in self._shards(part)]
-            labels = np.concatenate(tables)
-            found[part] = labels[: self.limit(part, len(labels))]
-        return found
+        return self._read_labels[0]
 
     @cached_property
     def _classes(self) -> tuple[str, ...]:
-        shard = self._shards("train")[0]
         highest = max((int(labels.max()) for labels in self._labels.values() if len(labels)), default=-1)
         numbers = tuple(str(label) for label in range(highest + 1))
-        named = _names(_file(shard).schema_arrow, self._label_column(shard))
-        classes = tuple(self.options.get("classes") or named or numbers)
+        classes = tuple(self.options.get("classes") or self._common_names or numbers)
         if len(classes) <= highest:
             raise UserError(
                 f"dataset {self.name}: it has labels up to {highest}, but classes names only {len(classes)}; name all."
@@ -67,14 +98,31 @@ class ParquetSource(FilesSource):
 
     def describe(self) -> Description:
         classes, size = self._classes, self._size()
-        digests = {part: [content_sha256(shard) for shard in self._shards(part)] for part in ("train", "test")}
+        data: dict[str, object] = {
+            "parquet": {part: [content_sha256(shard) for shard in shards] for part, shards in self._files.items()}
+        }
+        # What was once read otherwise has another fingerprint, and what was read as it is now has the same.
+        turned, moved = sum(self._turned(part) for part in self._files), self._read_labels[1]
+        data |= upright(turned)
+        if moved:
+            data["renumbered"] = True
+        passed_over = [shard for part in self._files.values() for shard in part if self._passes_over(shard)]
+        if passed_over and "image" not in self.options:
+            data["image"] = [self._image_column(shard) for shard in passed_over]
         return Description(
             name=self.label,
             classes=classes,
             image_size=size,
             train_size=len(self._labels["train"]),
             test_size=len(self._labels["test"]),
-            fingerprint=self.fingerprint({"parquet": digests}, size),
+            fingerprint=self.fingerprint(data, size),
+            counts=tuple(np.bincount(self._labels["train"], minlength=len(classes)).tolist()),
+            notes=self.noted(
+                unread(self.path, [*self._names]),
+                *self._told_choices(),
+                told_names(self._names, moved, "classes" in self.options),
+                told_turned(turned),
+            ),
         )
 
     def read(self) -> tuple[tuple[Images, Labels], tuple[Images, Labels]]:
@@ -93,6 +141,16 @@ class ParquetSource(FilesSource):
             if done == len(labels):
                 break
         return images, labels
+
+    def _turned(self, part: str) -> int:
+        """How many of the images that are used EXIF turns."""
+        left, turned = len(self._labels[part]), 0
+        for contents, _ in self._encoded(part):
+            turned += sum(map(is_turned, contents[:left]))
+            left -= len(contents)
+            if left <= 0:
+                break
+        return turned
 
     def _encoded(self, part: str, rows: int = _ROWS) -> Iterator[tuple[list[bytes], list[str]]]:
         """The encoded images in batches, with what each is called in a message."""
@@ -118,28 +176,31 @@ class ParquetSource(FilesSource):
         return self.size_of(contents[0], wheres[0])
 
     def _image_column(self, shard: Path) -> str:
-        schema = _file(shard).schema_arrow
-        for field in schema:
-            kind = field.type
-            if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
-                kind = kind.field("bytes").type
-            if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
-                return str(field.name)
-        raise UserError(
-            f"{shard} has no column of images, struct{{bytes, path}} or binary, among {', '.join(schema.names)}."
-        )
+        return image_column(_file(shard).schema_arrow, shard, self.options.get("image"))
 
     def _label_column(self, shard: Path) -> str:
-        schema = _file(shard).schema_arrow
-        integers = [field.name for field in schema if pa.types.is_integer(field.type)]
-        wanted = [self.options["label"]] if "label" in self.options else [*_LABELS, *integers[: len(integers) == 1]]
-        for name in wanted:
-            if name in integers:
-                return str(name)
-        raise UserError(
-            f"{shard} has no integer column {wanted[0]!r} with the labels among {', '.join(schema.names)}; name it "
-            "with the dataset's option label."
-        )
+        return label_column(_file(shard).schema_arrow, shard, self.options.get("label"))
+
+    def _passes_over(self, shard: Path) -> bool:
+        """Whether the column of images is not the first that could be it, which was once taken."""
+        return self._image_column(shard) != image_columns(_file(shard).schema_arrow)[0]
+
+    def _told_choices(self) -> list[str]:
+        """The sentences about columns that were chosen among several, or have other names in other files."""
+        told = []
+        for what, option, candidates, chosen in (
+            ("images", "image", called_images, self._image_column),
+            ("labels", "label", called_labels, self._label_column),
+        ):
+            columns = {shard: chosen(shard) for shard in self._names}
+            first = next(iter(columns))
+            schema = _file(first).schema_arrow
+            told.append(told_choice(what, columns[first], candidates(schema), self.options.get(option)))
+            for shard in [shard for shard, column in columns.items() if column != columns[first]][:1]:
+                told.append(
+                    f"its {what} are the column {columns[first]!r} of {first.name}, {columns[shard]!r} of {shard.name}."
+                )
+        return told
 
 
 def _file(path: Path) -> pq.ParquetFile:
@@ -179,12 +240,3 @@ def _check_rows(file: pq.ParquetFile, rows: int) -> None:
     """Refuses a column of another length: images and labels would no longer belong together."""
     if rows != file.metadata.num_rows:
         raise pa.ArrowInvalid(f"a column has {rows} of {file.metadata.num_rows} rows")
-
-
-def _names(schema: pa.Schema, column: str) -> list[str] | None:
-    """The class names in the metadata that the `datasets` library writes, where there are any."""
-    try:
-        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
-        return [str(name) for name in features[column]["names"]]
-    except (KeyError, TypeError, ValueError, RecursionError):
-        return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,7 +12,9 @@ from nemo.errors import UserError
 Labels = NDArray[np.int64]
 
 
-def stratify(labels: Labels, held: int, seed: int, what: str) -> tuple[Labels, Labels]:
+def stratify(
+    labels: Labels, held: int, seed: int, what: str, names: Sequence[str] | None = None
+) -> tuple[Labels, Labels]:
     """Holds out images of every class in proportion.
 
     Each class gives its share of the held-out images (largest remainders first, ties to the lower label), at least
@@ -22,6 +26,7 @@ def stratify(labels: Labels, held: int, seed: int, what: str) -> tuple[Labels, L
         held: Images to hold out; more where every class' one image asks for more.
         seed: Seed of the draw.
         what: What is split, for the message.
+        names: The classes' names, for the message; numbers where they are not known.
 
     Returns:
         The kept and the held-out indices, ascending.
@@ -31,9 +36,10 @@ def stratify(labels: Labels, held: int, seed: int, what: str) -> tuple[Labels, L
     """
     classes, counts = np.unique(labels, return_counts=True)
     if counts.min() < 2:
+        single = int(classes[counts.argmin()])
         raise UserError(
-            f"{what}: class {classes[counts.argmin()]} has a single image, which cannot be on both sides of a split; "
-            "add images to it or leave the class out."
+            f"{what}: class {single if names is None else repr(names[single])} has a single image, which cannot be on "
+            "both sides of a split; add images to it or leave the class out."
         )
     quota = counts * held / len(labels)
     take = np.clip(np.floor(quota).astype(np.int64), 1, counts - 1)

@@ -9,12 +9,12 @@ from typing import Any, TypedDict, cast
 import numpy as np
 import torch
 
-from nemo.datasets import load_dataset
+from nemo.datasets import read_dataset
 from nemo.datasets.dataset import Dataset, Split
 from nemo.errors import UserError
 from orchestrator.plan.step import Step
 from orchestrator.storage.keys import canonical
-from orchestrator.study.data import location
+from orchestrator.study.data import held_out, location
 from orchestrator.study.study import Study
 
 SplitArrays = tuple["np.ndarray[Any, Any]", "np.ndarray[Any, Any]"]
@@ -47,7 +47,7 @@ def dataset_arrays(where: Mapping[str, Any]) -> DatasetArrays:
     Raises:
         UserError: Its files are missing or damaged, or others than when the study was planned.
     """
-    dataset = load_dataset(
+    dataset, _ = read_dataset(
         where["dataset"], root=where["data_root"], image_size=where["image_size"], **where["dataset_options"]
     )
     if dataset.fingerprint != where["fingerprint"]:
@@ -86,8 +86,13 @@ def load_once(study: Study, steps: Iterable[Step]) -> None:
         place = location(study, pair).items()
         for key in [key for key, where in pending.items() if place <= where.items()]:
             try:
-                dataset_arrays(pending.pop(key))
+                dataset = dataset_arrays(pending.pop(key))
             except UserError as error:
                 errors.append(f"{study.where('pairs', position, 'dataset')}: {error}")
+                continue
+            counts = np.bincount(dataset["train"][1], minlength=len(dataset["classes"]))
+            refused, _ = held_out(study, pair, dataset["classes"], counts.tolist())
+            del dataset  # before the next is read
+            errors += [f"{study.where('pairs', position, 'dataset')}: {text}" for text in refused]
     if errors:
         raise UserError("\n".join(errors))

@@ -7,8 +7,6 @@ import logging
 from collections import Counter
 from dataclasses import replace
 
-import yaml
-
 from nemo.errors import UserError
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.planner import Plan, plan
@@ -17,6 +15,7 @@ from orchestrator.storage.layout import CHECKPOINTS, SUBMITTED
 from orchestrator.study.data import DescribedStudy, describe
 from orchestrator.study.file import submitted_study
 from orchestrator.study.study import Study
+from orchestrator.study.yaml_source import dump_yaml
 
 _log = logging.getLogger(__name__)
 
@@ -81,7 +80,7 @@ def _widened(previous: Study, wanted: Study) -> Study:
 
 def _text(study: Study) -> str:
     fields = study.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-    return yaml.safe_dump(fields, default_flow_style=None, width=100)
+    return dump_yaml(fields, sort_keys=True, default_flow_style=None, width=100)
 
 
 def _counted(steps: list[Step]) -> str:

@@ -6,6 +6,7 @@ a result is handed to the fan-out as soon as that result is in the ledger.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -36,6 +37,8 @@ from orchestrator.system.signals import interruptible, stoppable
 from orchestrator.tracking.connection import store_of
 from orchestrator.tracking.entries import STATUS
 from orchestrator.tracking.tracking import Tracking
+
+_log = logging.getLogger(__name__)
 
 
 def run_study(
@@ -68,6 +71,8 @@ def run_study(
     _make_local(ledger.store)
     with hold(ledger.store), interruptible(lambda: end_orphan(ledger.folder)):
         ledger.fold()
+        for note in described.notes:
+            _log.warning("%s", note)
         if not replace:
             check_changes(described, ledger)
         ledger.record_study(study.text)

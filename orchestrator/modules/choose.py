@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nemo.control import Control
+from nemo.datasets.naming import find_class
 from nemo.errors import UserError
 from nemo.methods import METHODS
 from orchestrator.plan.best import TrainedPoint, best_point
@@ -16,7 +17,7 @@ from orchestrator.plan.planner import combinations
 from orchestrator.plan.results import Results
 from orchestrator.plan.step import Step
 from orchestrator.storage.keys import keys_named
-from orchestrator.study.data import DescribedStudy, class_number
+from orchestrator.study.data import DescribedStudy
 from orchestrator.study.study import Study
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class Choice:
     why: str
 
 
-def choose(described: DescribedStudy, results: Results, classes: Sequence[str], run: str | None) -> Choice:
+def choose(described: DescribedStudy, results: Results, classes: Sequence[str | int], run: str | None) -> Choice:
     """Chooses the network to cut classes from.
 
     The best of each pair and seed is chosen as the sub-tasks' `from: best` is (`orchestrator.plan.best`), among all
@@ -99,28 +100,31 @@ def choose(described: DescribedStudy, results: Results, classes: Sequence[str], 
     return Choice(best, numbers[best.train.key], why)
 
 
-def class_numbers(names: Sequence[str], description: Description) -> list[int]:
-    """The numbers of classes given by name, or by number where no class has that name.
+def class_numbers(names: Sequence[str | int], description: Description) -> list[int]:
+    """The numbers of classes given by name or by number; see `find_class`.
 
     Raises:
-        UserError: One does not exist or is given twice, or there are fewer than two.
+        UserError: One does not exist, could be two, or is given twice; or there are fewer than two.
     """
     numbers = []
     for name in names:
-        number = class_number(name, description)
-        if number is None and name.isdecimal():
-            number = class_number(int(name), description)
+        try:
+            number = find_class(name, description.classes)
+        except UserError as error:
+            raise UserError(f"--classes: {error}.") from None
         if number is None:
             known, more = description.classes[:30], len(description.classes) - 30
             listed = ", ".join(known) + (f" and {more} more" if more > 0 else "")
             raise UserError(f"--classes: {name!r} is unknown, {description.name} has the classes {listed}; name these.")
         numbers.append(number)
     if len(set(numbers)) != len(numbers) or len(numbers) < 2:
-        raise UserError(f"--classes: {','.join(names)!r} should be two classes or more, each once, as in cat,dog.")
+        raise UserError(
+            f"--classes: {','.join(map(str, names))!r} should be two classes or more, each once, as in cat,dog."
+        )
     return numbers
 
 
-def _check_classes_of_study(classes: Sequence[str], described: DescribedStudy) -> None:
+def _check_classes_of_study(classes: Sequence[str | int], described: DescribedStudy) -> None:
     """Checks the classes against the study's data set, if it has only one, although no network is ready yet."""
     if len(described.data) == 1:
         class_numbers(classes, next(iter(described.data.values())))

@@ -170,6 +170,9 @@ def union_of(parts: Sequence[Part], names: Sequence[str]) -> Dataset:
     for key, data in _data_sets(parts).items():
         dataset = as_dataset(dataset_arrays(data.where))
         known = [name for part in parts if key == _key(part) for name in part.record.classes]
+        twice = [name for name in known if dataset.classes.count(name) > 1]
+        if twice:
+            raise UserError(f"compose: {twice[0]!r} is the name of two classes of {dataset.name}, rename one.")
         labels = sorted({names.index(name) for name in known})
         numbers = [dataset.classes.index(names[label]) for label in labels]
         dataset = without_held_out(dataset, _splits(parts, dataset.fingerprint))

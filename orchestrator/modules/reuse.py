@@ -57,7 +57,7 @@ class Wanted:
         controls: Whether to make its rivals too, of which figures are told and nothing is saved.
     """
 
-    classes: Sequence[str]
+    classes: Sequence[str | int]
     out: Path
     run: str | None = None
     threshold: float | None = None

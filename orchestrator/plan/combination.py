@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 from nemo.backbones import backbone_entry
 from nemo.backbones.vit_config import ROLES, is_transformer, read_config, short_name
 from nemo.control import PRUNED, Control
+from nemo.datasets.naming import find_class
 from nemo.methods import METHODS, Setting
 from nemo.recipe import LATER, RECALIBRATION, Recipe
 from nemo.subtasks import subtasks
 from orchestrator.plan.step import Step, make_step
-from orchestrator.study.data import class_number, location
+from orchestrator.study.data import location
 from orchestrator.study.pair import Pair
 from orchestrator.study.study import Study
 from orchestrator.study.sweep import LEARNING_RATES, Point, setting_text
@@ -259,7 +260,7 @@ class Combination:
             return []
         subsets = subtasks(len(self.description.classes), settings.sizes, settings.samples, settings.seed)
         for names in settings.classes:
-            numbers = [class_number(name, self.description) for name in names]
+            numbers = [find_class(name, self.description.classes) for name in names]
             subsets.append(tuple(sorted({number for number in numbers if number is not None})))
         return list(dict.fromkeys(subsets))
 

@@ -131,7 +131,7 @@ class LoadedStudy:
 
         Args:
             key: A modular training's.
-            classes: By number or by name, in the order of the module's outputs.
+            classes: By name or by number (see `find_class`), in the order of the module's outputs.
             threshold: See `masks`.
             head: See `nemo.extract_module`; `slice` keeps the trained classifier's rows of these classes.
 
@@ -141,13 +141,18 @@ class LoadedStudy:
         Raises:
             UserError: See `masks`; or a class does not exist.
         """
+        from nemo.datasets.naming import find_class
         from nemo.surgery import extract_module
 
-        names = list(self.classes(key))
+        names, numbers = list(self.classes(key)), list[int]()
         for name in classes:
-            if isinstance(name, str) and name not in names:
+            try:
+                number = find_class(name, names)
+            except UserError as error:
+                raise UserError(f"classes: {error}.") from None
+            if number is None:
                 raise UserError(f"classes: {name!r} is none of {', '.join(names)}.")
-        numbers = [names.index(name) if isinstance(name, str) else name for name in classes]
+            numbers.append(number)
         return extract_module(self.model(key), self.masks(key, threshold), numbers, head=head).eval()
 
     def figures(self) -> dict[str, Sheet]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from statistics import fmean
 from typing import Any, Literal, TextIO
@@ -58,12 +58,13 @@ class Count:
 
 @dataclass(frozen=True)
 class Overview:
-    """A study's steps by kind, and the failures of those that are not finished."""
+    """A study's steps by kind, the failures of those that are not finished, and what is to be known of its data."""
 
     study: str
     counts: list[Count]
     failures: Sequence[Mapping[str, Any]]
     outcome: Outcome
+    notes: Sequence[str] = ()
 
     @property
     def done(self) -> bool:
@@ -75,7 +76,7 @@ def overview(described: DescribedStudy, storage: Store) -> Overview:
     """Counts a study's steps against what its folder in a storage has; touches nothing."""
     name = described.study.name
     ledger = Ledger(storage / name, readonly=True)
-    return count(name, plan(described, ledger), ledger)
+    return replace(count(name, plan(described, ledger), ledger), notes=described.notes)
 
 
 def count(name: str, planned: Plan, ledger: Ledger) -> Overview:
@@ -107,7 +108,7 @@ def study_overview(where: Where) -> Overview:
     ledger = Ledger(where, readonly=True)
     described = submitted_with_data(ledger.store)
     check_data(described)
-    return count(described.study.name, plan(described, ledger), ledger)
+    return replace(count(described.study.name, plan(described, ledger), ledger), notes=described.notes)
 
 
 def print_overview(overview: Overview, console: Console) -> None:
@@ -130,6 +131,8 @@ def print_overview(overview: Overview, console: Console) -> None:
         console.print(f"About {duration(sum(known))} are left, one step after the other.")
     else:
         console.print("No estimate yet: it needs one finished step of every kind.")
+    for note in overview.notes:
+        console.print(f"note: {note}", markup=False, soft_wrap=True)
     for failure in overview.failures:
         console.print(f"failed: {failure['label']}: {failure['reason']}", markup=False, soft_wrap=True)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nemo.backbones import check_backbone
 from nemo.datasets import describe_dataset
+from nemo.datasets.naming import find_class
 from nemo.errors import UserError
 from orchestrator.study.class_names import check_class_names
 from orchestrator.study.pair import Pair
@@ -17,6 +18,8 @@ from orchestrator.study.study import Study
 
 if TYPE_CHECKING:
     from nemo.datasets.description import Description
+
+_SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,15 @@ class DescribedStudy:
     def of(self, pair: Pair) -> Description:
         """What is known of a pair's data set."""
         return self.data[pair.data]
+
+    @property
+    def notes(self) -> list[str]:
+        """What a user should know of how the data are read and held out, a sentence each."""
+        told = [note for description in self.data.values() for note in description.notes]
+        for pair in self.study.pairs:
+            counts = self.of(pair).counts
+            told += [] if counts is None else held_out(self.study, pair, self.of(pair).classes, counts)[1]
+        return list(dict.fromkeys(told))
 
 
 def describe(study: Study) -> DescribedStudy:
@@ -90,9 +102,46 @@ def check_data(described: DescribedStudy) -> None:
                 except UserError as error:
                     field, _, text = str(error).partition(": ")
                     wrong.append(f"{study.where('pairs', position, *place, field)}: {text}")
+        if description.counts is not None:
+            refused, _ = held_out(study, pair, description.classes, description.counts)
+            wrong += [f"{study.where('pairs', position, 'dataset')}: {text}" for text in refused]
         wrong += _wrong_subtasks(study, description)
     if wrong:
         raise UserError("\n".join(dict.fromkeys(wrong)))
+
+
+def held_out(study: Study, pair: Pair, classes: Sequence[str], counts: Sequence[int]) -> tuple[list[str], list[str]]:
+    """What is to be said of classes with too few training images for the share that is held out for validation.
+
+    Args:
+        study: With the recipes of the pair's trainings.
+        pair: One of its pairs.
+        classes: The names of the data set's classes.
+        counts: Training images of each.
+
+    Returns:
+        Sentences that refuse the study, and sentences to tell.
+    """
+    shares = [study.recipe_for(pair, method).validation for method in study.methods]
+    share = min((share for share in shares if share > 0), default=0.0)
+    if share == 0:
+        return [], []
+    single = [name for name, count in zip(classes, counts, strict=True) if count == 1]
+    few = [f"{name!r} ({count})" for name, count in zip(classes, counts, strict=True) if 0 < count * share < 1]
+    refused = (
+        f"dataset {pair.dataset}: {_classes(list(map(repr, single)))} a single training image, which cannot be both "
+        f"trained on and held out (validation: {share:g}); add images, or leave out what has no more."
+    )
+    told = (
+        f"dataset {pair.dataset}: {_classes(few)} so few training images that validation: {share:g} of them is less "
+        "than one; one of each is held out."
+    )
+    return [refused] * bool(single), [told] * bool(few and not single)
+
+
+def _classes(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+    return f"class {shown} has" if len(names) == 1 else f"classes {shown} have"
 
 
 def _wrong_subtasks(study: Study, description: Description) -> list[str]:
@@ -107,18 +156,22 @@ def _wrong_subtasks(study: Study, description: Description) -> list[str]:
                 f"choose sizes from 2 to {len(description.classes)}."
             )
     for index, classes in enumerate(subtasks.classes if subtasks else []):
+        found: list[int] = []
         for place, name in enumerate(classes):
-            if class_number(name, description) is None:
+            where = study.where("subtasks", "classes", index, place)
+            try:
+                number = find_class(name, description.classes)
+            except UserError as error:
+                wrong.append(f"{where}: {error}.")
+                continue
+            if number is None:
                 names = ", ".join(description.classes[:20])
                 wrong.append(
-                    f"{study.where('subtasks', 'classes', index, place)}: {name!r} is unknown, {known}: "
+                    f"{where}: {name!r} is unknown, {known}: "
                     f"choose numbers from 0 to {len(description.classes) - 1} or names among {names}."
                 )
+            elif number in found:
+                wrong.append(f"{where}: {name!r} is the class {description.classes[number]!r} once more, remove one.")
+            else:
+                found.append(number)
     return wrong
-
-
-def class_number(name: int | str, description: Description) -> int | None:
-    """The number of a class given by number or by name; None where there is none such."""
-    if isinstance(name, int):
-        return name if 0 <= name < len(description.classes) else None
-    return description.classes.index(name) if name in description.classes else None

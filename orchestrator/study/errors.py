@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pydantic import ValidationError
@@ -20,28 +20,39 @@ Problem = tuple[Place, str]
 _STAND_INS = {"backbone": "resnet18", "dataset": "digits", "validation": 0.1}
 
 
-def find_errors(data: Any) -> tuple[Study | None, list[Problem]]:
+def find_errors(data: Any, known: Iterable[Problem] = ()) -> tuple[Study | None, list[Problem]]:
     """Validates a study; after a failure again without the wrong parts, to find problems that these had hidden.
+
+    Args:
+        data: The study.
+        known: Problems that were found in its text.
 
     Returns:
         The study, without its wrong parts, or None if too little is left; and the problems.
     """
-    problems = list(_odd_values(data))
+    problems = list(known)
+    places = {place for place, _ in problems}
+    problems += [(place, text) for place, text in _odd_values(data) if place not in places]
     rest = copy.deepcopy(data)
-    for place, _ in reversed(problems):
+    for place, _ in sorted(problems, key=_removal_order, reverse=True):
         _remove(rest, place)
     while True:
         try:
             return Study.model_validate(rest), problems
         except ValidationError as errors:
             raised: list[Problem] = [(error["loc"], sentence(error)) for error in errors.errors(include_url=False)]
-        known = [place for place, _ in problems]
-        new = [each for each in raised if _is_new(each[0], known, data)]
+        reported = [place for place, _ in problems]
+        new = [each for each in raised if _is_new(each[0], reported, data)]
         if not new:
             return None, problems
         problems += new
-        for place, _ in sorted(new, key=lambda each: [str(part).zfill(9) for part in each[0]], reverse=True):
+        for place, _ in sorted(new, key=_removal_order, reverse=True):
             _remove(rest, place)
+
+
+def _removal_order(problem: Problem) -> list[str]:
+    """Later positions of a list go first, so that the others stay where they are."""
+    return [str(part).zfill(9) for part in problem[0]]
 
 
 def _odd_values(data: Any, place: Place = ()) -> Iterator[Problem]:
@@ -81,6 +92,8 @@ def _is_new(place: Place, known: list[Place], data: Any) -> bool:
         shared = min(len(place), len(first))
         if place[:shared] == first[:shared] or (isinstance(first[-1], int) and place[: len(first) - 1] == first[:-1]):
             return False
+        if place == ("subtasks", "sizes") and first[:2] == ("subtasks", "classes"):
+            return False  # there were sub-tasks before their classes were removed
         if place[:-1] == first[:-1] and not _is_given(data, place):
             return False  # what is missing here may be what is misspelt there
     return True

@@ -13,10 +13,11 @@ from orchestrator.storage import Store
 from orchestrator.storage.layout import SUBMITTED
 from orchestrator.study.data import DescribedStudy, check_data, describe
 from orchestrator.study.errors import find_errors
+from orchestrator.study.names import misread_names
 from orchestrator.study.overrides import Override, apply_overrides
 from orchestrator.study.problems import Place, field_name
 from orchestrator.study.study import Study
-from orchestrator.study.yaml_source import parse_yaml, read_text
+from orchestrator.study.yaml_source import dump_yaml, parse_yaml, plain_text, read_text
 
 
 class StudySource:
@@ -38,6 +39,13 @@ class StudySource:
             if place[: len(override.place)] == override.place:
                 return f"--set {override.text}: {field_name(place)}"
         return f"{self._file}:{_line(self._root, place)}: {field_name(place) or 'study'}"
+
+    def plain_text(self, place: Place) -> str | None:
+        """What stands at a place without quotes, where YAML does not take it for a text; None elsewhere."""
+        for override in reversed(self._overrides):
+            if place[: len(override.place)] == override.place:
+                return plain_text(override.node, place[len(override.place) :])
+        return plain_text(self._root, place)
 
 
 def _line(node: yaml.Node, place: Place) -> int:
@@ -122,9 +130,9 @@ def _study_of(text: str, file: str, overrides: Sequence[str]) -> Study:
         raise UserError(f"{file}:1: study: should be a mapping of name, pairs, methods; see studies/quickstart.yaml.")
     data, applied = apply_overrides(data, list(overrides))
     if applied:
-        text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
+        text = dump_yaml(data, allow_unicode=True)
     source = StudySource(file, text, root, applied)
-    study, errors = find_errors(data)
+    study, errors = find_errors(data, misread_names(data, source.plain_text))
     if study is not None:
         study._source = source
     lines = [f"{source.where(place)}: {text}" for place, text in errors]

@@ -6,19 +6,22 @@ import copy
 from dataclasses import dataclass
 from typing import Any
 
+import yaml
+
 from nemo.errors import UserError
 from orchestrator.study.problems import Place
-from orchestrator.study.yaml_source import parse_value
+from orchestrator.study.yaml_source import node_of, parse_value
 
 _DEEPEST = 10
 
 
 @dataclass(frozen=True)
 class Override:
-    """One `key=value` as given, and the place that it sets."""
+    """One `key=value` as given, the place that it sets, and the node of the value."""
 
     text: str
     place: Place
+    node: yaml.Node | None
 
 
 def apply_overrides(data: dict[str, Any], texts: list[str]) -> tuple[dict[str, Any], list[Override]]:
@@ -37,7 +40,7 @@ def apply_overrides(data: dict[str, Any], texts: list[str]) -> tuple[dict[str, A
                 raise _Refused(f"no field of a study lies {key.count('.')} deep")
             place: Place = tuple(int(part) if _is_position(part) else part for part in key.strip().split("."))
             _set(data, place, _read(value))
-            applied.append(Override(text, place))
+            applied.append(Override(text, place, node_of(value)))
         except _Refused as error:
             wrong.append(f"--set {text}: {error}.")
     if wrong:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any, Self
 
-import yaml
 from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, model_validator
 
 from nemo.backbones import backbone_entry
@@ -23,6 +22,7 @@ from orchestrator.study.problems import Model, NoDuplicates, Place, Problems, Wh
 from orchestrator.study.resources import Resources, TrackingSettings
 from orchestrator.study.subtasks import Selection, Subtasks, Threshold
 from orchestrator.study.sweep import Point, Sweep, read_sweeps
+from orchestrator.study.yaml_source import dump_yaml
 
 Layers = list[tuple[Place, dict[str, Any]]]
 """Recipe fields and where they stand in the study, those that win last."""
@@ -112,7 +112,7 @@ class Study(Model):
         """The study as YAML: as submitted, with overrides applied."""
         if self._source is not None:
             return str(self._source.text)
-        return yaml.safe_dump(self.model_dump(mode="json", by_alias=True, exclude_unset=True), sort_keys=False)
+        return dump_yaml(self.model_dump(mode="json", by_alias=True, exclude_unset=True))
 
     def where(self, *place: str | int) -> str:
         """`file:line: field` of a place in the file that the study was read from."""

@@ -24,7 +24,7 @@ def _check_samples(value: Any) -> Any:
 def _check_class(value: Any) -> Any:
     problems = Problems()
     if type(value) not in (int, str):
-        problems.add(text=f"should be the number or the name of a class, not {value!r:.60}.")
+        problems.add(text=f"should be the number or the name of a class, not {value!r:.60}; put a name in quotes.")
     problems.raise_any()
     return value
 

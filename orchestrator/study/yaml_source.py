@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,14 @@ class _Loader(yaml.SafeLoader):
     """YAML 1.1 takes `1e-3` for a text; here it is the number that everybody means."""
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
-)
+class _Dumper(yaml.SafeDumper):
+    """Puts in quotes what `_Loader` would take for a number."""
+
+
+for _class in (_Loader, _Dumper):
+    _class.add_implicit_resolver(
+        "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+    )
 
 
 def parse_value(text: str) -> Any:
@@ -38,6 +44,30 @@ def parse_value(text: str) -> Any:
         raise ValueError(f"is no usable YAML, {_reason(error)}") from error
     _refuse_huge(value)
     return value
+
+
+def node_of(text: str) -> yaml.Node | None:
+    """The node of a text that `parse_value` reads; None of an empty one."""
+    node: yaml.Node | None = yaml.compose(text, Loader=_Loader)
+    return node
+
+
+def dump_yaml(data: Any, **options: Any) -> str:
+    """YAML that is read back as the same data; options as `yaml.dump` takes them."""
+    return str(yaml.dump(data, Dumper=_Dumper, **{"sort_keys": False, **options}))
+
+
+def plain_text(node: yaml.Node | None, place: Sequence[str | int]) -> str | None:
+    """What stands at a place below a node without quotes, where YAML does not take it for a text; None elsewhere."""
+    for part in place:
+        if isinstance(node, yaml.MappingNode):
+            node = next((value for name, value in node.value if getattr(name, "value", None) == part), None)
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+        else:
+            return None
+    plain = isinstance(node, yaml.ScalarNode) and node.style is None and node.tag != "tag:yaml.org,2002:str"
+    return str(node.value) if plain and node is not None else None
 
 
 def parse_yaml(text: str, label: str) -> tuple[yaml.Node, Any]:

@@ -116,7 +116,7 @@ def test_mistakes_in_a_folder_are_named(folder):
     file.write_bytes(content[:200])
     assert str(file) in mistake(name, image_size=32)
     file.write_text("no image")
-    assert f"{file} is not a readable PNG or JPEG" in mistake(name, image_size=32)
+    assert f"{file} is not a readable PNG, JPEG, WebP, BMP, TIFF or GIF" in mistake(name, image_size=32)
     file.unlink()
     (folder / "train" / "ant").mkdir()
     assert "class 'ant' has no training images" in mistake(name)

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from orchestrator.cli import main
 from tests import tiny
 from tests.orchestrator.bad_input.commands import COMMANDS
 from tests.orchestrator.bad_input.configurations import CONFIGURATIONS
+from tests.orchestrator.bad_input.datasets import DATASETS, Make
 from tests.orchestrator.bad_input.studies import HEAD, STUDIES
 from tests.orchestrator.invented import STUDY, invented_study
 
@@ -52,7 +54,7 @@ def _content(text: str | bytes) -> bytes:
 
 
 def test_the_corpus_is_large() -> None:
-    assert len(STUDIES) + len(CONFIGURATIONS) + len(COMMANDS) > 150
+    assert len(STUDIES) + len(CONFIGURATIONS) + len(COMMANDS) + len(DATASETS) > 200
     assert len(set(_ids(STUDIES))) == len(STUDIES)
 
 
@@ -75,6 +77,31 @@ def test_configurations(refused: Refused, tmp_path: Path, name: str, content: st
     assert said.startswith(f"nemo: {study}:2: pairs[0].")
     assert len(said.splitlines()) == 1
     assert told in said
+
+
+@pytest.mark.parametrize(("name", "kind", "make", "fields", "told"), DATASETS, ids=[each[0] for each in DATASETS])
+def test_datasets(
+    refused: Refused, tmp_path: Path, name: str, kind: str, make: Make, fields: dict[str, Any], told: str
+) -> None:
+    root = tmp_path / "data"
+    make(root)
+    study = study_on(tmp_path, f"{kind}:{root}", fields)
+    said = refused("run", study, "--storage", tmp_path / "runs")
+    assert said.startswith(f"nemo: {study}:")
+    assert len(said.splitlines()) == 1
+    assert told.replace("{root}", str(root)) in said
+
+
+def study_on(folder: Path, dataset: str, fields: dict[str, Any]) -> Path:
+    """A study on a data set; `dataset_options` and `image_size` are its pair's, other fields its own."""
+    of_pair = ("dataset_options", "image_size")
+    pair = {"backbone": "rescnn", "width": 0.0625, "dataset": dataset, "image_size": 32}
+    pair |= {name: value for name, value in fields.items() if name in of_pair}
+    own = {name: value for name, value in fields.items() if name not in of_pair}
+    study = {"name": "odd", "pairs": [pair], "methods": ["standard", "mwt"], "recipe": {"epochs": 1}, **own}
+    path = folder / "odd.yaml"
+    path.write_text(yaml.safe_dump(study, allow_unicode=True))
+    return path
 
 
 @pytest.mark.parametrize(("words", "told"), COMMANDS, ids=[words[:40] for words, _ in COMMANDS])
