@@ -1,4 +1,4 @@
-"""Changes of a study since it was last run under its name: it may grow, but not drop work that it has done."""
+"""Changes of a study, or its data, since it was last run under its name: it may grow, but not drop work it has done."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import replace
 
 from nemo.errors import UserError
+from orchestrator.ledger.data import made_of, recorded_data
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.planner import Plan, plan
 from orchestrator.plan.step import NOUNS, Step
@@ -23,14 +24,16 @@ _log = logging.getLogger(__name__)
 def check_changes(wanted: DescribedStudy, ledger: Ledger) -> None:
     """Refuses a study if its earlier version under the same name has done steps that it no longer contains.
 
-    If the earlier version can't be read any more, or its data is gone, a warning is logged and nothing is refused.
+    So it is where a data set has changed. If the earlier version can't be read any more, or its data is gone and was
+    not recorded, a warning is logged and nothing is refused.
 
     Args:
         wanted: The study that is to run.
         ledger: With what was done so far; its store has the earlier version, `study.yaml`.
 
     Raises:
-        UserError: Steps would be dropped; the message counts them and has the difference between the two studies.
+        UserError: Steps would be dropped; the message counts them and has the difference between the two studies, or
+            between the data then and now.
     """
     submitted = ledger.store.where(SUBMITTED)
     if SUBMITTED not in ledger.store.below():
@@ -38,9 +41,10 @@ def check_changes(wanted: DescribedStudy, ledger: Ledger) -> None:
     try:
         previous = submitted_study(ledger.store)
         difference = diff(previous, wanted.study)
-        if not difference:
+        described, changes = made_of(_described(previous, wanted, ledger), ledger)
+        if not difference and not changes:
             return
-        before = plan(describe(previous), ledger)
+        before = plan(described, ledger)
     except UserError as error:
         text = "%s: cannot be compared with the study as it is now (%s); it runs, and what no longer belongs is unused."
         _log.warning(text, submitted, str(error).splitlines()[0])
@@ -48,12 +52,33 @@ def check_changes(wanted: DescribedStudy, ledger: Ledger) -> None:
     left = left_behind(before, plan(replace(wanted, study=_widened(previous, wanted.study)), ledger))
     worked_on = ledger.finished() | ledger.store.below(CHECKPOINTS) if left else set()
     begun = [step for step in left if step.key in worked_on and ledger.failure(step.key) is None]
+    if begun and changes:
+        position = [pair.dataset for pair in previous.pairs].index(changes[0].dataset)
+        differences = "\n".join([*(change.difference for change in changes), *[difference] * bool(difference)])
+        raise UserError(
+            f"{wanted.study.where('pairs', position, 'dataset')}: {changes[0].text.rstrip('.')}, and "
+            f"{_counted(begun)} that it has finished or begun would no longer belong to it; put the files back, give "
+            f"the study another name, or pass --replace to leave them unused in {ledger.store}.\n{differences}"
+        )
     if begun:
         raise UserError(
             f"{wanted.study.where('name')}: {wanted.study.name!r} was run before as another study, and "
             f"{_counted(begun)} that it has finished or begun would no longer belong to it; give the changed study "
             f"another name, or pass --replace to leave them unused in {ledger.store}.\n{difference}"
         )
+
+
+def _described(previous: Study, wanted: DescribedStudy, ledger: Ledger) -> DescribedStudy:
+    """The earlier version with its data, which need not be there where they are the wanted study's, or recorded.
+
+    Raises:
+        UserError: They are neither, and cannot be described.
+    """
+    known = {**recorded_data(ledger), **wanted.data}
+    needed = {pair.data for pair in previous.pairs}
+    if needed <= known.keys():
+        return DescribedStudy(previous, {name: known[name] for name in needed})
+    return describe(previous)
 
 
 def left_behind(before: Plan, after: Plan) -> list[Step]:

@@ -22,6 +22,7 @@ from orchestrator.driver.silence import Silence, Watch, Watchdog, patience, watc
 from orchestrator.execution.context import Context, Event
 from orchestrator.execution.fanout import FanOut, Shared
 from orchestrator.execution.scheduler import run_trainings
+from orchestrator.ledger.data import record_data
 from orchestrator.ledger.lease import hold
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.ledger.segments import AT_LEAST
@@ -76,6 +77,7 @@ def run_study(
         if not replace:
             check_changes(described, ledger)
         ledger.record_study(study.text)
+        record_data(ledger, described)
         end_orphan(ledger.folder)  # of a driver that was killed; its workers may still write checkpoints
         if retry_failed:
             ledger.forget_failures()

@@ -24,6 +24,7 @@ from orchestrator.computing import compute
 from orchestrator.computing.compute import ModelArrays
 from orchestrator.computing.data import as_dataset, dataset_arrays
 from orchestrator.computing.networks import build, gate_of, result_of
+from orchestrator.ledger.data import submitted_made_of
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.modules.choose import Choice, choose, threshold_of
 from orchestrator.modules.folder import new_folder
@@ -39,7 +40,6 @@ from orchestrator.modules.save import (
 )
 from orchestrator.plan.step import Step, make_step
 from orchestrator.storage import Where
-from orchestrator.study.file import submitted_with_data
 from orchestrator.study.study import Study
 
 
@@ -79,7 +79,7 @@ def reuse_and_save(where: Where, wanted: Wanted, console: Console) -> ModuleReco
             not here, or fine-tuning diverged.
     """
     ledger = Ledger(where, readonly=True)
-    described = submitted_with_data(ledger.store)
+    described, _ = submitted_made_of(ledger)  # changed data are refused when they are read
     study = described.study
     with new_folder(wanted.out, wanted.force) as folder:
         choice = choose(described, ledger, wanted.classes, wanted.run)

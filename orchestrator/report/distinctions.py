@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from nemo.recipe import LATER, Recipe
+from orchestrator.storage.keys import canonical
 
 Record = Mapping[str, Any]
 
@@ -18,7 +19,10 @@ def dataset_name(params: Mapping[str, Any]) -> str:
 
 
 def variants_of(records: list[Record]) -> dict[str, str]:
-    """Key -> the options that distinguish its pair from others of the same backbone, data set and width, as text."""
+    """Key -> the options that distinguish its pair from others of the same backbone, data set and width, as text.
+
+    Data of one name whose content differs are told apart by the beginning of their fingerprints, as `data=1a2b3c4d`.
+    """
 
     def fields(params: Mapping[str, Any]) -> dict[str, Any]:
         options = params["dataset"].get("options", {}) if isinstance(params["dataset"], Mapping) else {}
@@ -28,11 +32,23 @@ def variants_of(records: list[Record]) -> dict[str, str]:
     for record in records:
         params = record["params"]
         groups[params["backbone"], dataset_name(params), params.get("width")].append((record["key"], fields(params)))
+    _tell_data_apart({record["key"]: str(record["params"].get("fingerprint")) for record in records}, groups.values())
     return {
         key: settings_text(own, _changed([each for _, each in group]))
         for group in groups.values()
         for key, own in group
     }
+
+
+def _tell_data_apart(marks: Mapping[str, str], groups: Iterable[list[tuple[str, dict[str, Any]]]]) -> None:
+    """Adds the beginning of the fingerprint where nothing else distinguishes the data of records in a group."""
+    for group in groups:
+        alike = defaultdict(list)
+        for key, own in group:
+            alike[canonical(own)].append(marks[key])
+        if any(len(set(same)) > 1 for same in alike.values()):
+            for key, own in group:
+                own["data"] = marks[key][:8]
 
 
 def differences_of(records: Mapping[str, Record], variants: Mapping[str, str]) -> dict[str, dict[str, Any]]:

@@ -146,7 +146,7 @@ def _write_texts(report: StudyReport, sections: list[Section], folder: Path) -> 
     tables = [table for topic in report.tables.values() for table in topic]
     texts: dict[str, Callable[[], str]] = {
         "report.html": lambda: as_html(report, sections),
-        "report.md": lambda: as_markdown(report.frames.study, tables),
+        "report.md": lambda: as_markdown(report.frames.study, tables, report.notes),
         "report.json": lambda: as_json(report.frames) + "\n",
     }
     folder.mkdir(parents=True, exist_ok=True)

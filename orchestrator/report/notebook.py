@@ -150,9 +150,9 @@ class LoadedStudy:
                 number = find_class(name, names)
             except UserError as error:
                 raise UserError(f"classes: {error}.") from None
-            if number is None:
+            if number is None and isinstance(name, str):
                 raise UserError(f"classes: {name!r} is none of {', '.join(names)}.")
-            numbers.append(number)
+            numbers.append(int(name) if number is None else number)  # `extract_module` refuses it
         return extract_module(self.model(key), self.masks(key, threshold), numbers, head=head).eval()
 
     def figures(self) -> dict[str, Sheet]:

@@ -12,7 +12,7 @@ from typing import TextIO
 
 from nemo.errors import UserError
 from orchestrator.report.rendering import as_json, as_markdown, print_report
-from orchestrator.report.study_report import gather, read_report, training_key
+from orchestrator.report.study_report import gather, training_key
 from orchestrator.report.telling import tell
 from orchestrator.storage import Where
 from orchestrator.storage.studies import study_at
@@ -32,11 +32,16 @@ def write_report(where: Where, form: str, out: Path | None) -> None:
 
             file.write(read_page(where))
             return
-        frames, tables = read_report(where)
+        report = gather(where)
+        frames, tables = report.frames, report.all_tables
         if form == "terminal":
-            print_report(frames.study, tables, file)
+            print_report(frames.study, tables, file, report.notes)
+        elif form == "md":
+            file.write(as_markdown(frames.study, tables, report.notes))
         else:
-            file.write(as_json(frames) + "\n" if form == "json" else as_markdown(frames.study, tables))
+            for note in report.notes:  # JSON has rows alone
+                _log.warning("%s", note)
+            file.write(as_json(frames) + "\n")
 
 
 def show_results(where: Where) -> None:

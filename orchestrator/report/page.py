@@ -41,6 +41,7 @@ def as_html(report: StudyReport, sections: Sequence[Section] | None = None) -> s
     page: str = _template().render(
         name=report.frames.study,
         missing=MISSING,
+        notes=report.notes,
         asked=asked(report),
         facts=facts(report, overview),
         ran=ran_tables(report, overview),

@@ -32,9 +32,9 @@ def as_json(frames: Frames) -> str:
     return json.dumps(document, indent=1, allow_nan=False)
 
 
-def as_markdown(study: str, tables: Sequence[Table]) -> str:
-    """The tables as GitHub's Markdown."""
-    parts = [f"# {study}"]
+def as_markdown(study: str, tables: Sequence[Table], notes: Sequence[str] = ()) -> str:
+    """The notes and the tables as GitHub's Markdown."""
+    parts = [f"# {study}", *(f"> {_cell(note)}" for note in notes)]
     for table in tables:
         body = markdown_table(table.columns, table.rows, table.words)
         parts.append(f"## {table.title}\n\n{table.note}\n\n{body}")
@@ -47,9 +47,11 @@ def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]], words:
     return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in (columns, rules, *rows))
 
 
-def print_report(study: str, tables: Sequence[Table], file: TextIO) -> None:
-    """The tables for a terminal, as wide as it is; in a file, as wide as they need."""
+def print_report(study: str, tables: Sequence[Table], file: TextIO, notes: Sequence[str] = ()) -> None:
+    """The notes and the tables for a terminal, as wide as it is; in a file, as wide as they need."""
     console = Console(file=file, highlight=False)
+    for note in notes:
+        console.print(f"note: {note}", markup=False, soft_wrap=True)
     if not tables:
         console.print(f"{study}: nothing has finished yet")
     for table in tables:

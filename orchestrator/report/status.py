@@ -11,6 +11,7 @@ from typing import Any, Literal, TextIO
 from rich.console import Console
 
 from nemo.errors import UserError
+from orchestrator.ledger.data import made_of, submitted_made_of
 from orchestrator.ledger.lease import EXPIRED_AFTER, Owner, read_owner
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.frontier import Frontier, Outcome
@@ -19,7 +20,6 @@ from orchestrator.plan.step import NOUNS
 from orchestrator.storage import Store, Where
 from orchestrator.storage.studies import find_study, known_studies
 from orchestrator.study.data import DescribedStudy, check_data
-from orchestrator.study.file import submitted_with_data
 from orchestrator.system.terminal import duration, new_table
 
 State = Literal["running", "silent", "killed", "stopped", "failed", "finished"]
@@ -76,7 +76,8 @@ def overview(described: DescribedStudy, storage: Store) -> Overview:
     """Counts a study's steps against what its folder in a storage has; touches nothing."""
     name = described.study.name
     ledger = Ledger(storage / name, readonly=True)
-    return replace(count(name, plan(described, ledger), ledger), notes=described.notes)
+    notes = [*(change.text for change in made_of(described, ledger)[1]), *described.notes]
+    return replace(count(name, plan(described, ledger), ledger), notes=notes)
 
 
 def count(name: str, planned: Plan, ledger: Ledger) -> Overview:
@@ -100,15 +101,16 @@ def count(name: str, planned: Plan, ledger: Ledger) -> Overview:
 
 
 def study_overview(where: Where) -> Overview:
-    """The overview of a study that was started, from its store alone.
+    """The overview of a study that was started, from its store alone; of the data that its results were made of.
 
     Raises:
         UserError: Its data cannot be described here, or its study file is damaged.
     """
     ledger = Ledger(where, readonly=True)
-    described = submitted_with_data(ledger.store)
+    described, changes = submitted_made_of(ledger)
     check_data(described)
-    return replace(count(described.study.name, plan(described, ledger), ledger), notes=described.notes)
+    notes = [*(change.text for change in changes), *described.notes]
+    return replace(count(described.study.name, plan(described, ledger), ledger), notes=notes)
 
 
 def print_overview(overview: Overview, console: Console) -> None:

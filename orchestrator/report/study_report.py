@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
 from nemo.errors import UserError
+from orchestrator.ledger.data import submitted_made_of
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.planner import Plan, plan
 from orchestrator.report.frames import Frames, read_frames
@@ -17,7 +19,6 @@ from orchestrator.report.tables import Table, method_name, tables_by_topic
 from orchestrator.storage import Where
 from orchestrator.storage.keys import keys_named
 from orchestrator.study.data import DescribedStudy
-from orchestrator.study.file import submitted_with_data
 from orchestrator.study.study import Study
 
 _log = logging.getLogger(__name__)
@@ -25,10 +26,15 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Planned:
-    """A study as it was last submitted, with its data, and its plan."""
+    """A study as it was last submitted, with the data that its results were made of, and its plan.
+
+    Attributes:
+        notes: The data sets that have changed since, a sentence each.
+    """
 
     described: DescribedStudy
     plan: Plan
+    notes: Sequence[str] = ()
 
     @property
     def study(self) -> Study:
@@ -51,6 +57,16 @@ class StudyReport:
     tables: dict[str, list[Table]]
 
     @property
+    def all_tables(self) -> list[Table]:
+        """The tables of all topics."""
+        return [table for tables in self.tables.values() for table in tables]
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What a reader must know of the data, a sentence each."""
+        return [] if self.planned is None else self.planned.notes
+
+    @property
     def class_names(self) -> dict[str, tuple[str, ...]]:
         """Fingerprint of a data set -> the names of its classes; empty where the study cannot be planned here."""
         described = [] if self.planned is None else self.planned.described.data.values()
@@ -60,7 +76,7 @@ class StudyReport:
 def read_report(where: Where) -> tuple[Frames, list[Table]]:
     """The frames and all tables of a study; see `gather`."""
     report = gather(where)
-    return report.frames, [table for tables in report.tables.values() for table in tables]
+    return report.frames, report.all_tables
 
 
 def gather(where: Where) -> StudyReport:
@@ -71,7 +87,8 @@ def gather(where: Where) -> StudyReport:
 def report_of(ledger: Ledger) -> StudyReport:
     """The results that belong to a study as it was last submitted.
 
-    A store keeps the results of earlier versions of its study too; they are left out. Where the study cannot be
+    A store keeps the results of earlier versions of its study too; they are left out, and where its data have changed,
+    the results are those of the data with which it was last run. Where the study cannot be
     planned here, because its data lie elsewhere, everything in the store is shown, with a warning.
     """
     planned = _plan(ledger)
@@ -105,8 +122,8 @@ def training_key(trainings: pl.DataFrame, key: str) -> str:
 
 def _plan(ledger: Ledger) -> Planned | None:
     try:
-        described = submitted_with_data(ledger.store)
-        return Planned(described, plan(described, ledger))
+        described, changes = submitted_made_of(ledger)
+        return Planned(described, plan(described, ledger), [change.text for change in changes])
     except UserError as error:
         _log.warning("%s: shown with everything that its storage holds, because %s", ledger.store.name, error)
         return None

@@ -21,6 +21,9 @@ ENVIRONMENT = "environment.json"
 
 LEDGER, ARTIFACTS, QUARANTINE = "ledger", "artifacts", "quarantine"
 FAILURES, SEARCHES = f"{LEDGER}/failures", f"{LEDGER}/searches"
+DATA = f"{LEDGER}/data.json"
+"""What was known of a study's data when it was last run."""
+
 LOCK = "lock"
 SPOOL = "spool/mlflow.jsonl"
 
