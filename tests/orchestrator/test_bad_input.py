@@ -249,7 +249,10 @@ def _one_class(root: Path) -> None:
             "class 'disc' has no training images; add some, or leave the class out.",
         ),
         (_one_class, "it has 1 classes, but a network needs 2."),
-        (_spoiled_png, "{root}/train/disc/002.png is not a readable PNG or JPEG image; replace it or leave it out."),
+        (
+            _spoiled_png,
+            "{root}/train/disc/002.png is not a readable PNG, JPEG, WebP, BMP, TIFF or GIF image; replace it or",
+        ),
         (lambda root: shutil.rmtree(root / "test"), "{root} has no folder 'test'; add it."),
         (lambda root: shutil.rmtree(root / "test" / "disc"), "class 'disc' has no test images; add some, or leave"),
         (lambda root: shutil.rmtree(root / "train" / "disc"), "class 'disc' has no training images; add some, or"),
