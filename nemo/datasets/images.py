@@ -25,6 +25,7 @@ _TELLS_ORIENTATION = (
     b"tiff:Orientation",
     b"XML:com.adobe.xmp",
 )
+_TIFF = (b"II*\0", b"MM\0*")  # which have the orientation among their own tags
 _ORIENTATION, _UPRIGHT = 0x0112, 1  # of EXIF
 _SMALL = 64 * 64  # up to here Pillow spends its time under the interpreter's lock, and threads are in each other's way
 
@@ -91,7 +92,7 @@ def decode(content: Encoded, size: int, where: str) -> NDArray[np.uint8]:
 
 def is_turned(content: bytes) -> bool:
     """Whether an image file says that it is to be turned or mirrored; quick for those that say nothing."""
-    if not any(mark in content for mark in _TELLS_ORIENTATION):
+    if content[:4] not in _TIFF and not any(mark in content for mark in _TELLS_ORIENTATION):
         return False
     try:
         with Image.open(io.BytesIO(content), formats=_FORMATS) as image:

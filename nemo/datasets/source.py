@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -99,7 +100,14 @@ class Source(ABC):
         for part, labels in (("training", train), ("test", test)):
             empty = np.flatnonzero(np.bincount(labels, minlength=len(classes)) == 0)
             if len(empty):
+                name = classes[empty[0]]
+                alike = [other for other in classes if other != name and _folded(other) == _folded(name)]
+                hint = f", or is it {alike[0]!r}?" if alike else "."
                 raise UserError(
-                    f"dataset {self.name}: class {classes[empty[0]]!r} has no {part} images; add some, or leave the "
-                    "class out."
+                    f"dataset {self.name}: class {name!r} has no {part} images; add some, or leave the class out{hint}"
                 )
+
+
+def _folded(name: str) -> str:
+    """A name without what is easily overlooked: case, spaces around it, and how Unicode writes its accents."""
+    return unicodedata.normalize("NFKC", name).strip().casefold()

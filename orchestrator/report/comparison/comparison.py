@@ -9,7 +9,14 @@ from typing import Any
 
 import polars as pl
 
-from orchestrator.report.comparison.settings import Fields, differing, origin_fields, study_fields, training_fields
+from orchestrator.report.comparison.settings import (
+    Fields,
+    data_fields,
+    differing,
+    origin_fields,
+    study_fields,
+    training_fields,
+)
 from orchestrator.report.frames import Frames
 from orchestrator.report.statistics import Judged, judge, judge_pairs, paired
 from orchestrator.report.study_report import StudyReport
@@ -95,7 +102,7 @@ def side_of(name: str, report: StudyReport) -> Side:
     study = submitted_study(report.ledger.store) if report.planned is None else report.planned.study
     keys = set(report.frames.trainings["key"])
     documents = [document for key, document in report.ledger.results("train") if key in keys]
-    return Side(name, {**study_fields(study), **origin_fields(documents)}, report.frames)
+    return Side(name, {**study_fields(study), **data_fields(documents), **origin_fields(documents)}, report.frames)
 
 
 def training_side(name: str, report: StudyReport, key: str) -> Side:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from orchestrator.report.distinctions import dataset_name
 from orchestrator.report.summary import origin_of
 from orchestrator.storage.keys import canonical
 from orchestrator.study.study import Study
@@ -46,6 +47,12 @@ def study_fields(study: Study) -> Fields:
 def training_fields(document: Mapping[str, Any]) -> Fields:
     """All parameters of a training, from its document in the ledger."""
     return {name: {WHOLE: value} for name, value in _flat(document["params"]).items()}
+
+
+def data_fields(documents: Iterable[Mapping[str, Any]]) -> Fields:
+    """The data that trainings were made with, by name and fingerprint: one name may be that of two data sets."""
+    known = {(dataset_name(each["params"]), str(each["params"].get("fingerprint"))[:8]) for each in documents}
+    return {"data": {WHOLE: "; ".join(f"{name} {mark}" for name, mark in sorted(known))}}
 
 
 def origin_fields(documents: Iterable[Mapping[str, Any]]) -> Fields:

@@ -131,5 +131,6 @@ DATASETS: list[Bad] = [
     ("floating-point values", "folder", _in_folder("train/cat/9.tif", plain(0.5, "TIFF", "F")), {}, "train/cat/9.tif has 32-bit values"),
     ("a single image to split", "folder", lambda root: folder(root, {"cat/0.png": plain(), "dog/0.png": plain(), "dog/1.png": plain()}), {}, "class 'cat' has a single image, which cannot be on both sides of a split; add images"),
     ("a single image to hold out", "folder", lambda root: folder(root, {name: data for name, data in pets().items() if name not in ("train/dog/1.png", "train/dog/2.png")}), {"recipe": {"epochs": 1, "validation": 0.25}}, "class 'dog' has a single training image"),
+    ("a class in another case", "folder", lambda root: folder(root, {**pets(classes=["cat", "dog"], test=0), **{name.replace("dog", "Dog"): data for name, data in pets(train=0).items()}}), {}, "class 'Dog' has no training images; add some, or leave the class out, or is it 'dog'?"),
     ("no test folder", "folder", lambda root: folder(root, {name: data for name, data in pets().items() if name.startswith("train")}), {}, "has no folder 'test'; add it."),
 ]  # fmt: skip

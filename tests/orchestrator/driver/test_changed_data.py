@@ -14,6 +14,8 @@ from orchestrator.driver.changes import check_changes
 from orchestrator.ledger.data import made_of, record_data, recorded_data
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.planner import plan
+from orchestrator.report.comparison.comparison import compare, side_of
+from orchestrator.report.study_report import gather
 from orchestrator.storage import layout
 from orchestrator.study.data import DescribedStudy
 from orchestrator.study.file import study_with_data
@@ -138,6 +140,34 @@ def test_two_data_sets_are_never_in_one_row(
     assert report.count("Accuracy: rescnn x0.0625 on pets (data=") == 2
     rows = [line.split() for line in report.splitlines() if line.startswith(" standard ")]
     assert rows and all(row[1] == "1" for row in rows)  # seeds
+
+
+def test_nemo_run_refuses_before_anything_is_written(
+    world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remove_one(world)
+    monkeypatch.setattr(sys, "argv", ["nemo", "run", str(world.file), "--storage", str(world.storage)])
+    recorded = recorded_data(world.ledger)
+    with pytest.raises(SystemExit) as end:
+        main()
+    shown = capsys.readouterr()
+    assert (end.value.code, shown.out) == (2, "")
+    assert shown.err.startswith(
+        f"nemo: {world.file}:3: pairs[0].dataset: dataset folder:{world.data}: the data set has"
+    )
+    assert recorded_data(world.ledger) == recorded
+
+
+def test_a_comparison_tells_two_versions_of_a_data_set_apart(storage: Path) -> None:
+    first = World(storage / "a", recorded=True)
+    second = World(storage / "b", recorded=True)
+    same = compare([side_of(name, gather(each.ledger.store)) for name, each in (("a", first), ("b", second))])
+    assert "data" not in dict(same.settings)
+    remove_one(second)
+    second.run()
+    other = compare([side_of(name, gather(each.ledger.store)) for name, each in (("a", first), ("b", second))])
+    (one, two) = dict(other.settings)["data"]
+    assert one.startswith("pets ") and two.startswith("pets ") and one != two
 
 
 def test_other_classes_and_another_size_are_told(world: World) -> None:

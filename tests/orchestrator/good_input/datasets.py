@@ -108,7 +108,6 @@ _PHOTOS = struct([plain(RED), plain(GREEN)])
 _LABELS = pa.array([0, 1], pa.int64())
 _BYTES = [plain(RED), plain(GREEN)]
 _TURNED = "1 of its images is turned as EXIF says."
-_UPRIGHT = (RED, BLUE)  # of `halves`: left to right as it lies; EXIF's 6 turns it clockwise, so that red is above
 
 DATASETS: list[Good] = [
     # formats
@@ -141,6 +140,7 @@ DATASETS: list[Good] = [
     _image("mirrored", "9.png", halves(orientation=2), BLUE, RED, _TURNED),
     _image("upside down", "9.png", halves(orientation=3), BLUE, RED, _TURNED),
     _image("a WebP that lies on its side", "9.webp", halves("WEBP", 6, lossless=True), RED, BLUE, _TURNED),
+    _image("a TIFF that is upside down", "9.tif", halves("TIFF", 3), BLUE, RED, _TURNED),
     _image("an orientation that there is not", "9.png", halves(orientation=77), RED, BLUE),
     _image("damaged EXIF", "9.jpg", _damaged_exif(), RED),
     # what is not read
@@ -173,6 +173,7 @@ DATASETS: list[Good] = [
     Good("the option label", "parquet", _columns({"image": _PHOTOS, "a": pa.array([0, 0]), "b": pa.array([1, 0])}), ("0", "1"), (1, 1), "", (1, RED, RED), {"label": "b"}),
     Good("fine and coarse labels", "parquet", _columns({"img": _PHOTOS, "coarse_label": pa.array([0, 0]), "fine_label": _LABELS}), ("0", "1"), (1, 1), "its labels are the column 'fine_label', and not coarse_label."),
     Good("labels as texts and as numbers", "parquet", _columns({"img": _PHOTOS, "label": pa.array(["x", "y"]), "label_id": _LABELS}), ("0", "1"), (1, 1), "its labels are the column 'label_id', and not label."),
+    Good("other columns in test", "parquet", lambda root: (shard(root / "train.parquet", [0, 1]), shard(root / "test.parquet", [0, 1], label="labels")), ("0", "1"), (1, 1), "its labels are the column 'label' of train.parquet, 'labels' of test.parquet."),
     Good("plain bytes", "parquet", _columns({"photo": pa.array(_BYTES, pa.large_binary()), "label": _LABELS}), ("0", "1"), (1, 1), "", (0, RED, RED)),
     Good("labels of a byte", "parquet", _columns({"image": _PHOTOS, "label": pa.array([0, 1], pa.uint8())}), ("0", "1"), (1, 1)),
     Good("a WebP in parquet", "parquet", _columns({"image": struct([plain(RED, "WEBP", lossless=True), plain(GREEN)]), "label": _LABELS}), ("0", "1"), (1, 1), "", (0, RED, RED)),
