@@ -142,6 +142,18 @@ def test_two_data_sets_are_never_in_one_row(
     assert rows and all(row[1] == "1" for row in rows)  # seeds
 
 
+def test_plan_and_run_tell_what_is_not_read(
+    storage: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = World(storage, recorded=True)
+    (world.data / "train" / "cat" / "0.heic").write_bytes(b"")
+    told = f"dataset folder:{world.data}: 1 file is not read: 1 of the format .heic; the first is train/cat/0.heic."
+    for words in (["plan", world.file], ["run", world.file], ["status", "pets"]):
+        said = world.say(capsys, monkeypatch, *words)
+        assert f"note: {told}" in said or told in caplog.messages
+        caplog.clear()
+
+
 def test_nemo_run_refuses_before_anything_is_written(
     world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
