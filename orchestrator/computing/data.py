@@ -53,7 +53,7 @@ def dataset_arrays(where: Mapping[str, Any]) -> DatasetArrays:
     if dataset.fingerprint != where["fingerprint"]:
         raise UserError(
             f"dataset {where['dataset']}: its files are others than when the study started, put them back, or run the "
-            "study again to plan it with these."
+            "study again with --replace, to go on with these."
         )
     fields = {**vars(dataset), "train": _numpy(dataset.train), "test": _numpy(dataset.test)}
     return cast("DatasetArrays", fields)

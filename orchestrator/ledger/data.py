@@ -70,8 +70,11 @@ def record_data(ledger: Ledger, described: DescribedStudy) -> None:
 
 def recorded_data(ledger: Ledger) -> dict[str, Description]:
     """`Pair.data` -> description when the study was last run; empty where that was not recorded yet."""
-    known = unsealed(ledger.store.read(layout.DATA) or b"") or {}  # damaged: like a study of before
-    return {name: _description(fields) for name, fields in known.items() if name != "sha256"}
+    known = unsealed(ledger.store.read(layout.DATA) or b"") or {}
+    try:
+        return {name: _description(fields) for name, fields in known.items() if name != "sha256"}
+    except (KeyError, TypeError, ValueError):  # of another version: like a study of before
+        return {}
 
 
 def _description(fields: Mapping[str, Any]) -> Description:

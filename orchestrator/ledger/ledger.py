@@ -42,6 +42,7 @@ class Ledger:
 
     Layout: `ledger/<kind>/<key>.json`, and copies of these, to be read in bulk, in
     `ledger/segments/<kind>/<hash>.parquet`; `ledger/failures/<key>.json`, `ledger/searches/<search>/<number>.json`,
+    `ledger/data.json` (see `orchestrator.ledger.data`),
     `artifacts/<key>/`, `quarantine/`, `study.yaml` (as last submitted), `studies/` (as ever submitted), `lock`.
 
     Args:

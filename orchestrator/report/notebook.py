@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -167,7 +168,10 @@ class LoadedStudy:
 
     @cached_property
     def _report(self) -> StudyReport:
-        return report_of(self._ledger)
+        report = report_of(self._ledger)
+        for note in report.notes:
+            warnings.warn(note, stacklevel=2)
+        return report
 
     @cached_property
     def _passes(self) -> dict[str, str]:

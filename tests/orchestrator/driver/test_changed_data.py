@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from nemo.errors import UserError
+from orchestrator import load_study
 from orchestrator.cli import main
 from orchestrator.driver.changes import check_changes
 from orchestrator.ledger.data import made_of, record_data, recorded_data
@@ -126,6 +127,12 @@ def test_everybody_says_so_and_shows_what_there_was(
     status = world.say(capsys, monkeypatch, "status", "pets")
     assert "the data set has changed since" in status and "pets: finished: every step has its result." in status
     assert "the data set has changed since" in world.say(capsys, monkeypatch, "plan", world.file)
+
+
+def test_python_is_warned(world: World) -> None:
+    remove_one(world)
+    with pytest.warns(UserWarning, match="the data set has changed since the study was run"):
+        assert len(load_study(world.ledger.store).trainings) == 2
 
 
 def test_two_data_sets_are_never_in_one_row(
