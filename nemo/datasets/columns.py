@@ -25,8 +25,9 @@ def image_columns(schema: pa.Schema) -> list[str]:
 
 
 def label_columns(schema: pa.Schema) -> list[str]:
-    """The columns that could hold the labels: those of integers."""
-    return [str(field.name) for field in schema if pa.types.is_integer(field.type)]
+    """The columns that could hold the labels: those of integers, but for the row numbers that pandas adds."""
+    columns = [str(field.name) for field in schema if pa.types.is_integer(field.type)]
+    return [column for column in columns if not column.startswith("__index_level_")]
 
 
 def called_images(schema: pa.Schema) -> list[str]:
@@ -159,15 +160,15 @@ def told_names(names: Names, moved: Sequence[Path], by_number: bool) -> str:
         return ""
     first, common = named[0]
     if moved:
-        files = ", ".join(path.name for path in moved)
+        files = _listed([path.name for path in moved])
         return f"the labels of {files} are renumbered by their class names, which are in another order in {first.name}."
     without = [path.name for path, own in names.items() if not own]
     if without:
-        return f"{', '.join(without)} has no class names; its labels are taken for those of {first.name}."
+        return f"{_listed(without)} has no class names; its labels are taken for those of {first.name}."
     others = [path.name for path, own in named if list(own) != list(common)]
     if not others:
         return ""
     reason = (
         "its numbers are taken, as the option classes has them" if by_number else "those that are used are the same"
     )
-    return f"{', '.join(others)} has other class names than {first.name}; {reason}."
+    return f"{_listed(others)} has other class names than {first.name}; {reason}."

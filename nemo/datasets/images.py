@@ -95,8 +95,7 @@ def is_turned(content: bytes) -> bool:
     if content[:4] not in _TIFF and not any(mark in content for mark in _TELLS_ORIENTATION):
         return False
     try:
-        with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
-            return _orientation(image) != _UPRIGHT
+        return _orientation(_open(content, "image")) != _UPRIGHT
     except Exception:  # reading it will tell
         return False
 

@@ -71,7 +71,12 @@ class _Found:
         rest = sum(count for _, count in shown[_SHOWN:])
         reasons = [f"{count:,} {reason}" for reason, count in shown[:_SHOWN]] + [f"{rest:,} others"] * bool(rest)
         files = "1 file is" if total == 1 else f"{total:,} files are"
-        return f"{files} not read: {', '.join(reasons)}; the first is {self._first}."
+        return _printable(f"{files} not read: {', '.join(reasons)}; the first is {self._first}.")
+
+
+def _printable(text: str) -> str:
+    """The text with its line ends, control characters and bytes that are no UTF-8 as escapes."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def _entries(folder: Path) -> list[Path]:

@@ -70,4 +70,5 @@ def unread(folder: Path, read: list[Path]) -> str:
     if not lying:
         return ""
     names = ", ".join(file.name for file in lying[:_SHOWN]) + (", ..." if len(lying) > _SHOWN else "")
-    return f"1 parquet file is not read: {names}." if len(lying) == 1 else f"{len(lying)} are not read: {names}."
+    count = "1 parquet file is" if len(lying) == 1 else f"{len(lying):,} parquet files are"
+    return f"{count} not read: {names}."

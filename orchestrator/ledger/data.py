@@ -54,7 +54,9 @@ class Change:
             fields += [("test images", f"{before.test_size:,}", f"{now.test_size:,}")]
         fields += [("image size", str(before.image_size), str(now.image_size))]
         if before.classes != now.classes:
-            fields += [("classes", ", ".join(before.classes[:_SHOWN]), ", ".join(now.classes[:_SHOWN]))]
+            names = [", ".join(map(repr, each.classes[:_SHOWN])) for each in (before, now)]
+            fields += [("number of classes", f"{len(before.classes):,}", f"{len(now.classes):,}")]
+            fields += [("classes", names[0], names[1])]
         elif before.counts is not None and now.counts is not None:
             images = zip(before.classes, before.counts, now.counts, strict=True)
             fields += [(f"training images of {name!r}", f"{was:,}", f"{count:,}") for name, was, count in images]

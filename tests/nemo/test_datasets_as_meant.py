@@ -41,6 +41,20 @@ def test_every_orientation_is_applied(kind: str, orientation: int) -> None:
     assert np.abs(got.transpose(1, 2, 0).astype(int) - wanted).max() <= (12 if kind == "JPEG" else 0)
 
 
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from(["PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP"]), st.data())
+def test_damaged_images_are_a_sentence_or_an_image(kind: str, data) -> None:  # type: ignore[no-untyped-def]
+    content = bytearray(halves(kind, **({} if kind in ("GIF", "BMP") else {"orientation": 6})))
+    for place in data.draw(st.lists(st.integers(0, len(content) - 1), max_size=4)):
+        content[place] ^= 1 << data.draw(st.integers(0, 7))
+    damaged = bytes(content[: data.draw(st.integers(0, len(content)))])
+    images.is_turned(damaged)
+    try:
+        assert images.decode(damaged, 8, "image").shape == (3, 8, 8)
+    except UserError as error:
+        assert str(error).startswith("image ") and "\n" not in str(error)
+
+
 def test_what_was_read_as_it_was_meant_keeps_its_fingerprint(tmp_path: Path) -> None:
     """Results that were made before would else be lost: these are the parts that a fingerprint had then."""
     root = folder(tmp_path / "pets", {**pets(), "train/cat/notes.txt": b"x"})
@@ -73,6 +87,33 @@ def test_what_was_read_otherwise_has_another_fingerprint(tmp_path: Path) -> None
 
     assert of("upright", a=halves(orientation=1)) == before("upright")
     assert of("turned", a=halves(orientation=6)) != before("turned")
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(
+                ["", "train/", "train/cat/", "test/dog/", "train/cat/old/", "val/", "val/cat/", "train/.git/"]
+            ),
+            st.sampled_from(["", "."]),
+            st.sampled_from(["a", "b", "ä ß"]),
+            st.sampled_from([".heic", ".txt", ".PNG.part", "", ".svg"]),
+        ).map("".join),
+        unique_by=lambda path: path.partition("/.git/")[0] if "/.git/" in path else path,
+    )
+)
+def test_what_is_not_read_is_counted_to_the_file(extra: list[str]) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        root = folder(Path(place), {**pets(), **{f"{path}": b"x" for path in extra}})
+        described = describe_dataset(f"folder:{root}")
+    assert (described.train_size, described.test_size) == (6, 4)
+    told = "".join(described.notes)
+    assert ("not read" in told) == bool(extra)
+    if extra:
+        assert f": {len(extra)} file{'s are' if len(extra) > 1 else ' is'} not read: " in told
+        counts = [int(part.split()[0]) for part in told.partition("read: ")[2].split(";")[0].split(", ")]
+        assert sum(counts) == len(extra)
 
 
 @settings(max_examples=30, deadline=None)

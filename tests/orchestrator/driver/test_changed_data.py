@@ -195,7 +195,9 @@ def test_other_classes_and_another_size_are_told(world: World) -> None:
     folder(world.data, {name: plain((place, 1, 0), size=40) for place, name in enumerate(images)})
     (change,) = made_of(study_with_data(world.file), world.ledger)[1]
     assert "image size: 32, now 40" in change.text
-    assert "now cat, dog, owl" in change.text
+    assert "number of classes: 2, now 3" in change.text
+    if recorded_data(world.ledger):
+        assert "classes: 'cat', 'dog', now 'cat', 'dog', 'owl'" in change.text
 
 
 def test_data_that_come_back_are_the_same(world: World) -> None:

@@ -150,6 +150,7 @@ DATASETS: list[Good] = [
     _beside("an image without a suffix", "test/cat/photo", "1 without a format in their names"),
     _beside("an image beside the classes", "train/0.png", "1 beside the classes' folders"),
     _beside("images for validation", "val/cat/0.png", "1 beside train and test; the first is val."),
+    _beside("a name with a line end and no UTF-8", "train/cat/a\n\udcff.txt", "the first is train/cat/a\\n\\udcff.txt."),
     _beside("notes", "README.md", "1 beside train and test; the first is README.md."),
     # class names
     Good("names that are numbers", "folder", lambda root: folder(root, pets(classes=["00010", "2"])), classes=("00010", "2")),
@@ -165,6 +166,7 @@ DATASETS: list[Good] = [
     Good("shards that are counted from one", "parquet", _files(train__1__of__2=([0, 1], None), train__2__of__2=([0, 1], None), test=([0, 1], None)), ("0", "1"), (2, 2)),
     Good("shards with hashes", "parquet", _files(**{"train-00000-of-00002-0a": ([0, 1], None), "train-00001-of-00002-1b": ([0, 1], None), "test-00000-of-00001-2c": ([0, 1], None)}), ("0", "1"), (2, 2)),
     Good("images for validation in parquet", "parquet", _files(train=([0, 1], None), test=([0, 1], None), validation=([0, 1], None)), ("0", "1"), (1, 1), "1 parquet file is not read: validation.parquet."),
+    Good("more files beside", "parquet", _files(train=([0, 1], None), test=([0, 1], None), validation=([0, 1], None), dev=([0], None)), ("0", "1"), (1, 1), "2 parquet files are not read: dev.parquet, validation.parquet."),
     Good("a whole file beside its shards", "parquet", _files(train=([0, 1], None), train__0__of__1=([0, 0], None), test=([0, 1], None)), ("0", "1"), (1, 1), "1 parquet file is not read: train-0-of-1.parquet."),
     # columns
     Good("a hash before the image", "parquet", _columns({"hash": pa.array([b"0", b"1"]), "image": _PHOTOS, "label": _LABELS}), ("0", "1"), (1, 1), "its images are the column 'image', and not hash.", (0, RED, RED)),
@@ -174,6 +176,7 @@ DATASETS: list[Good] = [
     Good("fine and coarse labels", "parquet", _columns({"img": _PHOTOS, "coarse_label": pa.array([0, 0]), "fine_label": _LABELS}), ("0", "1"), (1, 1), "its labels are the column 'fine_label', and not coarse_label."),
     Good("labels as texts and as numbers", "parquet", _columns({"img": _PHOTOS, "label": pa.array(["x", "y"]), "label_id": _LABELS}), ("0", "1"), (1, 1), "its labels are the column 'label_id', and not label."),
     Good("other columns in test", "parquet", lambda root: (shard(root / "train.parquet", [0, 1]), shard(root / "test.parquet", [0, 1], label="labels")), ("0", "1"), (1, 1), "its labels are the column 'label' of train.parquet, 'labels' of test.parquet."),
+    Good("pandas' row numbers", "parquet", _columns({"image": _PHOTOS, "y": _LABELS, "__index_level_0__": pa.array([7, 8])}), ("0", "1"), (1, 1)),
     Good("plain bytes", "parquet", _columns({"photo": pa.array(_BYTES, pa.large_binary()), "label": _LABELS}), ("0", "1"), (1, 1), "", (0, RED, RED)),
     Good("labels of a byte", "parquet", _columns({"image": _PHOTOS, "label": pa.array([0, 1], pa.uint8())}), ("0", "1"), (1, 1)),
     Good("a WebP in parquet", "parquet", _columns({"image": struct([plain(RED, "WEBP", lossless=True), plain(GREEN)]), "label": _LABELS}), ("0", "1"), (1, 1), "", (0, RED, RED)),
