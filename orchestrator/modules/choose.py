@@ -111,7 +111,8 @@ def class_numbers(names: Sequence[str | int], description: Description) -> list[
         try:
             number = find_class(name, description.classes)
         except UserError as error:
-            raise UserError(f"--classes: {error}.") from None
+            shell = ', within the shell\'s: --classes \'"cat","2"\'' if '"' in str(error) else ""
+            raise UserError(f"--classes: {error}{shell}.") from None
         if number is None:
             known, more = description.classes[:30], len(description.classes) - 30
             listed = ", ".join(known) + (f" and {more} more" if more > 0 else "")

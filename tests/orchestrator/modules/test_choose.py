@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from nemo.datasets import Description
+from nemo.datasets.naming import parse_classes
 from nemo.errors import UserError
 from orchestrator.ledger.ledger import Ledger
-from orchestrator.modules.choose import Choice, choose, threshold_of
+from orchestrator.modules.choose import Choice, choose, class_numbers, threshold_of
 from orchestrator.study.data import describe
 from orchestrator.study.study import Study
 from tests.orchestrator.invented import STUDY, finish, invented_study, plan_of
@@ -143,6 +145,21 @@ def test_classes_are_named_or_numbered(tmp_path: Path) -> None:
     assert said == ("--classes: 'cat' is unknown, digits has the classes 0, 1, 2, 3, 4, 5, 6, 7, 8, 9; name these.")
     assert "two classes or more" in refused(study, ledger, ["3", "3"])
     assert "two classes or more" in refused(study, ledger, ["3"])
+
+
+def test_a_number_that_is_a_name_and_another_place_is_refused() -> None:
+    days = Description("days", ("1", "10", "11", "2", "3"), 32, 10, 10, "f" * 64)
+    with pytest.raises(UserError) as refused:
+        class_numbers(parse_classes("2,3"), days)
+    assert str(refused.value) == (
+        "--classes: 2 is the name of a class and the number of the class '11', put the name of the one that is meant "
+        """in quotes: "2" or "11", within the shell's: --classes '"cat","2"'."""
+    )
+    assert class_numbers(parse_classes('"2","3"'), days) == [3, 4]
+    assert class_numbers(parse_classes("10,11"), days) == [1, 2]  # there is no eleventh class
+    with pytest.raises(UserError, match="'crane' is the name of the classes 0 and 1, give the number"):
+        class_numbers(["crane", 2], Description("birds", ("crane", "crane", "owl"), 32, 10, 10, "f" * 64))
+    assert class_numbers([1, 2], Description("birds", ("crane", "crane", "owl"), 32, 10, 10, "f" * 64)) == [1, 2]
 
 
 def test_thresholds_are_the_studys(tmp_path: Path) -> None:
