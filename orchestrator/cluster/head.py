@@ -285,7 +285,7 @@ def _connect(address: str, variables: dict[str, str], own: bool) -> None:
             address=address,
             runtime_env={"env_vars": variables},
             # Other jobs have the working folder on their workers' path, before ours: a file in it would be imported.
-            job_config=JobConfig(_client_job=True) if own else None,
+            job_config=JobConfig(_client_job=True) if own else None,  # type: ignore[arg-type]  # None is its default
             log_to_driver=False,
             logging_level=logging.ERROR,
             configure_logging=True,
