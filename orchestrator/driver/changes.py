@@ -53,7 +53,8 @@ def check_changes(wanted: DescribedStudy, ledger: Ledger) -> None:
     worked_on = ledger.finished() | ledger.store.below(CHECKPOINTS) if left else set()
     begun = [step for step in left if step.key in worked_on and ledger.failure(step.key) is None]
     if begun and changes:
-        position = [pair.dataset for pair in previous.pairs].index(changes[0].dataset)
+        names = [pair.dataset for pair in wanted.study.pairs]
+        position = names.index(changes[0].dataset) if changes[0].dataset in names else 0
         differences = "\n".join([*(change.difference for change in changes), *[difference] * bool(difference)])
         raise UserError(
             f"{wanted.study.where('pairs', position, 'dataset')}: {changes[0].text.rstrip('.')}, and "
