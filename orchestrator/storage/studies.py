@@ -11,21 +11,33 @@ from orchestrator.storage import Store, Where, store_at
 from orchestrator.storage.files import Unwritable
 from orchestrator.storage.layout import DATABASE, FILES, LEDGER, SUBMITTED
 
+_LONGEST_NAME = 255  # bytes, of most disks
+_LONGEST_PATH = 4096 - 512  # bytes, of Linux, less what a study's files have below the storage
+
 
 def storage_root(given: Where | None = None) -> Store:
     """Where the studies lie: as given, else `$NEMO_STORAGE`, else the folder `runs`; absolute.
 
     Raises:
-        UserError: Its path is no text, which neither MLflow nor a result could hold; or it is a bucket that does not
-            exist, does not answer, or may not be used.
+        UserError: Its path is no text, which neither MLflow nor a result could hold, or too long; or it is a bucket
+            that does not exist, does not answer, or may not be used.
     """
     root = default_storage() if given is None else store_at(given)
     try:
         str(root).encode()
     except UnicodeEncodeError:
         raise UserError(f"{str(root)!a}: the storage folder's path is no text in UTF-8, choose another.") from None
+    if not root.remote:
+        _check_length(root.local)
     root.check()
     return root
+
+
+def _check_length(folder: Path) -> None:
+    """Refuses a folder whose own name, or path with that of a study's files, is longer than a path may be."""
+    path = os.fsencode(folder)
+    if len(path) > _LONGEST_PATH or max(map(len, path.split(b"/"))) > _LONGEST_NAME:
+        raise UserError(f"{folder}: is too long a path for a storage folder, choose a shorter one.")
 
 
 def default_storage() -> Store:
