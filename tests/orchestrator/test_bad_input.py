@@ -267,19 +267,6 @@ def test_folders(refusal: Refusal, tmp_path: Path, spoil: Callable[[Path], None]
     assert told.format(root=root) in said
 
 
-def test_a_class_whose_name_is_no_text(refusal: Refusal, tmp_path: Path) -> None:
-    """Case 01, moewe: a folder's name in Latin-1, refused before anything runs."""
-    root = pictures.write_folder(tmp_path / "data", train=4, test=2)
-    for part in ("train", "test"):
-        (root / part / "disc").rename(root / part / os.fsdecode(b"m\xf6we"))
-    study = study_on(tmp_path, f"folder:{root}")
-    said = refusal(study)
-    assert said.startswith(
-        f"{study}:4: pairs[0].dataset: dataset folder:{root}: the name of class 'm\\xf6we' is no text in"
-    )
-    assert said.endswith("rename its folder.") and len(said.splitlines()) == 1
-
-
 def test_images_that_no_memory_holds(refusal: Refusal, tmp_path: Path) -> None:
     said = refusal(tiny.write_study(tmp_path, pairs=[{**PAIR, "image_size": 200_000}]))
     assert "pairs[0].dataset: dataset digits: 1,797 images of 200000x200000 pixels take 200," in said

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from orchestrator.cli import main
-from tests import tiny
+from tests import pictures, tiny
 from tests.orchestrator.bad_input.commands import COMMANDS
 from tests.orchestrator.bad_input.configurations import CONFIGURATIONS
 from tests.orchestrator.bad_input.datasets import DATASETS, Make
@@ -124,3 +124,17 @@ def test_a_pipe_that_nobody_writes_to(refused: Refused, tmp_path: Path) -> None:
 def test_a_storage_that_is_no_text(refused: Refused, tmp_path: Path) -> None:
     said = refused("run", tiny.write_study(tmp_path), "--storage", os.fsdecode(os.fsencode(tmp_path) + b"/\xff"))
     assert "the storage folder's path is no text in UTF-8, choose another" in said
+
+
+@pytest.mark.parametrize("verb", ["plan", "run"])
+def test_a_class_whose_name_is_no_text(refused: Refused, tmp_path: Path, verb: str) -> None:
+    """Case 01, moewe: a folder's name in Latin-1, refused before anything runs."""
+    root = pictures.write_folder(tmp_path / "data", train=4, test=2)
+    for part in ("train", "test"):
+        (root / part / "disc").rename(root / part / os.fsdecode(b"m\xf6we"))
+    study = tmp_path / "study.yaml"
+    study.write_text(HEAD.replace("digits", f"'folder:{root}'"))
+    said = refused(verb, study, "--storage", tmp_path / "runs")
+    told = f"dataset folder:{root}: the name of class 'm\\xf6we' is no text in UTF-8, rename its folder.\n"
+    assert said == f"nemo: {study}:2: pairs[0].dataset: {told}"
+    assert not (tmp_path / "runs").exists() or not list((tmp_path / "runs").rglob("*.json"))
