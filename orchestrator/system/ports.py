@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 import socket
+from collections.abc import Iterator
 
 from nemo.errors import UserError
 
@@ -35,19 +36,39 @@ def free_ports(count: int) -> list[int]:
     raise OSError(f"fewer than {count} ports of {OWN.start}-{OWN.stop - 1} are free")
 
 
-def usable_port(wanted: int | None, default: int) -> int:
+@contextlib.contextmanager
+def usable_port(wanted: int | None, default: int) -> Iterator[int]:
     """The port that a page is served at: the wanted one, or the default or any free one where none is wanted.
+
+    A server takes its port seconds after it was found free, and another page that starts in the same second would find
+    it free too. So while the block runs the UDP port of that number, which no page uses, is held for it.
 
     Raises:
         UserError: The wanted one is taken.
     """
-    if _is_free(wanted or default):
-        return wanted or default
-    if wanted is not None:
-        raise UserError(f"--port {wanted} is taken by another program; give another or leave it out")
+    with contextlib.ExitStack() as stack:
+        port = wanted or default
+        if not (_is_free(port) and _reserved(port, stack)):
+            if wanted is not None:
+                raise UserError(f"--port {wanted} is taken by another program; give another or leave it out")
+            port = next(each for each in iter(_any_port, None) if _reserved(each, stack))
+        yield port
+
+
+def _any_port() -> int:
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
+
+
+def _reserved(port: int, stack: contextlib.ExitStack) -> bool:
+    """Whether no other page has a port, which is then held until the stack is left."""
+    held = stack.enter_context(socket.socket(type=socket.SOCK_DGRAM))
+    try:
+        held.bind((HOST, port))
+    except OSError:
+        return False
+    return True
 
 
 def _is_free(port: int) -> bool:

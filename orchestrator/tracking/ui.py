@@ -70,8 +70,15 @@ def serving(
         )
     if uri is None:
         _relocate(database, artifact_root(storage.local))
-    port = usable_port(port, PORT)
-    url = f"http://{HOST}:{port}"
+    with usable_port(port, PORT) as free, _server(storage, uri, free) as (server, log):
+        url = f"http://{HOST}:{free}"
+        _await(url, server, log)
+        yield url, server
+
+
+@contextmanager
+def _server(storage: Store, uri: str | None, port: int) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes]]]:
+    """A server that has been started, and what it says; ended with its children."""
     command = [sys.executable, "-P", "-m", "mlflow", "server"]
     command += ["--artifacts-destination", artifact_root(storage.local)]
     # Uvicorn imports from its app folder first, which by itself is the working one, where a random.py may lie.
@@ -85,8 +92,7 @@ def serving(
             command, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
         )
         try:
-            _await(url, server, log)
-            yield url, server
+            yield server, log
         finally:
             _end(server)
 
