@@ -53,6 +53,7 @@ Out = Annotated[
     typer.Option(metavar="FILE", help="Write it there, and not to standard output.", show_default=False),
 ]
 Saved = Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where to save; made.", show_default=False)]
+Failures = Annotated[bool, typer.Option("--failures", help="Show why steps failed, with the end of each traceback.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace the module that lies there.")]
 
 
@@ -112,8 +113,7 @@ def run(
         raise typer.Exit(end.exit_code) from None
     show_results(folder)
     option = "" if default_storage() == folder.parent else f" --storage {shlex.quote(str(folder.parent))}"
-    page = page_of(folder, option)
-    page = f"{page}   (every run in MLflow)   or   " if page else ""
+    page = f"{command}   (every run in MLflow)   or   " if (command := page_of(folder, option)) else ""
     typer.echo(f"Next: {page}nemo report {folder.name}{option} --format md")
     if print_failures(folder, sys.stderr):
         raise typer.Exit(1)
@@ -222,9 +222,7 @@ def status(
         str | None,
         typer.Option(metavar="URL", help="A cluster's dashboard: show the jobs that were submitted there."),
     ] = None,
-    failures: Annotated[
-        bool, typer.Option("--failures", help="Show why steps failed, with the end of each traceback.")
-    ] = False,
+    failures: Failures = False,
 ) -> None:
     """Show whether studies run and how far they are: from their folders alone, or as jobs of a cluster."""
     if address is not None and failures:
