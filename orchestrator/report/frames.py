@@ -92,6 +92,8 @@ EPOCH: dict[str, Any] = {
 }
 """An epoch of a training, counted from 1; a search for modules has none."""
 
+_OF_EPOCH = ("epoch", "train_loss", "test_accuracy")
+
 
 _BELOW: tuple[Kind, ...] = ("modularize", "measure", "reuse")
 
@@ -146,7 +148,7 @@ def read_frames(ledger: Ledger, study: str, wanted: set[str] | None = None) -> F
         _frame(list(trainings.values()), TRAINING).sort(order),
         _frame(modularizations, MODULARIZATION).sort([*order, "threshold"]),
         _frame(subtasks, SUBTASK).sort([*order, "threshold", pl.col("classes").list.len(), "key"]),
-        _frame([row for key, each in trainings.items() for row in _epochs(records[key], each)], EPOCH).sort(
+        pl.concat([_frame([], EPOCH), *(_epochs(records[key], each) for key, each in trainings.items())]).sort(
             [*order, "training", "epoch"]
         ),
     )
@@ -167,18 +169,18 @@ def _training(record: Record, records: Mapping[str, Record], changed: Mapping[st
     }
 
 
-def _epochs(record: Record, training: Row) -> list[Row]:
-    return [
-        {
-            **training,
-            "training": record["key"],
-            "epoch": int(each["epoch"]) + 1,
-            "train_loss": each.get("train/loss"),
-            "test_accuracy": each.get("test/accuracy"),
-        }
-        for each in record["result"].get("history", ())
-        if "train/loss" in each  # the generations of a search have none
-    ]
+def _epochs(record: Record, training: Row) -> pl.DataFrame:
+    """A frame of `EPOCH` for one training."""
+    own = {**training, "training": record["key"]}
+    shared = [pl.lit(own.get(name), kind).alias(name) for name, kind in EPOCH.items() if name not in _OF_EPOCH]
+    # The generations of a search have no loss, and are no epochs.
+    history = [each for each in record["result"].get("history", ()) if "train/loss" in each]
+    values = {
+        "epoch": [int(each["epoch"]) + 1 for each in history],
+        "train_loss": [each.get("train/loss") for each in history],
+        "test_accuracy": [each.get("test/accuracy") for each in history],
+    }
+    return pl.DataFrame(values, {name: EPOCH[name] for name in _OF_EPOCH}).with_columns(shared).select(*EPOCH)
 
 
 def _parent_seconds(record: Record, records: Mapping[str, Record]) -> float | None:

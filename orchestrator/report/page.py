@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from orchestrator.report.figures.figure import Panel
+from orchestrator.report.figures.figure import Figure, Panel
+from orchestrator.report.figures.maps import HeatMap
 from orchestrator.report.published import MISSING
-from orchestrator.report.sections import Section, sections_of
+from orchestrator.report.sections import Item, Section, sections_of
 from orchestrator.report.study_report import StudyReport, gather
 from orchestrator.report.summary import asked, facts, failures, overview_of, ran_tables
+from orchestrator.report.tables import Table
 from orchestrator.report.telling import telling
 from orchestrator.storage import Where
 from orchestrator.storage.layout import SUBMITTED
@@ -22,6 +25,9 @@ from orchestrator.system.credentials import masked
 from orchestrator.system.text import printable
 
 _log = logging.getLogger(__name__)
+
+_ROWS, _MAP = 500, 60
+"""Rows of a table, and rows and columns of a map, that a page shows."""
 
 
 def read_page(where: Where) -> str:
@@ -45,12 +51,27 @@ def as_html(report: StudyReport, sections: Sequence[Section] | None = None) -> s
         asked=asked(report),
         facts=facts(report, overview),
         ran=ran_tables(report, overview),
-        sections=sections_of(report) if sections is None else sections,
+        sections=[_bounded(each) for each in (sections_of(report) if sections is None else sections)],
         failures=failures(report, overview),
         stopped=report.ledger.stops(),
         text=masked(text.decode(errors="replace")),
     )
     return printable(page)
+
+
+def _bounded(section: Section) -> Section:
+    """What fits a page that opens at once, of a study of any size."""
+
+    def bounded(item: Item) -> Item:
+        if isinstance(item, Table):
+            return item.head(_ROWS)
+        if isinstance(item, HeatMap):
+            return item.thinned(_MAP)
+        if isinstance(item, Figure) and item.table is not None:
+            return replace(item, table=item.table.head(_ROWS))
+        return item
+
+    return replace(section, items=[bounded(item) for item in section.items])
 
 
 def _drawn(panel: Panel, draw: Callable[[], str]) -> Markup:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any, TextIO
+from typing import TextIO
 
 from rich.console import Console
 from rich.markup import escape
@@ -15,6 +15,9 @@ from orchestrator.report.tables import Table
 from orchestrator.system.terminal import new_table
 from orchestrator.system.text import one_line, printable
 
+_TERMINAL_ROWS = 100
+"""So many rows of a table a terminal shows."""
+
 
 def as_json(frames: Frames) -> str:
     """One JSON object: `study`, and a list of rows each for `trainings`, `modularizations`, `subtasks` and `epochs`.
@@ -22,14 +25,13 @@ def as_json(frames: Frames) -> str:
     Rates are fractions; what is not known is null. A row names its training by key (`training`). The fields are
     those of `orchestrator.report.frames`.
     """
-    document: dict[str, Any] = {
-        "study": frames.study,
-        "trainings": frames.trainings.to_dicts(),
-        "modularizations": frames.modularizations.to_dicts(),
-        "subtasks": frames.subtasks.to_dicts(),
-        "epochs": frames.epochs.to_dicts(),
-    }
-    return json.dumps(document, indent=1, allow_nan=False)
+    topics = {name: getattr(frames, name) for name in ("trainings", "modularizations", "subtasks", "epochs")}
+    # A line for each row, and never all rows as Python's objects: a large study has half a million.
+    parts = [f'"study": {json.dumps(frames.study)}']
+    for name, frame in topics.items():
+        lines = (json.dumps(row, allow_nan=False) for row in frame.iter_rows(named=True))
+        parts.append(f'"{name}": [\n' + ",\n".join(lines) + "\n]")
+    return "{" + ",\n".join(parts) + "}"
 
 
 def as_markdown(study: str, tables: Sequence[Table], notes: Sequence[str] = ()) -> str:
@@ -48,13 +50,13 @@ def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]], words:
 
 
 def print_report(study: str, tables: Sequence[Table], file: TextIO, notes: Sequence[str] = ()) -> None:
-    """The notes and the tables for a terminal, as wide as it is; in a file, as wide as they need."""
+    """The notes and the heads of the tables for a terminal, as wide as it is; in a file, as wide as they need."""
     console = Console(file=file, highlight=False)
     for note in notes:
         console.print(f"note: {note}", markup=False, soft_wrap=True)
     if not tables:
         console.print(f"{study}: nothing has finished yet")
-    for table in tables:
+    for table in (each.head(_TERMINAL_ROWS) for each in tables):
         shown = _rich(table)
         if not console.is_terminal:
             console.width = max(Console(width=10_000).measure(shown).maximum, len(table.note))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import polars as pl
@@ -32,6 +32,14 @@ class Table:
     note: str
     words: int = 1
     kind: str = field(default="table", init=False)
+
+    def head(self, most: int) -> Table:
+        """Its first rows, with a word about the others; itself where it has no more than so many."""
+        left = len(self.rows) - most
+        if left <= 0:
+            return self
+        note = f"{self.note} Not shown here: {left:,} more rows, which nemo report --export writes all."
+        return replace(self, rows=self.rows[:most], note=note)
 
 
 def tables_by_topic(frames: Frames) -> dict[str, list[Table]]:

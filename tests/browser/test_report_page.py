@@ -111,7 +111,7 @@ def test_pictures_lie_within_their_frames(chromium: webdriver.Chrome, page: Path
         return [document.querySelectorAll('.panels svg').length, outside];
     """
     pictures, found = chromium.execute_script(outside)
-    assert pictures == 9 and found == []
+    assert pictures == 10 and found == []
 
 
 def test_a_pointer_on_a_mark_is_told_of_it(chromium: webdriver.Chrome, page: Path) -> None:

@@ -14,6 +14,9 @@ from orchestrator.report.tables import METHOD, Table, means_of, method_name, pai
 
 Row = Mapping[str, Any]
 
+_POINTS = 12_500
+"""So many points the lines of a panel have together, or 20 each."""
+
 
 def front_figure(trainings: pl.DataFrame, modules: pl.DataFrame, threshold: float | None, chosen: Set[str]) -> Figure:
     """One pair's accuracy against KRR: a point per method and settings, and the front of those that no other beats.
@@ -132,12 +135,13 @@ def curve_figure(epochs: pl.DataFrame) -> Figure:
     runs = epochs.partition_by("training", maintain_order=True)
     identities = [run.row(0, named=True) for run in runs]
     keys, legend = keys_of([(row["method"], row["settings"]) for row in identities])
+    most = max(20, _POINTS // len(runs))
     panels = []
     for column, (name, scale) in shown.items():
         series = []
         for run, row in zip(runs, identities, strict=True):
             known = run.filter(pl.col(column).is_not_null()).select("epoch", column)
-            points = [Point(epoch, scale * value) for epoch, value in thinned(known.rows())]
+            points = [Point(epoch, scale * value) for epoch, value in thinned(known.rows(), most)]
             text = f"{method_name(row)}, seed {row['seed']}"
             series.append(Series(points, keys[row["method"], row["settings"]], marks=len(points) == 1, text=text))
         panels.append(Panel(name, "Epoch", name, series, whole=True))
@@ -161,7 +165,7 @@ def curve_figure(epochs: pl.DataFrame) -> Figure:
     return Figure(f"Training: {pair_name(epochs)}", panels, legend, "One line per training.", table)
 
 
-def thinned(rows: Sequence[tuple[Any, ...]], most: int = 250) -> list[tuple[Any, ...]]:
+def thinned(rows: Sequence[tuple[Any, ...]], most: int) -> list[tuple[Any, ...]]:
     """At most about so many of the rows, evenly, the last one among them: more than a picture has room for."""
     stride = -(-len(rows) // most) if rows else 1
     return [row for place, row in enumerate(reversed(rows)) if place % stride == 0][::-1]

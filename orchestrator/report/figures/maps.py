@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -39,6 +39,18 @@ class HeatMap:
     rows: Sequence[tuple[str, Sequence[float]]]
     note: str
     kind: str = field(default="map", init=False)
+
+    def thinned(self, most: int) -> HeatMap:
+        """At most so many rows and columns, evenly, with a word about the others; itself where it has no more."""
+        if max(len(self.rows), len(self.columns)) <= most:
+            return self
+        down, across = (-(-len(each) // most) for each in (self.rows, self.columns))
+        rows = [(name, list(values)[::across]) for name, values in self.rows[::down]]
+        note = (
+            f"{self.note} Shown are {len(rows)} of {len(self.rows)} rows and {len(self.columns[::across])} of "
+            f"{len(self.columns)} columns, evenly; nemo report --export writes all."
+        )
+        return replace(self, rows=rows, columns=self.columns[::across], note=note)
 
 
 @dataclass(frozen=True)

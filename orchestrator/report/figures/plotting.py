@@ -78,6 +78,7 @@ _KEY = 0.25, 1 / 6
 _LONGEST_NAME = 32  # letters of a class's name beside a map; the page and the tables have all of it
 _WRITTEN = 20  # a map of more rows or columns has no room for numbers
 _MAP_SIDE = 14.0  # inches that a map's cells may take in either direction, whatever their number
+_CROWD = 100  # of more lines the marks are left out
 _LABELS = 60  # so many rows or columns of a map are named, evenly, where there are more
 
 
@@ -151,7 +152,7 @@ def _panels(figure: Figure) -> Sheet:
 def _panel(axes: Axes, panel: Panel) -> list[tuple[Artist, list[str]]]:
     """Draws a panel; returns what was drawn, each with the texts of its shapes."""
     drawn: list[tuple[Artist, list[str]]] = []
-    many = len(panel.series) > COLOURS + 1
+    many, crowded = len(panel.series) > COLOURS + 1, len(panel.series) > _CROWD
     for series in panel.series:
         if series.line and len(series.points) > 1:
             faint = {"linewidth": 0.7, "alpha": 0.6} if many else {}
@@ -160,7 +161,7 @@ def _panel(axes: Axes, panel: Panel) -> list[tuple[Artist, list[str]]]:
             if series.key.band is not None:
                 drawn.append((_band(axes, series), [series.text]))
     for series in panel.series:
-        if series.marks and series.key.band is None:
+        if series.marks and series.key.band is None and not (crowded and series.line and len(series.points) > 1):
             drawn += _marks(axes, series, bars=not many)
     axes.set_xlabel(panel.x)
     axes.set_ylabel(panel.y)

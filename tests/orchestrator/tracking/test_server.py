@@ -69,7 +69,10 @@ def test_a_study_is_there_as_in_a_file_and_no_secret_with_it(
     beside.study_run(study.name, ledger, environment())
     beside.close()
     assert runs(server.url).keys() == runs(tracking_uri(storage)).keys()
-    assert points(server.url) == points(tracking_uri(storage))
+    ours, theirs = (points(uri) for uri in (server.url, tracking_uri(storage)))
+    for found in (ours, theirs):  # the study's own figures are of the moment in which they were written
+        found |= {where: [(step, 0, value) for step, _, value in found[where]] for where in found if ":" in where[0]}
+    assert ours == theirs and any(name == "best_krr" for _, name in ours)
 
     kept = objects(bucket).list_objects_v2(Bucket="files", Prefix="mlflow/")["Contents"]
     names = [each["Key"].rpartition("/")[2] for each in kept]
