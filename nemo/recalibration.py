@@ -14,7 +14,7 @@ from nemo.modes import eval_mode
 @torch.no_grad()
 def recalibrate(
     module: nn.Module, subtask: Dataset, images: int, *, seed: int, device: torch.device | str = "cpu"
-) -> None:
+) -> bool:
     """Replaces the running statistics of every BatchNorm by those of some training images, without a gradient.
 
     The images go through once, without augmentation; a module without BatchNorm stays as it is.
@@ -25,10 +25,13 @@ def recalibrate(
         images: How many training images to draw, at least 2: one has no spread; all, where there are fewer.
         seed: Of the draw.
         device: Where to run.
+
+    Returns:
+        Whether there was anything to replace.
     """
     norms = [layer for layer in module.modules() if isinstance(layer, nn.BatchNorm2d)]
     if not norms:
-        return
+        return False
     train = subtask.train
     chosen = torch.randperm(len(train.labels), generator=torch.Generator().manual_seed(seed))[:images]
     drawn = Split(train.images[chosen], train.labels[chosen])
@@ -43,3 +46,4 @@ def recalibrate(
             module(batch.images)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
+    return True

@@ -115,15 +115,15 @@ def reuse_module(
         for each in (before, module):
             recalibrate(each, subtask, recalibration, seed=seed, device=device)
     history = fine_tune(module, subtask, finetune, seed=seed, device=device)
-    accuracy_before = _test_accuracy(before, subtask, finetune, device)
-    if recalibration == 0:
-        recalibrate(before, subtask, RECALIBRATION, seed=seed, device=device)
+    accuracy_before = recalibrated = _test_accuracy(before, subtask, finetune, device)
+    if recalibration == 0 and recalibrate(before, subtask, RECALIBRATION, seed=seed, device=device):
+        recalibrated = _test_accuracy(before, subtask, finetune, device)
     krr = union_rate(module_masks, classes)
     maskable, unmasked = sum(modular.widths), unmasked_kernels(modular)
     figures = {
         "accuracy": _test_accuracy(module, subtask, finetune, device),
         "accuracy_before_finetuning": accuracy_before,
-        "accuracy_recalibrated": _test_accuracy(before, subtask, finetune, device),
+        "accuracy_recalibrated": recalibrated,
         "krr": krr,
         "krr_all": (krr * maskable + unmasked) / (maskable + unmasked),
         "weight_retention": _weight_retention(module, modular),

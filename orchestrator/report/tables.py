@@ -38,7 +38,7 @@ class Table:
         left = len(self.rows) - most
         if left <= 0:
             return self
-        note = f"{self.note} Not shown here: {left:,} more rows, which nemo report --export writes all."
+        note = f"{self.note} Not shown here: {left:,} more rows; nemo report --export writes all of them."
         return replace(self, rows=self.rows[:most], note=note)
 
 

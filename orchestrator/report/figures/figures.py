@@ -14,6 +14,9 @@ from orchestrator.report.tables import METHOD, Table, means_of, method_name, pai
 
 Row = Mapping[str, Any]
 
+Quantity = tuple[str, float, int]
+"""What a column is called in a figure, the factor of its values, and their digits."""
+
 _POINTS = 12_500
 """So many points the lines of a panel have together, or 20 each."""
 
@@ -80,8 +83,8 @@ def threshold_figure(modules: pl.DataFrame) -> Figure:
     shown = {"krr": ("KRR %", 100.0, 2), "cohesion": ("Cohesion", 1.0, 4), "coupling": ("Coupling", 1.0, 4)}
     keys, legend = keys_of([(row["method"], row["settings"]) for row in rows])
     panels = [
-        Panel(name, "Threshold", name, _by_group(rows, "threshold", column, keys, name, scale, digits))
-        for column, (name, scale, digits) in shown.items()
+        Panel(quantity[0], "Threshold", quantity[0], _by_group(rows, "threshold", column, keys, quantity))
+        for column, quantity in shown.items()
     ]
     return Figure(f"By threshold: {pair_name(modules)}", panels, legend, f"Means over the seeds{_bars(keys)}.")
 
@@ -102,10 +105,7 @@ def subtask_figure(threshold: float | None, subtasks: pl.DataFrame) -> Figure:
         "krr": ("KRR %", 100.0, 2),
         "flops": ("FLOPs M", 1e-6, 3),
     }
-    series = {
-        column: _by_group(rows, "size", column, keys, name, scale, digits)
-        for column, (name, scale, digits) in shown.items()
-    }
+    series = {column: _by_group(rows, "size", column, keys, quantity) for column, quantity in shown.items()}
     at = "" if threshold is None else f" at threshold {threshold:g}"
     note = f"Means over the sub-tasks{_bars(keys)}"
     controls = sized["control"].drop_nulls().unique().sort().to_list()
@@ -113,7 +113,7 @@ def subtask_figure(threshold: float | None, subtasks: pl.DataFrame) -> Figure:
         cut = sized.filter(pl.col("control").is_not_null())
         of_control = means_of(cut, [*METHOD, "control", "size"], measured)
         for column in ("accuracy_before_finetuning", "accuracy"):
-            series[column] = [*_bands(of_control, controls, column, keys, *shown[column]), *series[column]]
+            series[column] = [*_bands(of_control, controls, column, keys, shown[column]), *series[column]]
         legend |= {f"control: {name}": Key(None, place) for place, name in enumerate(controls)}
         note += "; a control's line and band, of the same, are in the colour of its modules"
     standard = [
@@ -182,11 +182,10 @@ def _by_group(
     along: str,
     column: str,
     keys: Mapping[tuple[str, str], Key],
-    name: str,
-    scale: float,
-    digits: int,
+    quantity: Quantity,
 ) -> list[Series]:
     """A line per method and settings over one column; means that are not known leave no mark."""
+    name, scale, digits = quantity
     series = []
     for (method, settings), key in keys.items():
         own = [
@@ -211,11 +210,10 @@ def _bands(
     controls: Sequence[str],
     column: str,
     keys: Mapping[tuple[str, str], Key],
-    name: str,
-    scale: float,
-    digits: int,
+    quantity: Quantity,
 ) -> list[Series]:
     """A band per module's method and settings, and control."""
+    name, scale, digits = quantity
     series = []
     for (method, settings), key in keys.items():
         for place, control in enumerate(controls):

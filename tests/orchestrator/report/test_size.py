@@ -34,7 +34,7 @@ def test_a_table_has_a_head_and_a_word_about_the_rest() -> None:
     assert table.head(1234) is table
     short = table.head(100)
     assert short.rows == table.rows[:100]
-    assert short.note == "A note. Not shown here: 1,134 more rows, which nemo report --export writes all."
+    assert short.note == "A note. Not shown here: 1,134 more rows; nemo report --export writes all of them."
 
 
 @pytest.mark.parametrize(("classes", "layers"), [(1000, 200), (61, 3), (60, 60)])
