@@ -7,7 +7,6 @@ import shlex
 import signal
 import sys
 from enum import StrEnum
-from io import TextIOWrapper
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
@@ -17,6 +16,7 @@ import typer
 from nemo.errors import UserError
 from orchestrator.storage.studies import default_storage, find_study, storage_root
 from orchestrator.system.credentials import masked
+from orchestrator.system.streams import standard_streams
 
 app = typer.Typer(
     name="nemo",
@@ -396,10 +396,9 @@ def ui(
 
 def main() -> None:
     """Run the command line: exit code 2 and one sentence for what the user can mend, 130 for Ctrl-C."""
-    if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a terminal that knows ASCII alone gets a ? and no traceback
     try:
-        app()
+        with standard_streams():
+            app()
     except UserError as error:
         print(f"nemo: {masked(str(error))}", file=sys.stderr)
         sys.exit(2)
