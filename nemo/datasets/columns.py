@@ -60,10 +60,18 @@ def label_column(schema: pa.Schema, path: Path, wanted: str | None) -> str:
     """The column of labels: the wanted one, that called label, else labels, else fine_label, or the only one.
 
     Raises:
-        UserError: There is none, or several could be it.
+        UserError: There is none, several could be it, or the one that is called so has no integers.
     """
     columns = label_columns(schema)
     named = [name for name in _LABELS if name in columns]
+    meant = [wanted] if wanted is not None else [] if named else _LABELS
+    for name in [name for name in meant if name in schema.names and name not in columns]:
+        if wanted is None and any(name in column for column in columns):
+            continue  # label_id beside label
+        raise UserError(
+            f"{path}: its column {name!r} has the type {schema.field(name).type}, and labels are integers; number the "
+            "classes from 0, or name another column with the dataset's option label."
+        )
     if not columns or (wanted is not None and wanted not in columns):
         raise UserError(
             f"{path} has no integer column {wanted or _LABELS[0]!r} with the labels among {_listed(schema.names)}; "

@@ -9,7 +9,7 @@ from os import cpu_count
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, PngImagePlugin
 
 from nemo.errors import UserError
 
@@ -29,16 +29,29 @@ _TIFF = (b"II*\0", b"MM\0*")  # which have the orientation among their own tags
 _ORIENTATION, _UPRIGHT = 0x0112, 1  # of EXIF
 _SMALL = 64 * 64  # up to here Pillow spends its time under the interpreter's lock, and threads are in each other's way
 
+PngImagePlugin.MAX_TEXT_CHUNK = max(PngImagePlugin.MAX_TEXT_CHUNK, 1 << 24)
+# Pillow refuses a sound image for a comment or a colour profile of more than a megabyte, which other programs write;
+# all of an image's together have a limit of 64 MB besides.
+
+GIT_LFS = b"version https://git-lfs"
+"""What a file begins with that Git LFS has left in a file's place: a clone without `git lfs` has nothing else."""
+
+NOT_FETCHED = "is a pointer of Git LFS and not the file itself; git lfs pull fetches it."
+
 Encoded = bytes | Callable[[], bytes]
 """An image file's bytes, or what reads them."""
 
 
 def _open(content: Encoded, where: str) -> Image.Image:
+    data = b""
     try:
-        image = Image.open(io.BytesIO(content if isinstance(content, bytes) else content()), formats=_FORMATS)
+        data = content if isinstance(content, bytes) else content()
+        image = Image.open(io.BytesIO(data), formats=_FORMATS)
     except Image.DecompressionBombError as error:  # Pillow's own limit is higher
         raise _too_large(where) from error
     except Exception as error:
+        if data.startswith(GIT_LFS):
+            raise UserError(f"{where} {NOT_FETCHED}") from error
         raise UserError(
             f"{where} is not a readable PNG, JPEG, WebP, BMP, TIFF or GIF image; replace it or leave it out."
         ) from error

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from nemo.datasets.columns import (
 )
 from nemo.datasets.description import Description
 from nemo.datasets.files import FilesSource, content_sha256, told_turned, upright
-from nemo.datasets.images import decode_all, is_turned
+from nemo.datasets.images import GIT_LFS, NOT_FETCHED, decode_all, is_turned
 from nemo.datasets.shards import find_shards, unread
 from nemo.datasets.source import Images, Labels
 from nemo.errors import UserError
@@ -160,12 +161,13 @@ class ParquetSource(FilesSource):
             try:
                 for batch in file.iter_batches(rows, columns=[column]):
                     array = batch.column(0)
-                    contents = (array.field("bytes") if pa.types.is_struct(array.type) else array).to_pylist()
+                    struct = pa.types.is_struct(array.type)
+                    contents = (array.field("bytes") if struct else array).to_pylist()
                     wheres = [f"the image in row {row + i} of {shard}" for i in range(len(contents))]
                     row += len(contents)
-                    for content, where in zip(contents, wheres, strict=True):
+                    for place, (content, where) in enumerate(zip(contents, wheres, strict=True)):
                         if not content:
-                            raise UserError(f"{where} is empty; remove the row.")
+                            raise _empty(where, array[place].as_py() if struct else None)
                     yield contents, wheres
                 _check_rows(file, row)
             except _UNREADABLE as error:
@@ -210,7 +212,16 @@ def _file(path: Path) -> pq.ParquetFile:
         raise _damaged(path, error) from error
 
 
+def _empty(where: str, value: Mapping[str, object] | None) -> UserError:
+    if path := (value or {}).get("path"):
+        return UserError(f"{where} is a path alone, {path}; write the file with the images' bytes in it.")
+    return UserError(f"{where} is empty; remove the row.")
+
+
 def _damaged(path: Path, error: Exception) -> UserError:
+    with suppress(OSError), path.open("rb") as file:
+        if file.read(len(GIT_LFS)) == GIT_LFS:
+            return UserError(f"{path} {NOT_FETCHED}")
     reason = str(error).partition("\n")[0].rstrip(".") or type(error).__name__
     return UserError(f"{path} is damaged or no parquet file ({reason}); fetch it again.")
 

@@ -20,6 +20,9 @@ Make = Callable[[Path], object]
 Bad = tuple[str, str, Make, dict[str, Any], str]
 
 
+_POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345\n"
+
+
 def _shards(*names: str) -> Make:
     """Two classes in each of these parquet files, beside a whole test.parquet."""
 
@@ -115,13 +118,18 @@ DATASETS: list[Bad] = [
     ("two columns of one name", "parquet", _two_of("image"), {}, "has 2 columns 'image'; rename all but that of the images."),
     ("two labels of one name", "parquet", _two_of("label"), {}, "has 2 columns 'label'; rename all but that of the labels."),
     ("two columns of integers", "parquet", _columns(image=_PHOTOS, kind=_LABELS, colour=_LABELS), {}, "has 2 columns that could be the labels, kind, colour; name one with the dataset's option label."),
-    ("a label that is no integer", "parquet", _columns(image=_PHOTOS, label=_LABELS), {"dataset_options": {"label": "image"}}, "has no integer column 'image' with the labels"),
+    ("a label that is no integer", "parquet", _columns(image=_PHOTOS, label=_LABELS), {"dataset_options": {"label": "image"}}, "its column 'image' has the type struct<bytes: binary, path: string>, and labels are integers;"),
+    ("labels that are texts", "parquet", _columns(image=_PHOTOS, label=pa.array(["x", "y"])), {}, "its column 'label' has the type string, and labels are integers; number the classes from 0, or name another column with the dataset's option label."),
+    ("labels that are texts, beside row numbers", "parquet", _columns(image=_PHOTOS, label=pa.array(["x", "y"]), id=_LABELS), {}, "its column 'label' has the type string, and labels are integers;"),
+    ("paths in place of images", "parquet", _columns(image=pa.array([{"bytes": None, "path": "a/0.png"}] * 2, struct([]).type), label=_LABELS), {}, "the image in row 0 of {root}/train.parquet is a path alone, a/0.png; write the file with the images' bytes in it."),
+    ("a pointer of Git LFS in place of a table", "parquet", lambda root: folder(root, {"train.parquet": _POINTER, "test.parquet": _POINTER}), {}, "{root}/train.parquet is a pointer of Git LFS and not the file itself; git lfs pull fetches it."),
     ("a number as a column", "parquet", _columns(image=_PHOTOS, label=_LABELS), {"dataset_options": {"image": 5}}, "image must be the name of a column, a number in quotes, not 5."),
     ("numbers as class names", "parquet", _named(None, None), {"dataset_options": {"classes": [1, 2]}}, "classes must be a list of different class names, numbers among them in quotes, not [1, 2]."),
     ("an empty image", "parquet", _columns(image=struct([plain(), None]), label=_LABELS), {}, "the image in row 1 of {root}/train.parquet is empty; remove the row."),
     # folders
     ("no image of a class is taken", "folder", lambda root: folder(root, {**pets(classes=["cat"]), "train/dog/a.heic": b"x", "test/dog/a.png": plain()}), {}, "class 'dog' has no training images"),
     ("all images lie deeper", "folder", lambda root: folder(root, {**pets(classes=["cat"]), "train/dog/old/a.png": plain(), "test/dog/a.png": plain()}), {}, "class 'dog' has no training images"),
+    ("a pointer of Git LFS in place of a picture", "folder", _in_folder("train/cat/0.png", _POINTER), {}, "{root}/train/cat/0.png is a pointer of Git LFS and not the file itself; git lfs pull fetches it."),
     ("a picture that is a text", "folder", _in_folder("train/cat/0.png", b"no image"), {}, "{root}/train/cat/0.png is not a readable PNG, JPEG, WebP, BMP, TIFF or GIF image; replace it or leave it out."),
     ("a link to nowhere", "folder", _not_readable, {}, "train/cat/0.png cannot be read (No such file or directory)"),
     ("a pipe that is called an image", "folder", _a_pipe, {}, "train/cat/9.webp is a folder, a pipe or a device; leave it out."),

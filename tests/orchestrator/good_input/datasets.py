@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from tests.data_files import BLUE, GREEN, RED, encoded, folder, halves, pets, plain, shard, struct, table
 
@@ -100,6 +100,13 @@ def _big_endian() -> bytes:
     return header + entries + b"\0\0\0\0" + b"\x80\x40" * 64
 
 
+def _comment() -> bytes:
+    """Pillow refuses it by its own limit; other programs read it."""
+    info = PngImagePlugin.PngInfo()
+    info.add_text("prompt", "x" * 3_000_000, zip=True)
+    return plain(RED, pnginfo=info)
+
+
 def _damaged_exif() -> bytes:
     return plain(RED, "JPEG", quality=95, exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff" + b"\xfe" * 30)
 
@@ -142,6 +149,7 @@ DATASETS: list[Good] = [
     _image("a WebP that lies on its side", "9.webp", halves("WEBP", 6, lossless=True), RED, BLUE, _TURNED),
     _image("a TIFF that is upside down", "9.tif", halves("TIFF", 3), BLUE, RED, _TURNED),
     _image("an orientation that there is not", "9.png", halves(orientation=77), RED, BLUE),
+    _image("a comment of megabytes", "9.png", _comment(), RED),
     _image("damaged EXIF", "9.jpg", _damaged_exif(), RED),
     # what is not read
     _beside("a HEIC", "train/cat/9.heic", "1 file is not read: 1 of the format .heic; the first is train/cat/9.heic."),
