@@ -15,6 +15,7 @@ from orchestrator.plan.frontier import Outcome
 STATUS: Mapping[Outcome, str] = {"unfinished": "KILLED", "failed": "FAILED", "finished": "FINISHED"}
 """MLflow's word for what became of a study that nobody runs."""
 
+NAME_LENGTH = 500  # of a data set
 DIGEST_LENGTH = 16  # of a fingerprint's 64 digits; MLflow has room for 36 and shows eight
 
 
@@ -58,7 +59,7 @@ def dataset_input(params: Mapping[str, Any]) -> DatasetInput:
     source = {**named, "image_size": params.get("image_size")}
     profile = {"num_classes": params.get("num_classes"), "validation": params.get("recipe", {}).get("validation")}
     dataset = Dataset(
-        name=str(named["name"]),
+        name=str(named["name"])[:NAME_LENGTH],
         digest=str(params.get("fingerprint", ""))[:DIGEST_LENGTH],
         source_type="nemo",
         source=json.dumps(source, sort_keys=True),

@@ -19,6 +19,7 @@ from orchestrator.tracking.connection import MlflowStore
 # A call takes 100 params and 100 tags, and 1,000 entities in all.
 METRICS_PER_CALL, PARAMS_PER_CALL = 800, 100
 PARAM_LENGTH = 6000
+NAME_LENGTH = 250  # of a run, which MLflow checks nowhere: SQLite takes more, PostgreSQL and MySQL refuse it
 
 REPORT = "nemo.report"
 """The tag of a study's run that identifies the results that its report shows."""
@@ -71,6 +72,7 @@ class Runs:
         all_tags = {"nemo.key": key, "study": self._study, "stage": stage, **tags}
         if parent is not None:
             all_tags["mlflow.parentRunId"] = parent.id
+        name = name if len(name) <= NAME_LENGTH else f"{name[: NAME_LENGTH - 1]}…"
         created = self._client.create_run(self._experiment, start_time=started, tags=all_tags, run_name=name)
         run = Run(created.info.run_id)
         if self._by_key is not None:

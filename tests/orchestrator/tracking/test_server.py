@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,7 +12,9 @@ from mlflow.tracking import MlflowClient
 from nemo.errors import UserError
 from orchestrator.storage.studies import artifact_root, tracking_uri
 from orchestrator.system.environment import environment
-from orchestrator.tracking.connection import store_of
+from orchestrator.tracking.connection import MlflowStore, store_of
+from orchestrator.tracking.entries import dataset_input
+from orchestrator.tracking.runs import Runs
 from orchestrator.tracking.sync import sync_study
 from orchestrator.tracking.tracking import Tracking
 from tests.faults.mlflow_server import Server
@@ -83,6 +86,20 @@ def test_a_study_is_there_as_in_a_file_and_no_secret_with_it(
     for path in [*storage.rglob("*"), *server.folder.rglob("*")]:
         content = path.read_bytes() if path.is_file() else b""
         assert not any(secret.encode() in content for secret in (ADMIN[1], ALICE[1], PASSWORD)), path
+
+
+def test_names_of_any_length_are_taken(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostgreSQL refuses what SQLite takes: 250 letters of a run, 500 of a data set; 100 classes make more."""
+    log_in(monkeypatch, *ALICE)
+    client = MlflowClient(server.url)
+    held = Runs(MlflowStore(client, client.create_experiment("long")), "long")
+    name = f"reuse {','.join(map(str, range(1000)))} of mwt rescnn/pets seed 0"
+    run = held.make("key", name, "training", None, 0, {})
+    held.add_dataset(run, dataset_input({"dataset": "folder:/" + "long/" * 200}))
+    held.write(run, params={"classes": json.dumps(list(range(3000)))}, tags={"dataset": "folder:/" + "long/" * 800})
+    kept = runs(server.url, "long")["key"]
+    assert kept.info.run_name == f"{name[:249]}…"
+    assert kept.data.params["classes"].startswith("[0, 1, 2, ")
 
 
 @pytest.mark.parametrize(
