@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 import shlex
-import signal
 import sys
 from enum import StrEnum
 from pathlib import Path
-from types import FrameType
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -382,9 +380,10 @@ def ui(
     ] = None,
 ) -> None:
     """Open the MLflow page on this store, for this machine only, until Ctrl-C."""
+    from orchestrator.system.signals import as_interrupts
     from orchestrator.tracking.ui import pages, serving
 
-    signal.signal(signal.SIGTERM, _as_interrupt)
+    as_interrupts()
     with serving(storage_root(storage), uri, port) as (url, server):
         typer.echo(f"MLflow is at {url}   (Ctrl-C ends it)")
         for line in pages(url):
@@ -409,10 +408,6 @@ def main() -> None:
         if isinstance(end.__context__, typer.Abort):
             sys.exit(130)
         raise
-
-
-def _as_interrupt(number: int, frame: FrameType | None) -> Any:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

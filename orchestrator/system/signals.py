@@ -1,4 +1,4 @@
-"""Ending a study early: by Ctrl-C and SIGTERM, and from threads beside the main one."""
+"""Ending a study early: by Ctrl-C, SIGTERM and a terminal that is closed, and from threads beside the main one."""
 
 from __future__ import annotations
 
@@ -10,8 +10,28 @@ from contextlib import contextmanager
 from types import FrameType
 
 
+def endings() -> list[signal.Signals]:
+    """The signals that end a command in order.
+
+    SIGHUP, of a terminal that is closed or an ssh that broke, is one of them: what it kills at once leaves a Ray head
+    behind. `nohup` has it ignored, and it stays so.
+    """
+    hung_up = [] if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN else [signal.SIGHUP]
+    return [signal.SIGINT, signal.SIGTERM, *hung_up]
+
+
+def as_interrupts() -> None:
+    """Lets all the `endings` be KeyboardInterrupts, until this process ends."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    for number in endings():
+        signal.signal(number, interrupt)
+
+
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C or SIGTERM was received, and this process is to end.
+    """One of the `endings` was received, and this process is to end.
 
     Attributes:
         exit_code: What a shell expects of a process that a signal ended: 130 after Ctrl-C, 143 after SIGTERM.
@@ -24,7 +44,7 @@ class Interrupted(KeyboardInterrupt):
 
 @contextmanager
 def interruptible(end: Callable[[], object]) -> Iterator[None]:
-    """Raises `Interrupted` in a block, in the main thread, at the first SIGINT or SIGTERM; the second ends the process.
+    """Raises `Interrupted` in a block, in the main thread, at the first of the `endings`; the second ends the process.
 
     Args:
         end: Called before the process ends at once, to end what would outlive it.
@@ -40,7 +60,7 @@ def interruptible(end: Callable[[], object]) -> Iterator[None]:
         finally:
             os._exit(128 + number)
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, handle) for number in endings()}
     try:
         yield
     except KeyboardInterrupt:

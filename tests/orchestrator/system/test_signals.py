@@ -1,0 +1,64 @@
+"""What ends a command: Ctrl-C, SIGTERM, and a terminal that is closed."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tests.tiny import environment
+
+INTERRUPTIBLE = """
+import sys, time
+from orchestrator.system.signals import Interrupted, interruptible
+try:
+    with interruptible(lambda: None):
+        print("ready", flush=True)
+        time.sleep(float(sys.argv[1]))
+except Interrupted as end:
+    print("stopped by", end)
+    sys.exit(end.exit_code)
+"""
+AS_INTERRUPTS = """
+import sys, time
+from orchestrator.system.signals import as_interrupts
+as_interrupts()
+try:
+    print("ready", flush=True)
+    time.sleep(float(sys.argv[1]))
+except KeyboardInterrupt:
+    print("stopped")
+    sys.exit(130)
+"""
+
+
+def ended(code: str, number: int, *, ignored: bool = False) -> tuple[int, str]:
+    """The exit code of a command that was sent a signal, and what it said then."""
+
+    def ignore() -> None:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+
+    command = [sys.executable, "-c", code, "0.1" if ignored else "600"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env=environment(), preexec_fn=ignore if ignored else None
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(number)
+        return process.wait(60), process.stdout.read()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_each_ends_a_command_in_order(number: signal.Signals) -> None:
+    assert ended(INTERRUPTIBLE, number) == (128 + number, f"stopped by {number.name}\n")
+
+
+def test_each_is_an_interrupt_where_one_is_asked_for() -> None:
+    assert ended(AS_INTERRUPTS, signal.SIGHUP) == (130, "stopped\n")
+
+
+@pytest.mark.parametrize("code", [INTERRUPTIBLE, AS_INTERRUPTS])
+def test_nohup_goes_on_when_its_terminal_is_closed(code: str) -> None:
+    assert ended(code, signal.SIGHUP, ignored=True) == (0, "")
