@@ -72,7 +72,8 @@ def run_study(
 ) -> LoadedStudy:
     """Runs a study to its end, or carries on with it; a finished one is left as it is.
 
-    To be called in a program's main thread, because it answers to Ctrl-C and SIGTERM.
+    To be called in a program's main thread, because it answers to Ctrl-C and SIGTERM, and where `ray.init` has not been
+    called, because it makes a connection of its own.
 
     Args:
         study: A study file, or a `Study` made in Python.

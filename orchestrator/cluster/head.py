@@ -79,10 +79,16 @@ def ray_head(
             this machine; it is used as it is and left running.
 
     Raises:
-        UserError: The head at `address` can't be reached, or our own doesn't start, or may open too few files.
+        UserError: The head at `address` can't be reached, or our own doesn't start, or may open too few files; or
+            this process, such as a notebook, has a connection of its own, which would be lost.
     """
     import ray
 
+    if ray.is_initialized():
+        raise UserError(
+            "this process is connected to a Ray cluster already, and a study needs a connection of its own; call "
+            "ray.shutdown() first, or run the study in another process"
+        )
     record = Path(folder).resolve() / RAY_HEAD
     end_orphan(folder)
     own = address is None

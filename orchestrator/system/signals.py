@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from nemo.errors import UserError
+
 
 def endings() -> list[signal.Signals]:
     """The signals that end a command in order.
@@ -48,7 +50,11 @@ def interruptible(end: Callable[[], object]) -> Iterator[None]:
 
     Args:
         end: Called before the process ends at once, to end what would outlive it.
+
+    Raises:
+        UserError: This is not the main thread: Python gives signals to that alone.
     """
+    _require_main_thread()
     received: list[int] = []
 
     def handle(number: int, frame: FrameType | None) -> None:
@@ -78,7 +84,12 @@ class _Stopped(KeyboardInterrupt):
 
 @contextmanager
 def stoppable() -> Iterator[Callable[[BaseException], None]]:
-    """Lets other threads end a block: yields a function that makes the block raise the error it is called with."""
+    """Lets other threads end a block: yields a function that makes the block raise the error it is called with.
+
+    Raises:
+        UserError: As `interruptible`.
+    """
+    _require_main_thread()
     errors: list[BaseException] = []
 
     def stop(error: BaseException) -> None:
@@ -97,3 +108,11 @@ def stoppable() -> Iterator[Callable[[BaseException], None]]:
         raise errors[0] from None
     finally:
         signal.signal(signal.SIGUSR2, before)
+
+
+def _require_main_thread() -> None:
+    if threading.current_thread() is not threading.main_thread():
+        raise UserError(
+            "a study answers to Ctrl-C, which only a program's main thread can; run it there, or as the command nemo "
+            "run in a process of its own"
+        )

@@ -54,6 +54,9 @@ def test_a_head_lives_as_long_as_its_block(storage: Path) -> None:
         token = storage / "ray" / "token"
         assert cluster.nodes == ((2.0, 0.0),)
         assert ray.get(seen.remote()) == {"RAY_ADDRESS": cluster.address, "RAY_AUTH_MODE": "token"}
+        with pytest.raises(UserError, match=r"connected to a Ray cluster already.*ray\.shutdown"), ray_head(storage):
+            raise AssertionError
+        assert ray.get(seen.remote())["RAY_ADDRESS"] == cluster.address  # the first connection lives
         assert token.stat().st_mode & 0o777 == 0o600
         assert len(_living(record["processes"])) == len(record["processes"])
         listening = {

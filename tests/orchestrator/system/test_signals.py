@@ -5,9 +5,15 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from typing import Any
 
 import pytest
 
+from nemo.errors import UserError
+from orchestrator.system.signals import interruptible, stoppable
 from tests.tiny import environment
 
 INTERRUPTIBLE = """
@@ -62,3 +68,13 @@ def test_each_is_an_interrupt_where_one_is_asked_for() -> None:
 @pytest.mark.parametrize("code", [INTERRUPTIBLE, AS_INTERRUPTS])
 def test_nohup_goes_on_when_its_terminal_is_closed(code: str) -> None:
     assert ended(code, signal.SIGHUP, ignored=True) == (0, "")
+
+
+@pytest.mark.parametrize("block", [lambda: interruptible(lambda: None), stoppable])
+def test_a_study_in_another_thread_is_refused_in_one_sentence(block: Callable[[], AbstractContextManager[Any]]) -> None:
+    def enter() -> None:
+        with block():
+            raise AssertionError
+
+    with ThreadPoolExecutor(1) as pool, pytest.raises(UserError, match="a program's main thread"):
+        pool.submit(enter).result()
