@@ -31,7 +31,7 @@ from orchestrator.storage.files import write_bytes
 from orchestrator.storage.layout import RAY_HEAD
 from orchestrator.system.ports import free_ports
 from orchestrator.system.process import living
-from orchestrator.system.surroundings import OF_OTHER_HEADS, for_ray, raise_open_files, short_folder
+from orchestrator.system.surroundings import OF_OTHER_HEADS, for_ray, raise_limits, short_folder
 
 MARKER = "NEMO_RAY_HEAD"
 """Environment variable that every process of one of our heads inherits; its value names the head."""
@@ -79,7 +79,7 @@ def ray_head(
             this machine; it is used as it is and left running.
 
     Raises:
-        UserError: The head at `address` can't be reached, or our own doesn't start, or may open too few files; or
+        UserError: The head at `address` can't be reached, or our own doesn't start, or limits are too low for it; or
             this process, such as a notebook, has a connection of its own, which would be lost.
     """
     import ray
@@ -95,7 +95,7 @@ def ray_head(
     environment = dict(os.environ)
     try:
         if address is None:
-            raise_open_files()
+            raise_limits()
             for name in OF_OTHER_HEADS:
                 os.environ.pop(name, None)
             address = _start(record, num_cpus, num_gpus)

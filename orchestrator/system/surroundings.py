@@ -11,6 +11,9 @@ from nemo.errors import UserError
 OPEN_FILES = 1024
 """So many files Ray's daemons and workers may have open at once, at least."""
 
+ADDRESS_SPACE = 8 * 2**30
+"""So many bytes a process of Ray's may map, at least: it uses a fraction of them. With 6 GB it was aborted."""
+
 SHORT = 20
 """Characters of a folder for temporary files under which unix sockets stay below the limit of 104 on macOS."""
 
@@ -55,12 +58,20 @@ def short_folder(folder: str) -> str:
     return folder if len(os.fsencode(folder)) <= SHORT else "/tmp"
 
 
-def raise_open_files() -> None:
-    """Lets this process, and those that it starts, open as many files as the machine's limit allows.
+def raise_limits() -> None:
+    """Lets this process, and those that it starts, open as many files and map as much as the machine's limits allow.
 
     Raises:
-        UserError: That are too few.
+        UserError: That is too little.
     """
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    if hard != resource.RLIM_INFINITY and hard < ADDRESS_SPACE:
+        raise UserError(
+            f"ulimit -v: {hard / 2**30:.1f} GB of address space are too few for Ray, which maps more than it uses; "
+            f"raise the limit to {ADDRESS_SPACE >> 30} GB or more (ulimit -Hv, or h_vmem of a batch system)."
+        )
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < OPEN_FILES:
         raise UserError(

@@ -18,7 +18,7 @@ import pytest
 from nemo.errors import UserError
 from orchestrator.system import surroundings
 from orchestrator.system.ports import free_ports
-from orchestrator.system.surroundings import for_mlflow, for_ray, raise_open_files, short_folder
+from orchestrator.system.surroundings import for_mlflow, for_ray, raise_limits, short_folder
 from tests.tiny import environment, write_study
 
 NOWHERE = "http://127.0.0.1:9"
@@ -174,8 +174,9 @@ def limits(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int, int], lis
     """Stands in for the limits, which a process cannot raise again once they are low."""
     given: list[tuple[int, int]] = []
 
-    def hold(soft: int, hard: int) -> list[tuple[int, int]]:
-        monkeypatch.setattr(resource, "getrlimit", lambda _: (soft, hard))
+    def hold(soft: int, hard: int, limited: int = resource.RLIMIT_NOFILE) -> list[tuple[int, int]]:
+        unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+        monkeypatch.setattr(resource, "getrlimit", lambda asked: (soft, hard) if asked == limited else unlimited)
         monkeypatch.setattr(resource, "setrlimit", lambda _, both: given.append(both))
         return given
 
@@ -193,20 +194,29 @@ def limits(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int, int], lis
 )
 def test_a_low_limit_of_open_files_is_raised(limits, soft: int, hard: int, wanted: list[tuple[int, int]]) -> None:  # type: ignore[no-untyped-def]
     given = limits(soft, hard)
-    raise_open_files()
+    raise_limits()
     assert given == wanted
 
 
 def test_where_too_few_files_may_be_open_that_is_said(limits) -> None:  # type: ignore[no-untyped-def]
     limits(256, 512)
     with pytest.raises(UserError, match=r"^ulimit -n: 512 open files are too few for Ray, raise the limit to 1024"):
-        raise_open_files()
+        raise_limits()
+
+
+def test_address_space_is_raised_or_its_want_is_said(limits) -> None:  # type: ignore[no-untyped-def]
+    given = limits(2**32, 2**34, resource.RLIMIT_AS)
+    raise_limits()
+    assert given == [(2**34, 2**34)]
+    limits(2**32, 6 * 2**30, resource.RLIMIT_AS)
+    with pytest.raises(UserError, match=r"^ulimit -v: 6\.0 GB of address space are too few .* raise the limit to 8 GB"):
+        raise_limits()
 
 
 def test_a_process_may_open_as_many_as_its_hard_limit_allows() -> None:
     code = (
-        "import resource; from orchestrator.system.surroundings import raise_open_files;"
-        "raise_open_files(); print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])"
+        "import resource; from orchestrator.system.surroundings import raise_limits;"
+        "raise_limits(); print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])"
     )
     told = subprocess.run(
         [sys.executable, "-c", code],
