@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 MOST = 12
 """Of so many trainings there are maps at most: each reads an artifact, of up to hundreds of megabytes."""
 
+CELLS = 6_000_000
+"""After so many squares there are no maps of more trainings: a thousand classes make a million, which take seconds."""
+
 
 @dataclass(frozen=True)
 class HeatMap:
@@ -65,7 +68,7 @@ class Missing:
 def heat_maps(
     ledger: Ledger, modules: pl.DataFrame, chosen: Iterable[str], names: Mapping[str, Sequence[str]]
 ) -> list[HeatMap | Missing]:
-    """The maps of one training of each pair and method, at its highest threshold.
+    """The maps of one training of each pair and method, at its highest threshold; and a word where there are too many.
 
     Args:
         ledger: Has the relevance of every kernel.
@@ -75,7 +78,12 @@ def heat_maps(
     """
     maps: list[HeatMap | Missing] = []
     rows = shown_modules(modules, chosen)
-    for row in rows.head(MOST).iter_rows(named=True):
+    cells = 0
+    for number, row in enumerate(rows.iter_rows(named=True)):
+        if number == MOST or cells >= CELLS:
+            note = f"Not shown: {len(rows) - number} of {len(rows)} trainings that have maps; they would take long."
+            maps.append(Missing("Maps of more trainings", f"{note} In Python, `masks` of a loaded study has each."))
+            break
         at = "" if row["threshold"] is None else f" at threshold {row['threshold']:g}"
         title = f"{method_name(row)}, seed {row['seed']}{at}: {pair_name(rows.filter(pl.col('key') == row['key']))}"
         try:
@@ -84,7 +92,9 @@ def heat_maps(
             maps.append(Missing(f"Maps of {title}", f"Not shown: {error}"))
             continue
         fingerprint = finished(ledger, row["training"])["params"].get("fingerprint", "")
-        maps += [kept_map(masks, title, names.get(fingerprint)), coupling_map(masks, title, names.get(fingerprint))]
+        both = kept_map(masks, title, names.get(fingerprint)), coupling_map(masks, title, names.get(fingerprint))
+        cells += sum(len(each.rows) * len(each.columns) for each in both)
+        maps += both
     return maps
 
 

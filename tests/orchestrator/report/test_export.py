@@ -12,8 +12,9 @@ from polars.testing import assert_frame_equal
 from nemo.errors import UserError
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.report.export import export, file_names, map_frame, table_frame, tables_of
+from orchestrator.report.figures import maps
 from orchestrator.report.figures.figure import COLOURS, Figure, Key
-from orchestrator.report.figures.maps import HeatMap
+from orchestrator.report.figures.maps import HeatMap, Missing
 from orchestrator.report.figures.plotting import draw_sheet, write_figure
 from orchestrator.report.number import Number
 from orchestrator.report.sections import sections_of
@@ -176,6 +177,17 @@ def _lengths(collection: object) -> list[float]:
     segments = collection.get_segments()  # type: ignore[attr-defined]
     lengths = [abs(segment[1][1] - segment[0][1]) / 2 for segment in segments if len(segment)]
     return [length for length in lengths if not np.isnan(length)]
+
+
+@pytest.mark.parametrize("limit", ["MOST", "CELLS"])
+def test_maps_of_many_trainings_end_with_a_word(
+    report: StudyReport, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    monkeypatch.setattr(maps, limit, 1)
+    (items,) = [section.items for section in sections_of(report) if section.name == "Maps"]
+    kept, coupling, missing = items
+    assert isinstance(kept, HeatMap) and isinstance(coupling, HeatMap) and isinstance(missing, Missing)
+    assert missing.note.startswith("Not shown: 1 of 2 trainings that have maps")
 
 
 def test_maps_are_drawn_with_their_numbers(report: StudyReport) -> None:
