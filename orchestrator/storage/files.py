@@ -18,7 +18,7 @@ _PROBE = 1 << 20
 
 
 class Unwritable(UserError):
-    """The study's store cannot be written, or is full: it is no step's fault, and stops the study."""
+    """The study's store cannot be written, is full or does not answer: it is no step's fault, and stops the study."""
 
 
 class Taken(Exception):
@@ -31,6 +31,21 @@ def unwritable(folder: Path, reason: OSError) -> Unwritable:
         f"{folder}: cannot be written ({reason.strerror or reason}), make it writable with room to spare, "
         "or set `storage` in the study to another folder."
     )
+
+
+@contextmanager
+def readable(place: Path | str) -> Iterator[None]:
+    """Turns an OSError into one sentence about what cannot be read.
+
+    Raises:
+        UserError: It may not be read.
+        Unwritable: Its disk, or the server of a network folder, does not give it.
+    """
+    try:
+        yield
+    except OSError as error:
+        kind = UserError if isinstance(error, PermissionError) else Unwritable
+        raise kind(f"{place}: cannot be read ({error.strerror or error}), make it readable.") from error
 
 
 @contextmanager
@@ -69,7 +84,8 @@ def atomic_path(path: Path, *, replace: bool = True) -> Iterator[Path]:
         raise unwritable(path.parent, reason) from error
     finally:
         if temporary is not None:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):  # of a disk that is away, which the error above tells already
+                temporary.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -82,7 +98,7 @@ def set_aside(path: Path, folder: Path) -> Path:
     """Moves a damaged file into a folder, under a name that says what it was and when it was found; returns that.
 
     Raises:
-        UserError: The folder cannot be written.
+        Unwritable: The folder cannot be written.
     """
     target = folder / quarantined(path, datetime.now(UTC))
     try:
@@ -90,13 +106,17 @@ def set_aside(path: Path, folder: Path) -> Path:
         with suppress(FileNotFoundError):  # another reader was faster
             os.replace(path, target)
     except OSError as error:
-        raise UserError(f"{folder}: cannot be written ({error.strerror}), make it writable.") from error
+        raise Unwritable(f"{folder}: cannot be written ({error.strerror}), make it writable.") from error
     return target
 
 
 def file_sha256(path: Path) -> str:
-    """The SHA-256 of a file's content, in hexadecimal."""
-    with open(path, "rb") as file:
+    """The SHA-256 of a file's content, in hexadecimal.
+
+    Raises:
+        UserError: It cannot be read, see `readable`.
+    """
+    with readable(path), open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 from nemo.errors import UserError
-from orchestrator.storage.files import Taken, atomic_path, set_aside, unwritable, write_bytes
+from orchestrator.storage.files import Taken, atomic_path, readable, set_aside, unwritable, write_bytes
 from orchestrator.storage.store import Seen, Stamp, Store
 
 
@@ -51,7 +51,7 @@ class Folder(Store):
     def read(self, name: str) -> bytes | None:
         """See `Store`."""
         path = self._path(name)
-        with _readable(path), suppress(FileNotFoundError, NotADirectoryError):
+        with readable(path), suppress(FileNotFoundError, NotADirectoryError):
             return path.read_bytes()
         return None
 
@@ -62,8 +62,9 @@ class Folder(Store):
     def create(self, name: str, data: bytes) -> bool:
         """See `Store`; flushed to the disk before it has its name."""
         path = self._path(name)
-        if path.exists():
-            return False
+        with readable(path):
+            if path.exists():
+                return False
         try:
             with atomic_path(path, replace=False) as temporary:
                 temporary.write_bytes(data)
@@ -110,7 +111,9 @@ class Folder(Store):
     def fetching(self, name: str) -> Iterator[Path | None]:
         """Yields the path of the file itself."""
         path = self._path(name)
-        yield path if path.is_file() else None
+        with readable(path):
+            there = path.is_file()
+        yield path if there else None
 
     def append(self, name: str, line: bytes) -> None:
         """See `Store`; flushed to the disk before this returns."""
@@ -136,7 +139,7 @@ class Folder(Store):
         while pending:
             below = pending.pop()
             path = f"{self.root}/{folder}/{below}"
-            with _readable(path), suppress(FileNotFoundError, NotADirectoryError), os.scandir(path) as entries:
+            with readable(path), suppress(FileNotFoundError, NotADirectoryError), os.scandir(path) as entries:
                 for entry in entries:
                     if entry.name.startswith("."):
                         continue
@@ -151,7 +154,7 @@ class Folder(Store):
     def below(self, folder: str = "") -> set[str]:
         """See `Store`."""
         path = self._path(folder)
-        with _readable(path), suppress(FileNotFoundError, NotADirectoryError):
+        with readable(path), suppress(FileNotFoundError, NotADirectoryError):
             return {name for name in os.listdir(path) if not name.startswith(".")}
         return set()
 
@@ -165,15 +168,17 @@ class Folder(Store):
 
     def has_folder(self, folder: str) -> bool:
         """See `Store`."""
-        return self._path(folder).is_dir()
+        path = self._path(folder)
+        with readable(path):
+            return path.is_dir()
 
     def delete_all(self, folder: str) -> None:
         """See `Store`."""
         path = self._path(folder)
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            with suppress(OSError):
+        with suppress(OSError):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
                 path.unlink()
 
     def _path(self, name: str) -> Path:
@@ -194,12 +199,3 @@ class Folder(Store):
             yield
         finally:
             os.close(handle)
-
-
-@contextmanager
-def _readable(place: Path | str) -> Iterator[None]:
-    """Turns an OSError into a `UserError` of one sentence about what cannot be read."""
-    try:
-        yield
-    except OSError as error:
-        raise UserError(f"{place}: cannot be read ({error.strerror}), make it readable.") from error

@@ -44,8 +44,8 @@ class Store(ABC):
     * Of two processes that `create` the same file, one succeeds; so it is with two that `swap` the same version. On a
       disk without file locks only the former holds: two that `swap` at once may both succeed, and the later one wins.
     * Names that start with a dot are the store's own, and in no listing.
-    * A failed write, and an object store that does not answer, raise `Unwritable`, one sentence with the place and the
-      remedy: it is no step's fault, and stops the study. A failed read raises `UserError`.
+    * A failed write, and a disk or an object store that does not answer, raise `Unwritable`, one sentence with the
+      place and the remedy: it is no step's fault, and stops the study. What may not be read raises `UserError`.
 
     A store is a value: it may be compared, and pickled to workers on other nodes.
     """
