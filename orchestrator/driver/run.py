@@ -177,8 +177,11 @@ class Driver:
             text = self._watch.look()
         except Silence as silence:
             stop(silence)
-            for step in self._watch.awaited():
-                self._on_event(Event("failed", step, reason=context.fail(step, UserError(silence.reason))))
+            try:
+                for step in self._watch.awaited():
+                    self._on_event(Event("failed", step, reason=context.fail(step, UserError(silence.reason))))
+            except UserError as error:  # the storage is silent, too; what is not recorded is tried again
+                self._progress.silent(str(error))
             return False
         if text:
             self._progress.silent(text)

@@ -9,10 +9,13 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
+from nemo.errors import UserError
 from orchestrator.execution import fanout, training
 from orchestrator.execution.context import Context, Event
+from orchestrator.execution.trial import UNWRITABLE
 from orchestrator.plan.step import Step
-from tests.crashes.driver import Killed, current
+from orchestrator.storage.files import Unwritable
+from tests.crashes.actor import Killed, current
 
 
 class FanOut:
@@ -23,6 +26,7 @@ class FanOut:
     ) -> None:
         self._context, self._on_event = context, on_event
         self.waiting: list[Step] = []
+        self.flying: list[Step] = []
         self._world = current().world
         current().fanout = self
 
@@ -39,20 +43,28 @@ class FanOut:
 
     def step(self) -> None:
         step = self.waiting.pop(self._world.luck.randrange(len(self.waiting)))
+        self.flying = [step]
+        event = self._event(step)
+        current().hear()
+        self.flying = []
+        self._on_event(event)
+
+    def _event(self, step: Step) -> Event:
         error: Exception = RuntimeError("its worker died")
         for _ in range(1 + fanout.MAX_RETRIES):
             try:
                 with current().working(self._world.writes_until_death()):
                     document = self._world.compute(step, self._context)
-                self._on_event(Event("finished", step, result=document))
-                return
+                return Event("finished", step, result=document)
             except Killed:
                 if current().dead:
                     raise
-            except ValueError as failure:
+            except OSError as failure:
+                error = failure
+            except (ValueError, UserError) as failure:
                 error = failure
                 break
-        self._on_event(Event("failed", step, reason=self._context.fail(step, error)))
+        return Event("failed", step, reason=self._context.fail(step, error))
 
 
 class Tuner:
@@ -91,24 +103,37 @@ class Tuner:
         for _ in range(1 + training.MAX_FAILURES):
             try:
                 with current().working(self._world.writes_until_death()):
-                    self._train(trial.config)
+                    told = self._train(trial.config)
+                current().hear()
+                if told:
+                    self._watcher.on_trial_result(0, [], trial, {UNWRITABLE: told})
                 self._watcher.on_trial_complete(0, [], trial)
                 return
             except Killed:
                 if current().dead:
                     raise
-                Path(trial.error_file).write_text("Failure # 1 (occurred at noon)\nThe actor died unexpectedly\n")
-                self._watcher.on_trial_recover(0, [], trial)
+                failure = "The actor died unexpectedly"
+            except OSError as error:
+                failure = f"OSError: {error}"
+            Path(trial.error_file).write_text(f"Failure # 1 (occurred at noon)\n{failure}\n")
+            self._watcher.on_trial_recover(0, [], trial)
         self._watcher.on_trial_error(0, [], trial)
 
-    def _train(self, config: dict[str, Any]) -> None:
+    def _train(self, config: dict[str, Any]) -> str:
+        """What `run_trial` does; returns what it tells Tune of a store that cannot be written."""
         (step,) = config["steps"]
         ledger = self._context.ledger
-        if config["every_epoch"] and ledger.get(step.key) is None and self._world.happens(0.2):
-            self._world.stopped = True
-            return
         try:
-            self._world.compute(step, self._context)
-        except ValueError as error:
-            ledger.fail(step, str(error))
-        self._context.forget(step)
+            if config["every_epoch"] and ledger.get(step.key) is None and self._world.happens(0.2):
+                self._world.stopped = True
+                return ""
+            try:
+                self._world.compute(step, self._context)
+            except Unwritable:
+                raise
+            except (ValueError, UserError) as error:
+                ledger.fail(step, str(error))
+            self._context.forget(step)
+        except Unwritable as error:
+            return str(error)
+        return ""

@@ -13,8 +13,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from orchestrator.execution.context import DIED
 from tests.crashes.driver import Death, Driver
+from tests.crashes.faults import Cut, Fault, Slow, Who
 from tests.crashes.stand_ins import simulated
-from tests.crashes.world import HOSTS, STUDY, World
+from tests.crashes.world import HOSTS, STUDY, Storage, World
 
 METHODS = {**STUDY["methods"], "moda": {}}
 
@@ -73,20 +74,28 @@ def test_trainings_that_die_again_and_again_fail_and_are_tried_again_when_asked(
         world.check_finished()
 
 
-pytestmark = [pytest.mark.heavy, pytest.mark.timeout(3600)]  # NEMO_HYPOTHESIS=dev takes its time
+pytestmark = [pytest.mark.heavy, pytest.mark.timeout(4 * 3600)]  # NEMO_HYPOTHESIS=dev takes its time
 
 POINTS = st.sampled_from([1, 2, 3, 5, 10, 20, 40, 80, 160])
 WHICH = st.integers(0, 2)
+WHO = st.sampled_from(get_args(Who))
+AFTER = st.integers(0, 12)
+"""So many operations go well before a fault begins: as many as a renewal of the lease has."""
 
 
 class Studies(RuleBasedStateMachine):
     """Up to three drivers of one study on two hosts start, go on, die, are cut off and meet in any order."""
 
-    @initialize(seed=st.integers(0, 2**32), trouble=st.sampled_from([0.0, 0.3, 1.0]), points=POINTS)
-    def begin(self, seed: int, trouble: float, points: int) -> None:
+    @initialize(
+        seed=st.integers(0, 2**32),
+        trouble=st.sampled_from([0.0, 0.3, 1.0]),
+        kind=st.sampled_from(get_args(Storage)),
+        points=POINTS,
+    )
+    def begin(self, seed: int, trouble: float, kind: Storage, points: int) -> None:
         self.temporary = TemporaryDirectory(prefix="nemo-")
         self.stack = ExitStack()
-        self.world = self.stack.enter_context(simulated(World(Path(self.temporary.name), seed, trouble)))
+        self.world = self.stack.enter_context(simulated(World(Path(self.temporary.name), seed, trouble, kind)))
         self._go(self.world.start("a"), points)
 
     @property
@@ -130,20 +139,42 @@ class Studies(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([10, 30, 70]))
     def tick(self, seconds: int) -> None:
         self.world.tick(seconds)
-        assert len(self.world.holders()) <= 1, "two drivers have renewed their leases"
+
+    @precondition(lambda self: self.living)
+    @rule(which=WHICH, who=WHO, how=st.sampled_from(get_args(Slow)), seconds=st.sampled_from([5, 30, 70]), after=AFTER)
+    def be_slow(self, which: int, who: Who, how: Slow, seconds: int, after: int) -> None:
+        """One operation of a driver on its storage takes long, maybe longer than its lease lasts."""
+        self.living[which % len(self.living)].faults.append(Fault(who, how, seconds, after))
+
+    @precondition(lambda self: self.living)
+    @rule(which=WHICH, who=WHO, how=st.sampled_from(get_args(Cut)), seconds=st.sampled_from([5, 70, 200]), after=AFTER)
+    def split(self, which: int, who: Who, how: Cut, seconds: int, after: int) -> None:
+        """A driver or its workers cannot reach the storage; then the network heals."""
+        self.living[which % len(self.living)].faults.append(Fault(who, how, seconds, after))
+
+    @precondition(lambda self: self.living)
+    @rule(which=WHICH, points=POINTS, seconds=st.sampled_from([30, 300, 700]))
+    def hear_nothing(self, which: int, points: int, seconds: int) -> None:
+        """A driver hears nothing of its workers, whose results reach the storage; it may give them up."""
+        driver = self.living[which % len(self.living)]
+        driver.deaf_until = self.world.passed + seconds
+        self._go(driver, points)
+        self.world.tick(seconds)
+        self.world.check()
 
     @precondition(lambda self: self.world.holders() and len(self.living) < 3)
-    @rule(points=POINTS, before=st.integers(5, 20))
-    def take_over(self, points: int, before: int) -> None:
-        """The driver is cut off for longer than its lease lasts, while one on the other host wants it."""
+    @rule(points=POINTS, before=st.integers(5, 20), how=st.sampled_from([*get_args(Slow), *get_args(Cut)]), after=AFTER)
+    def take_over(self, points: int, before: int, how: Slow | Cut, after: int) -> None:
+        """A driver is cut off in the middle of a renewal, for longer than its lease lasts; another one wants it."""
         driver = self.world.holders()[0]
-        driver.frozen = True
+        driver.faults.append(Fault("lease", how, 100, after))
+        self.world.tick(10)
         other = self.world.start("b" if driver.process.host == "a" else "a")
         self._go(other, before)
         self.world.tick(70)
-        self.world.disputed = True
         self._go(other, points)
-        driver.frozen = False
+        self.world.tick(30)
+        self.world.check()
 
     @rule(grown=st.sampled_from([{"thresholds": [0.7, 0.9]}, {"seeds": [0, 1]}, {"methods": METHODS}]))
     def extend(self, grown: dict[str, Any]) -> None:
@@ -153,6 +184,10 @@ class Studies(RuleBasedStateMachine):
         if not hasattr(self, "world"):
             return
         try:
+            self.world.heal()
+            if self.world.luck.random() < 0.5:  # who has lived through it all comes to an end by itself
+                self.world.run_to_its_end(*(driver for driver in self.living if not driver.orphan))
+                self.world.check()
             self.world.kill_all()
             self.world.check()
             self.world.trouble = 0.0

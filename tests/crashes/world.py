@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import random
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
+from obstore.store import MemoryStore
 
 from nemo.errors import UserError
-from orchestrator.execution.context import Context
-from orchestrator.ledger import lease
-from orchestrator.ledger.lease import Clock, LeaseLost
+from orchestrator.execution.context import DIED, Context
+from orchestrator.ledger.lease import EXPIRED_AFTER, RENEWED_EVERY, Clock
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.planner import Plan, plan
 from orchestrator.plan.step import Step
-from orchestrator.storage import layout
+from orchestrator.report.rendering import as_json
+from orchestrator.report.study_report import gather
+from orchestrator.storage import Store, layout, store_at
 from orchestrator.study.data import DescribedStudy
 from orchestrator.study.study import Study
-from tests.crashes.driver import Driver, Killed, current
+from tests.crashes.actor import Killed, acting
+from tests.crashes.driver import Driver
+from tests.crashes.faults import heal
 from tests.orchestrator.invented import RESULTS
 from tests.orchestrator.study_examples import DESCRIPTIONS
 
@@ -33,24 +38,33 @@ STUDY: dict[str, Any] = {
     },
     "subtasks": {"from": "best", "sizes": [2], "samples": 1},
 }
-HOSTS = ("a", "b")  # folders on `b` cannot be locked, as on some network file systems
+HOSTS = ("a", "b")
+REASONS = ("the loss is NaN", "ValueError: the loss is NaN", "RuntimeError: its worker died", DIED, "gave up after")
+"""What steps fail of here; a storage that cannot be reached is no step's fault."""
+
+Storage = Literal["folder", "network folder", "bucket"]
+"""A folder that only `a` can lock, as some network file systems are; one that both can; a bucket."""
 
 
 class World(Clock):
-    """One study's folder, the hosts that see it, and time.
+    """One study's storage, the hosts that see it, and time.
 
     Args:
         folder: An empty one.
         seed: Decides about everything that happens by chance.
         trouble: How likely steps fail, workers die and trials are stopped, from 0 to 1.
+        kind: Where the studies lie.
     """
 
-    def __init__(self, folder: Path, seed: int = 0, trouble: float = 0.0) -> None:
-        self.storage, self.file = folder / "runs", folder / "study.yaml"
+    def __init__(self, folder: Path, seed: int = 0, trouble: float = 0.0, kind: Storage = "folder") -> None:
+        self.remote, self.objects = kind == "bucket", MemoryStore()
+        self.storage: Path | str = "s3://bucket/runs" if self.remote else folder / "runs"
+        self.locking = ("a",) if kind == "folder" else HOSTS
+        self.file = folder / "study.yaml"
         self.luck, self.trouble = random.Random(seed), trouble
         self.drivers: list[Driver] = []
         self.passed = 0.0
-        self.disputed = False  # whether a lease was taken over that its owner has not tried to renew since
+        self._moments = count(1)
         self.stopped = False  # whether a trial was ever stopped early
         self.results: dict[str, Any] = {}
         self.flushed: set[int] = set()  # inodes whose content is on the disk
@@ -64,11 +78,11 @@ class World(Clock):
         self.file.write_text(yaml.safe_dump(self.fields))
 
     @property
-    def folder(self) -> Path:
-        return self.storage / str(STUDY["name"])
+    def store(self) -> Store:
+        return store_at(self.storage) / str(STUDY["name"])
 
     def ledger(self) -> Ledger:
-        return Ledger(self.folder, readonly=True)
+        return Ledger(self.store, readonly=True)
 
     def plan(self) -> Plan:
         return plan(DescribedStudy(Study.model_validate(self.fields), DESCRIPTIONS), self.ledger())
@@ -82,21 +96,50 @@ class World(Clock):
         return self.passed
 
     def sleep(self, seconds: float) -> None:
-        until = self.passed + seconds
-        while self.passed < until:
-            current().pause()
+        acting().sleep(seconds)
 
     def tick(self, seconds: float) -> None:
-        """Time passes, and drivers renew their leases, as threads of theirs do, or learn that they lost them."""
-        for _ in range(round(seconds / lease.RENEWED_EVERY)):
-            self.passed += lease.RENEWED_EVERY
-            for driver in self.holders():
-                try:
-                    if driver.lease is not None and not driver.frozen:
-                        driver.lease.renew()
-                except LeaseLost as error:
-                    driver.lost = error
-        self.disputed = False
+        """Time passes: drivers renew their leases or learn that they lost them, and look whether they hear anything."""
+        until, rested = self.passed + seconds, False
+        while self.passed < until:
+            chunk = min(until - self.passed, RENEWED_EVERY)
+            self.passed += chunk
+            living = [driver for driver in self.drivers if driver.alive]
+            for driver in living:
+                for beside in driver.besides:
+                    beside.move()
+            rest = all(driver.renews for driver in living)
+            if rested and rest:  # each has renewed its lease since the last one landed
+                assert len(self.holders()) <= 1, "two drivers have renewed their leases"
+            rested = rest and chunk == RENEWED_EVERY
+
+    def next_moment(self) -> int:
+        return next(self._moments)
+
+    # the lease
+
+    def taken(self, driver: Driver) -> None:
+        """A driver took the lease: from nobody, or one on another host that has not renewed it for long enough."""
+        for other in self.holders() if self.leases_are_sure else ():
+            elsewhere = other.process.machine != driver.process.machine
+            silent = self.passed - other.sign_of_life
+            assert other.ousted or elsewhere, "a driver on the same host, which lives, lost its lease"
+            assert other.ousted or silent >= EXPIRED_AFTER, f"a driver lost its lease after {silent} s"
+            other.ousted = True
+        driver.holds, driver.took, driver.sign_of_life = True, self.next_moment(), self.passed
+
+    def renewed(self, driver: Driver, began: int, time: float) -> None:
+        """A driver renewed its lease, and so does not know of another one that took it before this renewal began."""
+        others = [other for other in self.holders() if other is not driver and not other.ousted]
+        if self.leases_are_sure:
+            assert all(other.took > began for other in others), "a driver renewed a lease that another one has taken"
+        driver.sign_of_life = time
+        driver.ousted = bool(others)
+
+    @property
+    def leases_are_sure(self) -> bool:
+        """Whether no two drivers can take the lease at once: each one's host can lock the folder, or it is a bucket."""
+        return all(driver.process.host in self.locking for driver in self.drivers)
 
     # drivers
 
@@ -106,20 +149,35 @@ class World(Clock):
 
     def holders(self) -> list[Driver]:
         """The living drivers that believe to hold the lease."""
-        return [each for each in self.drivers if each.alive and each.lease is not None and each.lost is None]
+        return [each for each in self.drivers if each.alive and each.holds and each.lost is None]
 
-    def run_to_its_end(self, driver: Driver) -> None:
-        for _ in range(10_000):
-            if driver.ended:
+    def finished(self) -> set[str]:
+        """What is finished, as somebody sees it whom no fault meets."""
+        return set(self._documents())
+
+    def run_to_its_end(self, *drivers: Driver) -> None:
+        """Lets drivers go on in turns until each has ended."""
+        for _ in range(20_000):
+            going = [driver for driver in drivers if not driver.ended]
+            if not going:
                 return
-            driver.go()
-            self.passed += 0.1  # it may watch a driver on the other host
+            for driver in going:
+                driver.go()
+            self.tick(1.0 if all(driver.waiting for driver in going) else 0.1)
         raise AssertionError("a driver goes on for ever")
+
+    def heal(self) -> None:
+        """Nothing is wrong any more with any driver's disk or network."""
+        for driver in self.drivers:
+            heal(driver)
 
     def kill_all(self) -> None:
         for driver in self.drivers:
             driver.kill("before")
             driver.join()
+            for beside in driver.besides:
+                beside.move()
+                beside.join()
 
     # what steps do
 
@@ -132,10 +190,11 @@ class World(Clock):
     def compute(self, step: Step, context: Context) -> dict[str, Any]:
         """What a worker does for a step: checkpoint, artifact, result."""
         ledger = context.ledger
+        finished = step.key in self.results
         document = ledger.get(step.key)
         if document is not None:
             return document
-        assert step.key not in self.results, f"{step.label} is computed although it was finished"
+        assert not finished, f"{step.label} is computed although it was finished"
         if self.happens(0.1):
             raise ValueError("the loss is NaN")
         if step.kind == "train":
@@ -150,25 +209,36 @@ class World(Clock):
 
     # what must always hold
 
-    def check(self) -> None:
-        """Finished results are whole and never change, nothing else looks damaged, and one driver holds the lease."""
+    def _documents(self) -> dict[str, Any]:
         reader = self.ledger()
         documents = dict(reader.results())
-        for key, document in documents.items():
+        for key in documents:
             assert reader.verify(key)
+        return documents
+
+    def check(self) -> None:
+        """Results are whole and never change, nothing else looks damaged, and no step fails of its storage."""
+        documents = self._documents()
+        for key, document in documents.items():
             told = {name: document[name] for name in ("kind", "params", "parents", "result", "artifacts")}
             assert self.results.setdefault(key, told) == told, "a result changed"
         assert documents.keys() == self.results.keys(), "a result was lost"
-        assert not list(self.folder.glob("quarantine/*")), "something whole was taken for damaged"
-        same_host = [driver for driver in self.holders() if driver.process.host == "a"]
-        assert self.disputed or len(same_host) <= 1, "two drivers on one host hold the lease"
+        assert not self.store.list(layout.QUARANTINE), "something whole was taken for damaged"
+        for failure in self.ledger().failures().values():
+            assert failure["reason"].startswith(REASONS), failure["reason"]
         for driver in self.drivers:
             if driver.error is not None and not isinstance(driver.error, Killed | UserError):
                 raise driver.error
+            for beside in driver.besides:
+                if beside.error is not None and not isinstance(beside.error, Killed):
+                    raise beside.error
 
     def check_finished(self) -> None:
-        """Every step of the study has its result."""
+        """Every step of the study has its result, and the report opens."""
         planned = self.plan()
         assert not any(planned.up_to.values()), planned.up_to
         assert [step.label for step in planned.steps if step.key not in self.results] == []
         assert self.ledger().failures() == {}
+        report = gather(self.store)
+        assert report.all_tables
+        assert as_json(report.frames)

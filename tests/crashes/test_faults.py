@@ -1,0 +1,122 @@
+"""Single histories in which the disk is slow, or the network splits, and what the next driver finds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from nemo.errors import UserError
+from orchestrator.driver.silence import Silence
+from orchestrator.ledger.lease import LeaseLost
+from orchestrator.storage.files import Unwritable
+from tests.crashes.driver import Driver
+from tests.crashes.faults import Cut, Fault, Slow
+from tests.crashes.stand_ins import GIVES_UP_AFTER, simulated
+from tests.crashes.world import Storage, World
+
+pytestmark = pytest.mark.heavy
+
+EVERYWHERE = pytest.mark.parametrize("kind", get_args(Storage))
+
+
+@contextmanager
+def finishing(storage: Path, kind: Storage) -> Iterator[World]:
+    """A world; after what happens in the block, one more run without faults finishes the study."""
+    with ExitStack() as stack:
+        world = stack.enter_context(simulated(World(storage, kind=kind)))
+        yield world
+        world.check()
+        world.heal()
+        world.kill_all()
+        last = world.start("a", retry_failed=True)
+        world.run_to_its_end(last)
+        assert last.error is None
+        world.check()
+        world.check_finished()
+
+
+def until_a_worker_runs(driver: Driver) -> None:
+    while driver.fanout is None or not driver.fanout.flying:
+        assert not driver.ended
+        driver.go()
+
+
+@EVERYWHERE
+@pytest.mark.parametrize("how", [*get_args(Slow), *get_args(Cut)])
+def test_of_two_that_believe_to_be_alone_one_goes_on(storage: Path, kind: Storage, how: Slow | Cut) -> None:
+    """The first one's renewal is stuck, wherever, for longer than its lease lasts; another one takes over meanwhile."""
+    ends = set[type[BaseException] | None]()
+    for after in range(12):
+        place = storage / str(after)
+        place.mkdir()
+        with finishing(place, kind) as world:
+            first = world.start("a")
+            until_a_worker_runs(first)
+            first.faults.append(Fault("lease", how, 100, after))
+            world.tick(20)
+            second = world.start("b")
+            for _ in range(70):
+                second.go()
+                world.tick(1)
+            for driver in (first, second) * 20:
+                driver.go()
+            world.tick(100)
+            world.check()
+            world.run_to_its_end(first, second)
+            errors = [driver.error for driver in (first, second)]
+            assert len([error for error in errors if error is None]) == 1, errors
+            ends |= {type(error) for error in errors if error is not None}
+    assert LeaseLost in ends
+    assert ends <= {LeaseLost, UserError}  # or the second one has seen the first one live
+
+
+@EVERYWHERE
+@pytest.mark.parametrize("how", get_args(Cut))
+def test_a_storage_that_no_worker_reaches_is_no_steps_fault(storage: Path, kind: Storage, how: Cut) -> None:
+    ends = set[type[BaseException]]()
+    for after in range(0, 20, 2):
+        place = storage / str(after)
+        place.mkdir()
+        with finishing(place, kind) as world:
+            driver = world.start("a")
+            until_a_worker_runs(driver)
+            driver.faults.append(Fault("worker", how, 300, after))
+            world.run_to_its_end(driver)
+            world.check()
+            assert world.ledger().failures() == {}
+            ends.add(type(driver.error))
+    hangs = how == "hangs" and kind != "bucket"  # as long as the server is away, and then goes on
+    assert ends - {type(None)} == (set() if hangs else {Unwritable})  # a clean-up may wait for all that time instead
+
+
+@EVERYWHERE
+def test_results_that_the_driver_does_not_hear_of_are_there_for_the_next_one(storage: Path, kind: Storage) -> None:
+    with finishing(storage, kind) as world:
+        driver = world.start("a")
+        until_a_worker_runs(driver)
+        driver.deaf_until = float("inf")
+        for _ in range(100):
+            driver.go()
+        before = len(world.finished())
+        world.tick(GIVES_UP_AFTER + 20)
+        world.run_to_its_end(driver)
+        assert isinstance(driver.error, Silence)
+        assert len(world.finished()) == before > 0
+
+
+@pytest.mark.parametrize("kind", ["network folder", "bucket"])
+def test_a_driver_that_hears_nothing_and_reaches_nothing_gives_up(storage: Path, kind: Storage) -> None:
+    with finishing(storage, kind) as world:
+        driver = world.start("a")
+        until_a_worker_runs(driver)
+        driver.deaf_until = float("inf")
+        for _ in range(100):
+            driver.go()
+        driver.faults.append(Fault("driver", "refused", 10_000))
+        world.tick(2 * GIVES_UP_AFTER)
+        world.run_to_its_end(driver)
+        assert isinstance(driver.error, Silence)
