@@ -80,7 +80,7 @@ POINTS = st.sampled_from([1, 2, 3, 5, 10, 20, 40, 80, 160])
 WHICH = st.integers(0, 2)
 WHO = st.sampled_from(get_args(Who))
 AFTER = st.integers(0, 12)
-"""So many operations go well before a fault begins: as many as a renewal of the lease has."""
+"""So many operations go well before a fault begins: as many as a renewal of the lease in a folder has."""
 
 
 class Studies(RuleBasedStateMachine):
@@ -167,11 +167,14 @@ class Studies(RuleBasedStateMachine):
     def take_over(self, points: int, before: int, how: Slow | Cut, after: int) -> None:
         """A driver is cut off in the middle of a renewal, for longer than its lease lasts; another one wants it."""
         driver = self.world.holders()[0]
-        driver.faults.append(Fault("lease", how, 100, after))
+        operations = after % 2 if self.world.remote else after  # a look and a put
+        driver.faults.append(Fault("lease", how, 100, operations))
         self.world.tick(10)
         other = self.world.start("b" if driver.process.host == "a" else "a")
         self._go(other, before)
-        self.world.tick(70)
+        for _ in range(7):
+            self.world.tick(10)
+            self._go(other, 4)  # it looks whether the lease is renewed
         self._go(other, points)
         self.world.tick(30)
         self.world.check()

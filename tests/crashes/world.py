@@ -13,7 +13,7 @@ from obstore.store import MemoryStore
 
 from nemo.errors import UserError
 from orchestrator.execution.context import DIED, Context
-from orchestrator.ledger.lease import EXPIRED_AFTER, RENEWED_EVERY, Clock
+from orchestrator.ledger.lease import EXPIRED_AFTER, RENEWED_EVERY, Clock, read_owner
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.planner import Plan, plan
 from orchestrator.plan.step import Step
@@ -108,6 +108,7 @@ class World(Clock):
             for driver in living:
                 for beside in driver.besides:
                     beside.move()
+                self.check_lease()
             rest = all(driver.renews for driver in living)
             if rested and rest:  # each has renewed its lease since the last one landed
                 assert len(self.holders()) <= 1, "two drivers have renewed their leases"
@@ -135,6 +136,15 @@ class World(Clock):
             assert all(other.took > began for other in others), "a driver renewed a lease that another one has taken"
         driver.sign_of_life = time
         driver.ousted = bool(others)
+
+    def check_lease(self) -> None:
+        """The lease in the storage is that of the driver that rightly holds it, or of one that is just taking it."""
+        for holder in self.holders() if self.leases_are_sure else ():
+            owner = None if holder.ousted else read_owner(self.store)
+            named = None if owner is None else self.drivers[owner.process.pid]
+            if not holder.ousted and named is not holder:
+                assert named is not None, "somebody gave back a lease that was not theirs"
+                assert not named.took, "a driver wrote over a lease that another one has taken"
 
     @property
     def leases_are_sure(self) -> bool:
@@ -218,6 +228,7 @@ class World(Clock):
 
     def check(self) -> None:
         """Results are whole and never change, nothing else looks damaged, and no step fails of its storage."""
+        self.check_lease()
         documents = self._documents()
         for key, document in documents.items():
             told = {name: document[name] for name in ("kind", "params", "parents", "result", "artifacts")}
@@ -229,6 +240,8 @@ class World(Clock):
         for driver in self.drivers:
             if driver.error is not None and not isinstance(driver.error, Killed | UserError):
                 raise driver.error
+            own = f"run by process {driver.process.pid} on {driver.process.host} "
+            assert own not in str(driver.error), "a driver took its own lease for another one's"
             for beside in driver.besides:
                 if beside.error is not None and not isinstance(beside.error, Killed):
                     raise beside.error
