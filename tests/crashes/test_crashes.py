@@ -78,9 +78,18 @@ pytestmark = [pytest.mark.heavy, pytest.mark.timeout(4 * 3600)]  # NEMO_HYPOTHES
 
 POINTS = st.sampled_from([1, 2, 3, 5, 10, 20, 40, 80, 160])
 WHICH = st.integers(0, 2)
-WHO = st.sampled_from(get_args(Who))
 AFTER = st.integers(0, 12)
 """So many operations go well before a fault begins: as many as a renewal of the lease in a folder has."""
+
+
+FAULTS = st.builds(
+    Fault,
+    who=st.sampled_from(get_args(Who)),
+    how=st.sampled_from([*get_args(Slow), *get_args(Cut)]),
+    seconds=st.sampled_from([5, 30, 70, 200]),
+    after=AFTER,
+)
+"""A disk that is slow for an operation, maybe for longer than a lease lasts; a network that splits, and heals."""
 
 
 class Studies(RuleBasedStateMachine):
@@ -108,9 +117,11 @@ class Studies(RuleBasedStateMachine):
         self.world.check()
 
     @precondition(lambda self: len(self.living) < 3)
-    @rule(host=st.sampled_from(HOSTS), retry_failed=st.booleans(), points=POINTS)
-    def start(self, host: str, retry_failed: bool, points: int) -> None:
-        self._go(self.world.start(host, retry_failed), points)
+    @rule(host=st.sampled_from(HOSTS), retry_failed=st.booleans(), points=POINTS, fault=st.none() | FAULTS)
+    def start(self, host: str, retry_failed: bool, points: int, fault: Fault | None) -> None:
+        driver = self.world.start(host, retry_failed)
+        driver.faults += [] if fault is None else [fault]
+        self._go(driver, points)
 
     @precondition(lambda self: self.living)
     @rule(which=WHICH, points=POINTS)
@@ -141,16 +152,12 @@ class Studies(RuleBasedStateMachine):
         self.world.tick(seconds)
 
     @precondition(lambda self: self.living)
-    @rule(which=WHICH, who=WHO, how=st.sampled_from(get_args(Slow)), seconds=st.sampled_from([5, 30, 70]), after=AFTER)
-    def be_slow(self, which: int, who: Who, how: Slow, seconds: int, after: int) -> None:
-        """One operation of a driver on its storage takes long, maybe longer than its lease lasts."""
-        self.living[which % len(self.living)].faults.append(Fault(who, how, seconds, after))
-
-    @precondition(lambda self: self.living)
-    @rule(which=WHICH, who=WHO, how=st.sampled_from(get_args(Cut)), seconds=st.sampled_from([5, 70, 200]), after=AFTER)
-    def split(self, which: int, who: Who, how: Cut, seconds: int, after: int) -> None:
-        """A driver or its workers cannot reach the storage; then the network heals."""
-        self.living[which % len(self.living)].faults.append(Fault(who, how, seconds, after))
+    @rule(which=WHICH, fault=FAULTS, points=POINTS)
+    def meet(self, which: int, fault: Fault, points: int) -> None:
+        """Something is wrong between a driver, or its workers, and the storage."""
+        driver = self.living[which % len(self.living)]
+        driver.faults.append(fault)
+        self._go(driver, points)
 
     @precondition(lambda self: self.living)
     @rule(which=WHICH, points=POINTS, seconds=st.sampled_from([30, 300, 700]))
