@@ -162,7 +162,7 @@ class World(Clock):
         return [each for each in self.drivers if each.alive and each.holds and each.lost is None]
 
     def finished(self) -> set[str]:
-        """What is finished, as somebody sees it whom no fault meets."""
+        """The keys of what is finished, and whole."""
         return set(self._documents())
 
     def run_to_its_end(self, *drivers: Driver) -> None:
