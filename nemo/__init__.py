@@ -23,15 +23,17 @@ if TYPE_CHECKING:
     from nemo.errors import UserError
     from nemo.evaluation import evaluate, predict
     from nemo.flops import count_flops, count_parameters
+    from nemo.graph.sites import FoundSites, SiteInfo, find_sites
     from nemo.masking import make_modular
     from nemo.methods import METHODS
     from nemo.modular import ModularNetwork
     from nemo.modularizing import Relevance, measure, measure_masks, module_masks, relevance
     from nemo.module_file import load_module
+    from nemo.networks import build_network
     from nemo.recipe import Finetune, Recipe
     from nemo.reuse import reuse_module
     from nemo.surgery import extract_module
-    from nemo.training import Trainer, TrainingDiverged, build_network
+from nemo.training import Trainer, TrainingDiverged
 
 _HOMES = {
     "activations": ("record_activations",),
@@ -40,6 +42,7 @@ _HOMES = {
     "errors": ("UserError",),
     "evaluation": ("evaluate", "predict"),
     "flops": ("count_flops", "count_parameters"),
+    "graph.sites": ("FoundSites", "SiteInfo", "find_sites"),
     "masking": ("make_modular",),
     "methods": ("METHODS",),
     "modular": ("ModularNetwork",),
@@ -48,7 +51,8 @@ _HOMES = {
     "recipe": ("Finetune", "Recipe"),
     "reuse": ("reuse_module",),
     "surgery": ("extract_module",),
-    "training": ("Trainer", "TrainingDiverged", "build_network"),
+    "networks": ("build_network",),
+    "training": ("Trainer", "TrainingDiverged"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 _MODULES = (
@@ -60,9 +64,11 @@ _MODULES = (
 __all__ = [
     "METHODS",
     "Finetune",
+    "FoundSites",
     "ModularNetwork",
     "Recipe",
     "Relevance",
+    "SiteInfo",
     "Trainer",
     "TrainingDiverged",
     "UserError",
@@ -73,6 +79,7 @@ __all__ = [
     "describe_dataset",
     "evaluate",
     "extract_module",
+    "find_sites",
     "flops",
     "load_dataset",
     "load_module",

@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from nemo.backbones.backbone import Backbone
 from nemo.backbones.vit_config import ROLES
+from nemo.graph.document import build_module
+from nemo.networks import build_network
 from nemo.surgery import Head, MaskValues, Surgery, extract_module
-from nemo.training import build_network
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,8 @@ class Blueprint:
         classes: Numbers of the module's classes in that network.
         head, mask_values, surgery: See `extract_module`.
         gate: See `nemo.recipe.Recipe`; of a module that keeps its mask generators.
-        norm: See `nemo.training.build_network`.
+        norm: See `nemo.networks.build_network`.
+        graph: Of a module of another network than ours: what it computes, see `nemo.graph.document`.
     """
 
     backbone: str
@@ -40,13 +41,16 @@ class Blueprint:
     roles: Sequence[str] = ROLES
     gate: str = "soft"
     norm: bool = False
+    graph: Mapping[str, Any] | None = None
 
-    def build(self, kept: Sequence[Tensor]) -> Backbone:
+    def build(self, kept: Sequence[Tensor]) -> nn.Module:
         """The module with weights that mean nothing, in eval mode.
 
         Args:
             kept: Per site of the network a bool `[K_l]`: what the module keeps.
         """
+        if self.graph is not None:
+            return build_module(self.graph)
         with torch.random.fork_rng(devices=[]):
             network: Any = build_network(
                 self.backbone,
@@ -64,7 +68,10 @@ class Blueprint:
 
     def document(self) -> dict[str, Any]:
         """As JSON."""
-        return asdict(self)
+        described = asdict(self)
+        if self.graph is None:
+            del described["graph"]
+        return described
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Blueprint:

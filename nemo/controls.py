@@ -6,7 +6,7 @@ control keeps exactly as many units of every site as the module does.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from typing import cast
@@ -15,11 +15,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nemo.backbones.backbone import Backbone
 from nemo.control import CONTROLS, PRUNED, Control
 from nemo.datasets.dataset import Dataset
 from nemo.errors import UserError
 from nemo.evaluation import BATCH
+from nemo.graph.hooks import HookedSite, attach_open
+from nemo.graph.sites import ACTIVATIONS
 from nemo.layers import LinearUnit, Residual
 from nemo.loader import Loader
 from nemo.modes import eval_mode
@@ -65,7 +66,7 @@ def control_masks(
             generator = torch.Generator().manual_seed(int(draw))
             scores = [torch.rand(len(each), generator=generator) for each in kept]
         elif control == "magnitude":
-            scores = [_weight_norms(unit) for unit in network.units]
+            scores = [_weight_norms(unit, network.network) for unit in network.units]
         elif control == "activation":
             scores = _activities(network, subtask, device)
         else:
@@ -74,7 +75,7 @@ def control_masks(
     return [each.expand(len(mask), -1) for each, mask in zip(chosen, module_masks, strict=True)]
 
 
-def cut_from(control: Control, modular: ModularNetwork, standard: Backbone | None) -> ModularNetwork:
+def cut_from(control: Control, modular: ModularNetwork, standard: nn.Module | None) -> ModularNetwork:
     """The network that a control is cut from.
 
     Raises:
@@ -87,12 +88,16 @@ def cut_from(control: Control, modular: ModularNetwork, standard: Backbone | Non
     return as_sites_of(modular, standard)
 
 
-def as_sites_of(modular: ModularNetwork, standard: Backbone) -> ModularNetwork:
+def as_sites_of(modular: ModularNetwork, standard: nn.Module) -> ModularNetwork:
     """A copy of a standard network that is cut at the sites of a modular one; it is never run as a modular network.
 
     Raises:
         UserError: The two are not of one backbone and width.
     """
+    if modular.example is not None:
+        infos = [unit.info for unit in modular.units if isinstance(unit, HookedSite)]
+        network, units = attach_open(standard, infos)
+        return ModularNetwork(network, units, modular.example)
     network = deepcopy(standard)
     blocks = dict(network.named_modules())
     for name, site in modular.network.named_modules():
@@ -105,7 +110,7 @@ def as_sites_of(modular: ModularNetwork, standard: Backbone) -> ModularNetwork:
 
 
 @torch.no_grad()
-def start_afresh(module: Backbone, *, seed: int) -> None:
+def start_afresh(module: nn.Module, *, seed: int) -> None:
     """Draws all weights of a module anew, in place: convolutions as backbones do, other layers by torch's own rule."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
@@ -121,6 +126,11 @@ def start_afresh(module: Backbone, *, seed: int) -> None:
                     nn.init.trunc_normal_(parameter, std=0.02)
 
 
+def _heard(site: Site, network: nn.Module) -> nn.Module:
+    """The module whose output is a site's."""
+    return network.get_submodule(site.info.norm or site.info.layer) if isinstance(site, HookedSite) else site
+
+
 def _largest(scores: Tensor, count: int) -> Tensor:
     """Bool `[K]`: the `count` largest, the first of equals."""
     kept = torch.zeros(len(scores), dtype=torch.bool)
@@ -128,8 +138,10 @@ def _largest(scores: Tensor, count: int) -> Tensor:
     return kept
 
 
-def _weight_norms(site: Site) -> Tensor:
+def _weight_norms(site: Site, network: nn.Module) -> Tensor:
     """The L2 norm of the weights that compute each unit, `[K]`; of a sum that of all that feeds it."""
+    if isinstance(site, HookedSite):
+        return cast("Tensor", network.get_submodule(site.info.layer).weight).detach().flatten(1).double().norm(dim=1)
     feeding = site.ends if isinstance(site, Residual) else [site]
     weights = [cast("Tensor", each.linear.weight if isinstance(each, LinearUnit) else each.weight) for each in feeding]
     squares = [weight.detach().flatten(1).double().square().sum(1) for weight in weights]
@@ -140,24 +152,32 @@ def _weight_norms(site: Site) -> Tensor:
 def _activities(network: ModularNetwork, subtask: Dataset, device: torch.device | str) -> list[Tensor]:
     """Per site the mean absolute output of each unit over the sub-task's training images, `[K]`."""
     backbone = network.network.to(device)
-    with eval_mode(backbone), _listening(network.units) as sums:
+    with eval_mode(backbone), _listening(network.units, backbone) as sums:
         for batch in Loader(subtask.train, dataset=subtask, batch_size=BATCH, train=False, device=device).epoch():
             backbone(batch.images)
     return [sums[unit] for unit in network.units]
 
 
 @contextmanager
-def _listening(sites: Sequence[Site]) -> Iterator[dict[Site, Tensor]]:
-    """Adds up what the sites put out while it is open: images count alike, for all have as many positions."""
+def _listening(sites: Sequence[Site], network: nn.Module) -> Iterator[dict[Site, Tensor]]:
+    """Adds up what the sites put out while it is open: images count alike, for all have as many positions.
+
+    Of another network than ours it is what the activation behind a site makes of it, where there is one.
+    """
     sums: dict[Site, Tensor] = {}
 
-    def add(site: nn.Module, _: object, output: Tensor) -> None:
-        own = cast("Site", site)
-        units = output.movedim(1, -1) if output.dim() == 4 else output  # [..., K_l]
-        total = units.abs().double().sum(tuple(range(units.dim() - 1)))
-        sums[own] = sums[own] + total if own in sums else total
+    def adder(site: Site) -> Callable[[nn.Module, object, Tensor], None]:
+        def add(_: nn.Module, __: object, output: Tensor) -> None:
+            last = isinstance(site, HookedSite) and site.last
+            if isinstance(site, HookedSite) and site.info.activation is not None:
+                output = ACTIVATIONS[site.info.activation](output)
+            units = output if last or (output.dim() < 4 and not isinstance(site, HookedSite)) else output.movedim(1, -1)
+            total = units.abs().double().sum(tuple(range(units.dim() - 1)))  # of [..., K_l]
+            sums[site] = sums[site] + total if site in sums else total
 
-    hooks = [site.register_forward_hook(add) for site in sites]
+        return add
+
+    hooks = [_heard(site, network).register_forward_hook(adder(site)) for site in sites]
     try:
         yield sums
     finally:

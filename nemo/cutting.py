@@ -220,4 +220,5 @@ def slice_generator(generator: Generator, rows: Tensor, columns: Tensor) -> Gene
     smaller.squeeze = slice_linear(generator.squeeze, hidden, columns)
     smaller.expand = slice_linear(generator.expand, rows, hidden)
     smaller.gate = deepcopy(generator.gate)
+    smaller.norm = deepcopy(generator.norm)
     return smaller

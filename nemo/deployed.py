@@ -24,7 +24,7 @@ class Deployed(nn.Module):
     scale: Tensor
     shift: Tensor
 
-    def __init__(self, module: Backbone, mean: Sequence[float], std: Sequence[float]) -> None:
+    def __init__(self, module: nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
         self.module = module
         centre, deviation = (torch.tensor(list(part)).view(1, 3, 1, 1) for part in (mean, std))
@@ -38,11 +38,25 @@ class Deployed(nn.Module):
 
     def features(self, images: Tensor) -> Tensor:
         """What the module's last linear layer sees of images in 0..1: `[B, F]`."""
+        if not isinstance(self.module, Backbone):
+            return _last_input(self.module, images * self.scale + self.shift)
         x: Tensor = self.module.body(images * self.scale + self.shift)
         if isinstance(self.module.head, nn.Sequential):
             for layer in list(self.module.head)[:-1]:
                 x = layer(x)
         return x.flatten(1)
+
+
+def _last_input(module: nn.Module, images: Tensor) -> Tensor:
+    """What the last linear layer sees, of a module that was cut out of another network than ours."""
+    *_, last = (layer for layer in module.modules() if isinstance(layer, nn.Linear))
+    seen: list[Tensor] = []
+    hook = last.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    try:
+        module(images)
+    finally:
+        hook.remove()
+    return seen[0].flatten(1)
 
 
 class Composed(nn.Module):

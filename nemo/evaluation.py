@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from nemo.datasets.dataset import Dataset, Split
 from nemo.distillation import CrossEntropy, Learning
 from nemo.distributed import Workers
+from nemo.example import logits_of
 from nemo.loader import Loader
 from nemo.metrics import batch_metrics, sample_metrics
 from nemo.modes import eval_mode
@@ -27,7 +28,7 @@ def forward(
     """
     with torch.autocast(images.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
         output = network(images) if imposed is None else network(images, imposed)
-    return output if isinstance(output, tuple) else (output, [])
+    return output if isinstance(output, tuple) else (logits_of(output), [])
 
 
 @torch.no_grad()

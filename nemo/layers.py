@@ -11,11 +11,16 @@ from nemo.sites import Site
 
 
 class ConvMaskGenerator(nn.Module):
-    """Maps a convolution's input `[B, C_in, H, W]` to its sample mask `[B, K]` in [0, 1] (method.md 2.1)."""
+    """Maps a convolution's input `[B, C_in, H, W]` to its sample mask `[B, K]` in [0, 1] (method.md 2.1).
 
-    def __init__(self, in_channels: int, kernels: int, gate: Gate | None = None) -> None:
+    Attributes:
+        norm: Of what is pooled; only generators that start at the identity have one (`nemo.graph.hooks`).
+    """
+
+    def __init__(self, in_channels: int, kernels: int, gate: Gate | None = None, hidden: int | None = None) -> None:
         super().__init__()
-        hidden = kernels if kernels < 128 else kernels // 2
+        hidden = hidden or (kernels if kernels < 128 else kernels // 2)
+        self.norm: nn.Module = nn.Identity()
         self.squeeze = nn.Linear(in_channels, hidden, bias=False)
         self.expand = nn.Linear(hidden, kernels)
         self.gate = gate or Gate()
@@ -24,7 +29,7 @@ class ConvMaskGenerator(nn.Module):
         nn.init.ones_(self.expand.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        mask: Tensor = self.gate(self.expand(F.relu(self.squeeze(_pooled(x)))))
+        mask: Tensor = self.gate(self.expand(F.relu(self.squeeze(self.norm(_pooled(x))))))
         return mask
 
 

@@ -1,38 +1,92 @@
-"""From a backbone to a modular network: one mask generator per maskable layer (method.md 2)."""
+"""From a network to a modular network: one mask generator per maskable layer (method.md 2)."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from copy import deepcopy
+from typing import Literal
 
-from torch import nn
+from torch import Tensor, nn
 
 from nemo.backbones.backbone import Backbone, init_convolutions
 from nemo.backbones.vit_config import ROLES
 from nemo.errors import UserError
-from nemo.gates import GATES
+from nemo.example import Example, map_example
+from nemo.gates import GATES, Gate, IdentityGate
 from nemo.layers import ConvMaskGenerator, ConvUnit
 from nemo.modular import ModularNetwork
 from nemo.transformer import NeuronMaskGenerator, TokenUnit
 
+Start = Literal["published", "identity"]
+"""How generators start: as published, which moves a trained network's logits far; or near masks of 1."""
 
-def make_modular(backbone: Backbone, roles: Collection[str] = ROLES, gate: str = "soft") -> ModularNetwork:
-    """Gives every maskable layer of a copy of `backbone` a freshly initialised mask generator.
 
-    Weights are kept. Where the backbone has no BatchNorm (SimCNN, ResCNN) the masked layers get one, as published;
-    as the weights of such a network mean nothing under it, its convolutions start afresh (method.md 1.5 and 1.6).
+def make_modular(
+    net: nn.Module,
+    roles: Collection[str] = ROLES,
+    gate: str = "soft",
+    *,
+    example: Example | None = None,
+    sites: Sequence[str] = (),
+    start: Start = "published",
+    hidden: int | None = None,
+) -> ModularNetwork:
+    """Gives every maskable layer of a copy of a network a freshly initialised mask generator.
+
+    Weights are kept. One of our backbones says itself what is masked; where it has no BatchNorm (SimCNN, ResCNN) the
+    masked layers get one, as published, and as the weights of such a network mean nothing under it, its convolutions
+    start afresh (method.md 1.5 and 1.6). In any other network the sites are found, and nothing but masks is added.
 
     Args:
-        backbone: Not changed.
-        roles: Which linear layers of a Transformer's blocks are masked; says nothing about convolutions.
+        net: One of our backbones, or any network; not changed.
+        roles: Which linear layers of our Transformers' blocks are masked; says nothing about other layers.
         gate: A name of `nemo.gates.GATES`.
+        example: Inputs of another network than ours, as it takes them; needed for these.
+        sites: See `find_sites`; for other networks than ours.
+        start: `published`, or `identity` for a network that is trained: masks start near 1, and the generators read
+            normalised means.
+        hidden: Width of the generators' hidden layer; None for the published one.
 
     Returns:
         A network whose forward returns `(logits, masks)`.
 
     Raises:
-        UserError: A role does not exist, or no layer can be masked: the first of a backbone never is.
+        UserError: A role or an option does not exist, no layer can be masked, or the network can't be followed.
     """
+    if start not in ("published", "identity"):
+        raise UserError(f"start: {start!r} is unknown, choose published or identity.")
+    if start == "identity" and gate != "soft":
+        raise UserError(f"start: identity has a gate of its own, leave gate: {gate} out.")
+    if not isinstance(net, Backbone):
+        return _any_network(net, GATES[gate], example, sites, start, hidden)
+    if example is not None or sites or start != "published" or hidden is not None:
+        raise UserError(
+            "example, sites, start, hidden: are for other networks than this project's own, leave them out."
+        )
+    return _backbone(net, roles, gate)
+
+
+def _any_network(
+    net: nn.Module, gate: type[Gate], example: Example | None, sites: Sequence[str], start: Start, hidden: int | None
+) -> ModularNetwork:
+    from nemo.graph.hooks import attach
+    from nemo.graph.sites import find_sites
+
+    if example is None:
+        raise UserError(
+            "example: a network of another kind than ours is followed on an example, pass inputs as it takes them."
+        )
+    found = find_sites(net, example, sites=sites)
+    if not found.sites:
+        why = "; ".join(f"{layer} {reason}" for layer, reason in list(found.refused.items())[:3]) or "it has none"
+        raise UserError(f"network: no layer of it can be masked ({why}), see nemo.find_sites.")
+    network, units = attach(
+        net, found.sites, IdentityGate if start == "identity" else gate, hidden, normalised=start == "identity"
+    )
+    return ModularNetwork(network, units, map_example(Tensor.detach, example))
+
+
+def _backbone(backbone: Backbone, roles: Collection[str], gate: str) -> ModularNetwork:
     unknown = sorted(set(roles) - set(ROLES))
     if unknown:
         raise UserError(f"roles: {unknown[0]!r} is unknown, choose among {', '.join(ROLES)}.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from nemo.datasets.dataset import Dataset, Split
 from nemo.evaluation import BATCH
@@ -29,7 +30,7 @@ def recalibrate(
     Returns:
         Whether there was anything to replace.
     """
-    norms = [layer for layer in module.modules() if isinstance(layer, nn.BatchNorm2d)]
+    norms = [layer for layer in module.modules() if isinstance(layer, _BatchNorm) and layer.track_running_stats]
     if not norms:
         return False
     train = subtask.train

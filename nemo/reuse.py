@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from nemo import transformer_surgery
-from nemo.backbones.backbone import Backbone
 from nemo.control import Control
 from nemo.controls import control_masks, cut_from, start_afresh
 from nemo.datasets.dataset import Dataset, select_classes
@@ -39,7 +38,7 @@ class Reuse:
             standard network's (None for a CNN); `flops` per image, `parameters`; and the fine-tuning's `history`.
     """
 
-    module: Backbone
+    module: nn.Module
     figures: dict[str, Any]
 
 
@@ -67,7 +66,7 @@ def reuse_module(
     surgery: Surgery = "exact",
     recalibration: int = 0,
     control: Control | None = None,
-    standard: Backbone | None = None,
+    standard: nn.Module | None = None,
     device: torch.device | str = "cpu",
 ) -> Reuse:
     """Cuts the module of `classes`, or a control of it, fine-tunes it and takes the last epoch.
@@ -147,16 +146,16 @@ def fine_tune(
     return trainer.history
 
 
-def _weight_retention(module: Backbone, modular: ModularNetwork) -> float | None:
+def _weight_retention(module: nn.Module, modular: ModularNetwork) -> float | None:
     """Linear parameters of a Transformer's module over the standard network's, which has no generators (6.4)."""
-    if not transformer_surgery.applies_to(modular.network):
+    generators = [each for each in modular.modules() if isinstance(each, NeuronMaskGenerator)]
+    if not generators and not transformer_surgery.applies_to(modular.network):
         return None
-    generators = (each for each in modular.modules() if isinstance(each, NeuronMaskGenerator))
     standard = count_linear_parameters(modular) - sum(map(count_linear_parameters, generators))
     return count_linear_parameters(module) / standard
 
 
-def _test_accuracy(module: Backbone, subtask: Dataset, finetune: Finetune, device: torch.device | str) -> float:
+def _test_accuracy(module: nn.Module, subtask: Dataset, finetune: Finetune, device: torch.device | str) -> float:
     figures = evaluate(
         module,
         subtask.test,

@@ -12,6 +12,8 @@ from nemo import transformer_surgery
 from nemo.backbones.backbone import Backbone
 from nemo.cutting import Cuts, Kept, UnitCut, cut, select_rows
 from nemo.errors import UserError
+from nemo.graph.cut import Cutter
+from nemo.graph.hooks import HookedSite
 from nemo.modular import ModularNetwork
 from nemo.transformer import DistilledHead, Readout, TokenUnit
 
@@ -49,7 +51,7 @@ def _cuts(
     for number, unit in enumerate(modular.units):
         device = next(unit.parameters()).device
         rows = (module_masks[number][chosen] > 0).any(0).nonzero().flatten().to(device)
-        if len(rows) == 0 and (surgery == "paper" or not isinstance(unit, TokenUnit)):
+        if len(rows) == 0 and (surgery == "paper" or not isinstance(unit, TokenUnit | HookedSite)):
             raise UserError(f"module_masks: layer {number} keeps no unit for the classes {chosen}, keep at least one.")
         fold = None
         if mask_values == "fold_mean" and mean_masks is not None:
@@ -72,7 +74,9 @@ def extract_module(
     head: Head = "none",
     mean_masks: Sequence[Tensor] | None = None,
     surgery: Surgery = "exact",
-) -> Backbone:
+    *,
+    check: bool = True,
+) -> nn.Module:
     """Cuts the module of some classes out of a modular network (method.md 6).
 
     With `mask_values="drop"` the result equals, exactly, the modular network whose sample masks are replaced by the
@@ -91,15 +95,20 @@ def extract_module(
         surgery: Of a Transformer; a CNN knows one. `exact` keeps the residual stream whole, and a layer may lose all
             units; `paper` cuts the stream too, which computes another function before fine-tuning, and its head
             `paper` takes the classifier's place, a ReLU and a new Linear(features, n).
+        check: Of another network than ours: whether the module is compared with the whole network, in double precision,
+            on other inputs and another batch size.
 
     Returns:
         A standalone, smaller network: images `[B, 3, H, W]` to logits.
 
     Raises:
-        UserError: The masks do not fit the network, a layer keeps nothing, a class or an option does not exist.
+        UserError: The masks do not fit the network, a layer keeps nothing, a class or an option does not exist; or the
+            cut of another network than ours is not exact.
     """
     classes = [int(label) for label in classes]
     backbone = modular.network
+    if not isinstance(backbone, Backbone):
+        return _cut_any(modular, module_masks, classes, mask_values, head, mean_masks, surgery, check=check)
     if not isinstance(backbone.head, nn.Linear | DistilledHead):
         raise UserError("modular: its head is not a linear layer, cut modules from the whole network.")
     _check_classes(classes, backbone.head.out_features)
@@ -126,6 +135,40 @@ def extract_module(
         raise UserError(f"head: {head!r} is unknown, choose none, linear, paper or slice.")
     module = Backbone(body, classifier)  # type: ignore[arg-type]  # the rule for a Sequential returns a Sequential
     return module.train(modular.training)
+
+
+def _cut_any(
+    modular: ModularNetwork,
+    module_masks: Sequence[Tensor],
+    classes: Sequence[int],
+    mask_values: MaskValues,
+    head: Head,
+    mean_masks: Sequence[Tensor] | None,
+    surgery: Surgery,
+    *,
+    check: bool,
+) -> nn.Module:
+    """Cuts a network that is followed by its graph; once for all modules of it."""
+    if surgery != "exact":
+        raise UserError(f"surgery: {surgery} is for this project's own Transformers, choose exact.")
+    if head not in ("none", "linear", "paper", "slice"):
+        raise UserError(f"head: {head!r} is unknown, choose none, linear, paper or slice.")
+    assert modular.example is not None
+    sites = [unit for unit in modular.units if isinstance(unit, HookedSite)]
+    combined = mask_values == "keep_generator"
+    cuts = _cuts(modular, module_masks, classes, mask_values, mean_masks, surgery)
+    followed = modular.followed.get(combined)
+    cutter = Cutter(modular.network, sites, modular.example, combined=combined, captured=followed)
+    modular.followed[combined] = cutter.captured
+    _check_classes(classes, cutter.outputs)
+    values = []
+    for site in sites:
+        rows, fold = cuts[site].rows, cuts[site].fold
+        value = torch.zeros(site.kernels, dtype=torch.float64)
+        value[rows.cpu()] = 1.0 if fold is None else fold.cpu()
+        values.append(value)
+    module = cutter.cut(values, classes, head, check=check)
+    return module.to(next(modular.parameters()).device).train(modular.training)
 
 
 def _new_head(head: nn.Linear | DistilledHead, kept: Kept, outputs: int) -> list[nn.Module]:

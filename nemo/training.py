@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nemo.activations import record_activations
-from nemo.backbones import build_backbone
-from nemo.backbones.vit_config import ROLES
 from nemo.compiling import chosen, compiled, disagreement, usable
 from nemo.datasets.dataset import Dataset, Split, split_validation, validation_places
 from nemo.distillation import CrossEntropy, Distillation, Learning
@@ -22,13 +19,12 @@ from nemo.errors import UserError
 from nemo.evaluation import add_up, evaluate, forward
 from nemo.gates import Gate
 from nemo.loader import Batch, Loader
-from nemo.masking import add_norms, make_modular
 from nemo.methods import METHODS, Setting
 from nemo.modular import ModularNetwork
 from nemo.objectives import saturation
 from nemo.recipe import Recipe
 from nemo.rehearsal import Rehearsal
-from nemo.transformer import TokenUnit
+from nemo.transformer import NeuronMaskGenerator, TokenUnit
 
 _FORMS = ("compiled", "compiled_rehearsing")
 """The two forms of a step that are compiled, as a checkpoint names what was judged of them."""
@@ -47,50 +43,6 @@ def require_finite(metrics: Mapping[str, float], when: str) -> None:
     bad = [name for name, value in metrics.items() if not math.isfinite(value)]
     if bad:
         raise TrainingDiverged(f"{', '.join(bad)} became {metrics[bad[0]]} {when}: lower lr or the weights.")
-
-
-def build_network(
-    backbone: str,
-    method: str,
-    num_classes: int,
-    *,
-    width: float = 1.0,
-    image_size: int = 32,
-    seed: int = 0,
-    roles: Collection[str] = ROLES,
-    gate: str = "soft",
-    norm: bool = False,
-) -> nn.Module:
-    """Builds the network of a method, initialised from `seed`; the caller's random state is left alone.
-
-    Args:
-        backbone: See `build_backbone`.
-        method: A name of `METHODS`.
-        num_classes: N.
-        width: Multiplier of every hidden width.
-        image_size: H and W in pixels.
-        seed: Of the weights.
-        roles: See `make_modular`.
-        gate: See `make_modular`.
-        norm: Whether networks without mask generators get the norms that `make_modular` adds to SimCNN and ResCNN, so
-            that they differ from modular ones by the masks alone; the published ones have none.
-
-    Raises:
-        UserError: The backbone cannot be built, or the method does not apply to it.
-    """
-    entry = METHODS[method]
-    if entry.backbones and backbone not in entry.backbones:
-        raise UserError(f"backbone: {method} knows no {backbone}, choose {' or '.join(entry.backbones)}.")
-    with torch.random.fork_rng(devices=[]):  # weights are drawn on the CPU
-        torch.default_generator.manual_seed(seed)
-        network = build_backbone(backbone, num_classes, width, image_size)
-        if entry.source == "masks":
-            return make_modular(network, roles, gate)
-        if norm:
-            add_norms(network)
-        if entry.source == "activations":
-            return record_activations(network, kernels_only=entry.kernels_only)
-        return network
 
 
 def training_images(dataset: Dataset, validation: float, seed: int) -> tuple[Split, Split | None]:
@@ -152,7 +104,7 @@ class Trainer:
             raise UserError(
                 "recipe.as_cut_from: 0 names networks of before, which are read and not trained any more, leave it out."
             )
-        transformer = any(isinstance(layer, TokenUnit) for layer in network.modules())
+        transformer = any(isinstance(layer, TokenUnit | NeuronMaskGenerator) for layer in network.modules())
         self.settings = self.method.complete(settings, transformer=transformer)
         self.recipe = recipe
         self.seed = seed

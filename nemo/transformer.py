@@ -14,11 +14,16 @@ from nemo.sites import Site
 
 
 class NeuronMaskGenerator(nn.Module):
-    """Maps a linear layer's input `[B, T, d]` to its sample mask `[B, K]` in [0, 1] (method.md 2.2)."""
+    """Maps a linear layer's input `[B, T, d]` to its sample mask `[B, K]` in [0, 1] (method.md 2.2).
 
-    def __init__(self, features: int, neurons: int, gate: Gate | None = None) -> None:
+    Attributes:
+        norm: See `ConvMaskGenerator`.
+    """
+
+    def __init__(self, features: int, neurons: int, gate: Gate | None = None, hidden: int | None = None) -> None:
         super().__init__()
-        hidden = neurons if neurons < 3073 else neurons // 2
+        hidden = hidden or (neurons if neurons < 3073 else neurons // 2)
+        self.norm: nn.Module = nn.Identity()
         self.squeeze = nn.Linear(features, hidden)
         self.expand = nn.Linear(hidden, neurons)
         self.gate = gate or Gate()
@@ -28,7 +33,7 @@ class NeuronMaskGenerator(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         pooled = x.sum(1) / x.shape[1]  # as a mean's, the gradient would be spread over the tokens before its division
-        mask: Tensor = self.gate(self.expand(F.relu(self.squeeze(pooled))))
+        mask: Tensor = self.gate(self.expand(F.relu(self.squeeze(self.norm(pooled)))))
         return mask
 
 

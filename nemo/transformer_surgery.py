@@ -165,6 +165,6 @@ def _slice_layer_norm(norm: nn.LayerNorm, index: Tensor) -> nn.LayerNorm:
     return like(norm, nn.LayerNorm(len(index), eps=norm.eps), weight=norm.weight[index], bias=norm.bias[index])
 
 
-def applies_to(backbone: Backbone) -> bool:
+def applies_to(backbone: nn.Module) -> bool:
     """Whether a backbone has blocks that this file cuts: the two forms of surgery differ for these alone."""
-    return any(isinstance(block, TransformerBlock) for block in backbone.body)
+    return isinstance(backbone, Backbone) and any(isinstance(block, TransformerBlock) for block in backbone.body)

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 
 from nemo.backbones.vit_config import PREFIX, check_config, is_transformer, read_config
 from nemo.errors import UserError
+from nemo.zoo import names as zoo
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from nemo.backbones.backbone import Backbone
 
 
@@ -43,6 +46,9 @@ BACKBONES: dict[str, Entry] = {
     "vit_s": Entry("vit", relu=False),
     "deit_s": Entry("vit", relu=False, teacher="resnet18"),
 }
+FOREIGN = Entry("", smallest_image=1, relu=False)
+"""What is known of a network from elsewhere; its sites are found on its graph."""
+
 BACKBONE_NAMES: tuple[str, ...] = tuple(BACKBONES)
 
 
@@ -52,6 +58,8 @@ def backbone_entry(name: str) -> Entry:
     Raises:
         UserError: The configuration can't be used.
     """
+    if zoo.is_foreign(name):
+        return FOREIGN
     if name.startswith(PREFIX):
         name = "deit_s" if read_config(name)["model_type"] == "deit" else "vit_s"
     return BACKBONES[name]
@@ -64,8 +72,16 @@ def check_backbone(name: str, width: float = 1.0, image_size: int = 32) -> None:
         UserError: The name is unknown, the width is not positive, the image is too small for the backbone or not made
             of whole patches, or the configuration of a Transformer can't be used.
     """
+    if zoo.is_foreign(name):
+        zoo.check_name(name)
+        if width != 1:
+            raise UserError(f"width: {name} is as wide as it is made, leave width out.")
+        return
     if name not in BACKBONES and not name.startswith(PREFIX):
-        raise UserError(f"backbone: {name!r} is unknown, choose one of {', '.join(BACKBONE_NAMES)} or {PREFIX}CONFIG.")
+        raise UserError(
+            f"backbone: {name!r} is unknown, choose one of {', '.join(BACKBONE_NAMES)}, {PREFIX}CONFIG, "
+            "torchvision:NAME, timm:NAME, hf:FOLDER or python:FILE.py:FUNCTION."
+        )
     if not 0 < width <= 8:
         raise UserError(f"width: {width} is not a usable multiplier, choose one above 0 and at most 8.")
     smallest = backbone_entry(name).smallest_image
@@ -78,15 +94,17 @@ def check_backbone(name: str, width: float = 1.0, image_size: int = 32) -> None:
         check_config(name, image_size)
 
 
-def build_backbone(name: str, num_classes: int, width: float = 1.0, image_size: int = 32) -> Backbone:
+def build_backbone(
+    name: str, num_classes: int, width: float = 1.0, image_size: int | tuple[int, int] = 32
+) -> nn.Module:
     """Builds a freshly initialised standard network (method.md 1).
 
     Args:
         name: One of `BACKBONE_NAMES`; or `vit:` and the path of a transformers configuration (a JSON file, or a folder
-            with a `config.json`).
+            with a `config.json`); or a network from elsewhere, see `nemo.zoo.names`.
         num_classes: Outputs of the classifier.
         width: Multiplier of every hidden width; 1.0 is the published network.
-        image_size: Height and width of the input in pixels.
+        image_size: Height and width of the input in pixels, one number for square images; our own take no others.
 
     Returns:
         A network whose forward maps images `[B, 3, H, W]` to logits `[B, num_classes]`.
@@ -94,6 +112,13 @@ def build_backbone(name: str, num_classes: int, width: float = 1.0, image_size: 
     Raises:
         UserError: See `check_backbone`; or fewer than two classes.
     """
+    if zoo.is_foreign(name):
+        from nemo.zoo.build import build_foreign
+
+        check_backbone(name, width)
+        return build_foreign(name, num_classes, image_size)
+    if not isinstance(image_size, int):
+        raise UserError(f"image_size: {name} takes square images, give one number.")
     check_backbone(name, width, image_size)
     if num_classes < 2:
         raise UserError(f"num_classes: {num_classes} leaves nothing to tell apart, give 2 or more.")

@@ -11,6 +11,7 @@ from typing import Any
 from nemo.backbones.vit_fields import FIELDS
 from nemo.documents import read_document
 from nemo.errors import UserError
+from nemo.zoo import names as zoo
 
 PREFIX = "vit:"
 ROLES = ("query", "key", "value", "output", "fc1", "fc2")
@@ -47,6 +48,8 @@ def with_config(fields: Mapping[str, Any]) -> str:
 
 def short_name(name: str) -> str:
     """A backbone's name for people: of `vit:models/tiny/config.json` it is `vit:tiny`."""
+    if name.startswith("hf:"):
+        return f"hf:{zoo.short(name)}"
     if not name.startswith(PREFIX):
         return name
     path = Path(name.removeprefix(PREFIX))
@@ -109,8 +112,8 @@ def _check_weights(folder: Path) -> None:
     weights = sorted(each.name for each in folder.iterdir() if each.suffix in _WEIGHTS)
     if weights:
         raise UserError(
-            f"backbone: {folder} holds the trained weights {weights[0]}, which cannot be loaded yet, give "
-            f"{PREFIX}{folder / 'config.json'} to train a network of that shape from a random start."
+            f"backbone: {folder} holds the trained weights {weights[0]}: give hf:{folder} with pretrained: "
+            f"{folder / weights[0]} to start from them, or {PREFIX}{folder / 'config.json'} for a random start."
         )
 
 

@@ -150,7 +150,7 @@ def test_refusals_name_the_file_and_the_remedy(tmp_path: Path) -> None:
 def test_weights_beside_a_configuration_are_not_ignored(tmp_path: Path, weights: str) -> None:
     name = config_file(tmp_path)
     (tmp_path / weights).touch()
-    with pytest.raises(nemo.UserError, match=f"holds the trained weights {weights}, which cannot be loaded yet, give"):
+    with pytest.raises(nemo.UserError, match=f"holds the trained weights {weights}: give hf:"):
         check_backbone(name)
     check_backbone(f"{name}/config.json")  # the file alone: its shape is meant, not its weights
 

@@ -1,0 +1,1 @@
+"""Any network: followed by `torch.export`, masked by hooks, and cut exactly (docs/any-network.md)."""

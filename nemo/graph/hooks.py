@@ -1,0 +1,119 @@
+"""Mask generators on the layers of any network, by hooks: its own classes, forward and state keys stay as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import deepcopy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nemo.gates import Gate
+from nemo.graph.sites import CONVOLUTIONS, SiteInfo
+from nemo.layers import ConvMaskGenerator
+from nemo.sites import Site
+from nemo.transformer import NeuronMaskGenerator
+
+_SPREAD = 0.1  # of the generators' outputs around their bias, as a share of the published one
+NAME = "mask"  # of the site among the children of its layer
+
+
+class HookedSite(Site):
+    """The sample masks of one layer, of which it is a child: computed from the layer's input, applied to its output.
+
+    Attributes:
+        info: The layer.
+        mask_generator: What computes them.
+        constant: `[K_l]`: what takes the place of every sample's mask; None for as usual.
+        combined: Whether the sample masks go on being computed, and are multiplied by the constant.
+    """
+
+    constant: Tensor | None
+
+    def __init__(self, info: SiteInfo, generator: ConvMaskGenerator | NeuronMaskGenerator) -> None:
+        super().__init__(relu=False)
+        self.info = info
+        self.mask_generator = generator
+        self.combined = False
+        self.records = "masks"
+        self.register_buffer("constant", None, persistent=False)
+        self._mask: Tensor | None = None
+
+    @property
+    def kernels(self) -> int:
+        return self.info.kernels
+
+    def before(self, layer: nn.Module, inputs: tuple[Any, ...]) -> None:
+        """The hook on the layer: computes the masks of its input."""
+        if self.constant is None or self.combined:
+            x: Tensor = inputs[0]
+            self._mask = self.mask_generator(
+                _two_dimensional(x) if isinstance(layer, CONVOLUTIONS) else x.flatten(1, -2)
+            )
+
+    def behind(self, layer: nn.Module, inputs: object, y: Tensor) -> Tensor:
+        """The hook on the layer, or the norm behind it: applies the masks to its output."""
+        mask, self._mask = self._mask, None
+        if self.constant is not None:
+            mask = self.constant[None] if mask is None else mask * self.constant
+        elif mask is not None:
+            mask = self.record_mask(mask)
+        assert mask is not None
+        mask = mask.to(y.dtype)
+        positions = (1,) * (y.dim() - 2)
+        shape = (-1, *positions, self.kernels) if self.last else (-1, self.kernels, *positions)
+        return y * mask.view(shape)
+
+    @property
+    def last(self) -> bool:
+        """Whether the units are the last axis of the output, and not the second."""
+        return isinstance(self.mask_generator, NeuronMaskGenerator)
+
+
+def attach(
+    net: nn.Module, sites: Sequence[SiteInfo], gate: type[Gate], hidden: int | None = None, *, normalised: bool = False
+) -> tuple[nn.Module, list[HookedSite]]:
+    """A copy of a network with a freshly initialised generator at every site, in their order.
+
+    Args:
+        net: Not changed.
+        sites: As `find_sites` gives them.
+        gate: Of every generator.
+        hidden: See `make_modular`.
+        normalised: Whether the generators read normalised means and start near x = 1, for every sample alike.
+    """
+    network = deepcopy(net)
+    modules = dict(network.named_modules())
+    made = []
+    for info in sites:
+        layer = modules[info.layer]
+        kind = ConvMaskGenerator if isinstance(layer, CONVOLUTIONS) else NeuronMaskGenerator
+        generator = kind(info.features, info.kernels, gate(), hidden)
+        if normalised:
+            generator.norm = nn.LayerNorm(info.features)
+            with torch.no_grad():
+                generator.expand.weight.mul_(_SPREAD)
+        weight = layer.weight
+        assert isinstance(weight, Tensor)
+        site = HookedSite(info, generator.to(weight))
+        layer.add_module(NAME, site)
+        layer.register_forward_pre_hook(site.before)
+        modules[info.norm or info.layer].register_forward_hook(site.behind)
+        made.append(site)
+    return network, made
+
+
+def attach_open(net: nn.Module, sites: Sequence[SiteInfo]) -> tuple[nn.Module, list[HookedSite]]:
+    """A copy of a network with sites that keep every unit: what a network without generators is cut at."""
+    network, made = attach(net, sites, Gate)
+    for site in made:
+        weight = network.get_submodule(site.info.layer).weight
+        assert isinstance(weight, Tensor)
+        site.constant = torch.ones(site.kernels, dtype=weight.dtype, device=weight.device)
+    return network, made
+
+
+def _two_dimensional(x: Tensor) -> Tensor:
+    """What a convolution sees as `[B, C, H, W]`."""
+    return x.unsqueeze(-1) if x.dim() == 3 else x.flatten(3) if x.dim() == 5 else x

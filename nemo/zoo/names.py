@@ -1,0 +1,60 @@
+"""Names of networks from elsewhere, told apart and checked without torch."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from nemo.errors import UserError
+
+_FORMS = {
+    "torchvision": (r"\w+", "torchvision:NAME, such as torchvision:resnet50"),
+    "timm": (r"\w+(\.\w+)?", "timm:NAME, such as timm:convnext_atto.d2_in1k"),
+    "hf": (r"\{.*\}|[\w.-]+(/[\w.-]+)?(@[\w./-]+)?", "hf:FOLDER or hf:ID, such as hf:google/vit-base-patch16-224"),
+    "python": (
+        r"(.+\.py|\w+(\.\w+)*):\w+",
+        "python:MODULE:FUNCTION, such as python:my_nets:make or python:nets.py:make",
+    ),
+}
+"""By prefix: how the rest of a name looks, and the whole of it in words."""
+
+
+def is_foreign(name: str) -> bool:
+    """Whether a backbone of this name comes from elsewhere."""
+    return ":" in name and split(name)[0] in _FORMS
+
+
+def split(name: str) -> tuple[str, str]:
+    """The prefix, and what follows it: `timm`, `convnext_atto`."""
+    prefix, _, rest = name.partition(":")
+    return prefix, rest
+
+
+def check_name(name: str) -> None:
+    """Refuses what no library can know.
+
+    Raises:
+        UserError: The prefix is unknown or what follows it is not of its form, or a folder or a file is not here.
+    """
+    prefix, rest = split(name)
+    if not is_foreign(name):
+        raise UserError(f"backbone: {name!r} is unknown, write {'; '.join(form for _, form in _FORMS.values())}.")
+    pattern, form = _FORMS[prefix]
+    is_folder = prefix == "hf" and bool(rest) and not rest.startswith("{") and Path(rest).is_dir()
+    if is_folder and not Path(rest, "config.json").is_file():
+        raise UserError(f"backbone: the folder {rest} has no config.json, give one that save_pretrained wrote.")
+    if not is_folder and not re.fullmatch(pattern, rest, re.DOTALL):
+        missing = f"there is no folder {rest}" if prefix == "hf" and rest else f"{name!r} names no network"
+        raise UserError(f"backbone: {missing}, write {form}.")
+    file = rest.rpartition(":")[0]
+    if prefix == "python" and file.endswith(".py") and not Path(file).is_file():
+        raise UserError(f"backbone: there is no file {file}, give its path from the current directory.")
+
+
+def short(name: str) -> str:
+    """A network's name for labels: of `hf:models/tiny` it is `tiny`, of `python:my_nets:make` it is `make`."""
+    prefix, rest = split(name)
+    if rest.startswith("{"):
+        kind = re.search(r'"model_type":\s*"([\w-]+)"', rest)
+        return kind[1] if kind else prefix
+    return Path(rest.partition("@")[0]).absolute().name if prefix == "hf" else rest.rpartition(":")[2]
