@@ -102,7 +102,9 @@ def ray_head(
         elif address == "auto":
             address = _running()
         settings = _settings()
-        variables = {name: os.environ.get(name, value) for name, value in settings.items()} | {"RAY_ADDRESS": address}
+        variables = {name: os.environ.get(name, value) for name, value in settings.items()}
+        # Where a study's own networks lie, `python:FILE.py:FUNCTION`: workers run in other folders.
+        variables |= {"RAY_ADDRESS": address, "NEMO_NETWORKS": os.environ.get("NEMO_NETWORKS", os.getcwd())}
         os.environ.update(variables)
         _connect(address, variables, own)
         resources = [node["Resources"] for node in ray.nodes() if node["Alive"]]

@@ -11,7 +11,6 @@ import torch
 from safetensors.numpy import load_file as load_numpy
 from torch import nn
 
-from nemo.backbones.backbone import Backbone
 from nemo.datasets.dataset import Dataset, Split
 from nemo.distributed import Workers
 from nemo.evaluation import BATCH, predict
@@ -82,7 +81,7 @@ def make_trainer(step: Step, dataset: Dataset, ledger: Ledger, device: torch.dev
     taught_by = step.parents.get("teacher")
     teacher = None if taught_by is None else network_of(params_of(ledger, taught_by), state_of(ledger, taught_by))
     return Trainer(
-        build(params),
+        build(params, weights=step.where.get("weights")),
         dataset,
         params["method"],
         params["settings"],
@@ -249,7 +248,7 @@ def reused(step: Step, dataset: Dataset, model: ModelArrays, device: torch.devic
         recalibration=params.get("recalibration", 0),
         mean_masks=[torch.from_numpy(each) for each in model["mean_masks"]],
         control=params.get("control"),
-        standard=None if model["pruned"] is None else cast("Backbone", _network(*model["pruned"])),
+        standard=None if model["pruned"] is None else _network(*model["pruned"]),
         device=device,
     )
     whole = {

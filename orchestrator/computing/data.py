@@ -72,7 +72,7 @@ def _numpy(part: Split) -> SplitArrays:
 
 def data_key(step: Step) -> str:
     """Identifies the data set of a step: steps with equal keys use the same one."""
-    return canonical({name: value for name, value in step.where.items() if name != "resources"})
+    return canonical({name: value for name, value in step.where.items() if name not in ("resources", "weights")})
 
 
 def load_once(study: Study, steps: Iterable[Step]) -> None:

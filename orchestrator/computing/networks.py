@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from copy import deepcopy
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,15 +14,19 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from nemo.backbones.foreign import Foreign
 from nemo.backbones.vit_config import ROLES, with_config
 from nemo.errors import UserError
 from nemo.methods import METHODS
 from nemo.modular import ModularNetwork
+from nemo.networks import build_network
 from nemo.recipe import Recipe
-from nemo.training import build_network
+from nemo.zoo import names as zoo
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.results import Result
+from orchestrator.storage.keys import canonical
 from orchestrator.storage.layout import MODULES, NETWORK
+from orchestrator.study.data import content_of
 
 
 def params_of(ledger: Ledger, key: str) -> Mapping[str, Any]:
@@ -92,16 +99,53 @@ def found_masks(ledger: Ledger, key: str) -> list[Tensor] | None:
 
 def network_of(train: Mapping[str, Any], state: Mapping[str, Tensor]) -> nn.Module:
     """A network that shares the memory of `state`, in eval mode; its weights are not initialised first."""
-    with torch.device("meta"):
-        network = build(train)
+    if zoo.is_foreign(train["backbone"]):
+        network = deepcopy(_skeleton(canonical(dict(train))))
+    else:
+        with torch.device("meta"):
+            network = build(train)
     network.load_state_dict(state, assign=True)
     return network.eval()
 
 
-def build(train: Mapping[str, Any], method: str | None = None) -> nn.Module:
-    """The network of a training at its beginning, or that of another method."""
+@lru_cache(maxsize=4)
+def _skeleton(train: str) -> nn.Module:
+    """A network from elsewhere, followed once for all sub-tasks that this process computes."""
+    return build(json.loads(train))
+
+
+def backbone_of(train: Mapping[str, Any]) -> str:
+    """The name by which a training's backbone is built."""
+    if "config" not in train:
+        return str(train["backbone"])
+    if train["backbone"].startswith("hf:"):
+        return "hf:" + json.dumps(train["config"])
+    return with_config(train["config"])
+
+
+def build(train: Mapping[str, Any], method: str | None = None, weights: str | None = None) -> nn.Module:
+    """The network of a training at its beginning, or that of another method.
+
+    Args:
+        train: The training's parameters.
+        method: None for its own.
+        weights: The file of pretrained weights that it starts from; None leaves them fresh, for others to be loaded.
+
+    Raises:
+        UserError: The file is not the one that the study was planned with.
+    """
+    own = train.get("foreign", {})
+    if weights is not None and content_of(weights) != own["weights"]:
+        raise UserError(f"pretrained: {weights} is another file than when the study was planned, put that one back.")
+    foreign = Foreign(
+        weights=None if weights is None else Path(weights),
+        rows=own.get("rows"),
+        sites=own.get("sites", ()),
+        start=own.get("start", "published"),
+        hidden=own.get("hidden"),
+    )
     return build_network(
-        with_config(train["config"]) if "config" in train else train["backbone"],
+        backbone_of(train),
         method or train["method"],
         train["num_classes"],
         width=train["width"],
@@ -110,6 +154,7 @@ def build(train: Mapping[str, Any], method: str | None = None) -> nn.Module:
         roles=train.get("roles", ROLES),
         gate=gate_of(train),
         norm=train.get("norm", False),
+        foreign=foreign,
     )
 
 

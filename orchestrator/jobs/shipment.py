@@ -67,6 +67,8 @@ def pack(path: Path, study: Study) -> Shipment:
             )
         file = config / "config.json" if config.is_dir() else config
         files[file.as_posix()] = _content(file)
+    for file in _own_networks(study):
+        files[file.as_posix()] = _content(file)
     return Shipment(name, files)
 
 
@@ -89,6 +91,16 @@ def _configurations(study: Study) -> Iterator[tuple[str, Path]]:
             config = backbone.removeprefix(PREFIX)
             if backbone.startswith(PREFIX) and not config.startswith("{"):
                 yield study.where("pairs", position, *place), Path(config)
+
+
+def _own_networks(study: Study) -> Iterator[Path]:
+    """The files of `python:` backbones, which are shipped by their path from the working folder."""
+    for pair in study.pairs:
+        if pair.backbone.startswith("python:"):
+            place = pair.backbone.removeprefix("python:").rpartition(":")[0]
+            file = Path(place if place.endswith(".py") else place.replace(".", "/") + ".py")
+            if file.is_file():
+                yield file
 
 
 def _content(path: Path) -> bytes:

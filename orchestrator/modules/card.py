@@ -69,6 +69,17 @@ def figure_rows(record: ModuleRecord) -> Rows:
     return texts
 
 
+def slower_than_standard(record: ModuleRecord) -> str | None:
+    """What is said of a module that takes longer than the whole standard network; None of one that doesn't."""
+    own, standard = (record.latency.milliseconds.get(name) for name in ("module", "standard"))
+    if own is None or standard is None or own <= standard:
+        return None
+    return (
+        f"It takes longer than the standard network ({own:.3f} against {standard:.3f} ms): in so small a network the "
+        "time goes into the number of operations, and a cut adds some that put channels in their places."
+    )
+
+
 def _use(record: ModuleRecord) -> str:
     size = record.image_size
     return (
@@ -97,7 +108,7 @@ def _notes(record: ModuleRecord) -> str:
         "Accuracies are on the test images of these classes, the whole networks' told apart among these classes; "
         "before fine-tuning: the cut with the trained classifier. KRR is the share of the maskable kernels that are "
         "kept. FLOPs count a multiply-add as one. Nothing was chosen on test images. "
-        f"{_timed(record)}"
+        f"{_timed(record)} {slower_than_standard(record) or ''}".rstrip()
     )
 
 

@@ -18,7 +18,7 @@ from nemo.deployed import for_inference
 from nemo.export import disagreement, example_images, export_program, onnx_bytes, onnx_runner, program_bytes
 from nemo.latency import latencies
 from nemo.module_file import SavedModule
-from orchestrator.modules.card import figure_columns, figure_rows, model_card
+from orchestrator.modules.card import figure_columns, figure_rows, model_card, slower_than_standard
 from orchestrator.modules.examples import examples
 from orchestrator.modules.folder import MARK, write_file
 from orchestrator.modules.record import Latency, ModuleRecord
@@ -103,6 +103,9 @@ def print_figures(record: ModuleRecord, console: Console) -> None:
     for row in figure_rows(record):
         table.add_row(*row)
     print_table(table, console)
+    slower = slower_than_standard(record)
+    if slower is not None:
+        console.print(slower, markup=False, soft_wrap=True)
 
 
 def print_place(out: Path, console: Console) -> None:

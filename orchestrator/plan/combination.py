@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,8 +16,9 @@ from nemo.datasets.naming import find_class
 from nemo.methods import METHODS, Setting
 from nemo.recipe import LATER, RECALIBRATION, Recipe
 from nemo.subtasks import subtasks
+from nemo.zoo import names as zoo
 from orchestrator.plan.step import Step, make_step
-from orchestrator.study.data import location
+from orchestrator.study.data import absolute, architecture, content_of, location
 from orchestrator.study.pair import Pair
 from orchestrator.study.study import Study
 from orchestrator.study.sweep import LEARNING_RATES, Point, setting_text
@@ -105,19 +107,45 @@ class Combination:
         parents = {role: step.key for role, step in self.before.items()}
         compiles = self.study.recipe_for(self.pair, self.method).compile
         where = self._where({**self.study.resources.training.model_dump(), "compile": compiles})
+        if self.pair.pretrained is not None:
+            where["weights"] = absolute(self.pair.pretrained)
         return make_step("train", params, parents, where, label)
 
     def _backbone_params(self) -> dict[str, Any]:
         """The backbone; what only Transformers have is left out for others, so that it is not part of their keys."""
         params: dict[str, Any] = {"backbone": short_name(self.pair.backbone)}
         if self.pair.backbone != params["backbone"]:
-            params["config"] = read_config(self.pair.network)
+            hf = self.pair.backbone.startswith("hf:")
+            params["config"] = (
+                json.loads(self.pair.network.removeprefix("hf:")) if hf else read_config(self.pair.network)
+            )
+        params.update(self._foreign_params())
         if self.pair.norm and not backbone_entry(self.pair.network).norms:
             params["norm"] = True
         roles = self.pair.roles
         if METHODS[self.method].source == "masks" and roles is not None and set(roles) != set(ROLES):
             params["roles"] = [role for role in ROLES if role in roles]
         return params
+
+    def _foreign_params(self) -> dict[str, Any]:
+        """What a network from elsewhere is made of, by content; nothing for others."""
+        pair = self.pair
+        if not zoo.is_foreign(pair.backbone):
+            return {}
+        size, names = self.description.image_size, self.description.classes
+        params: dict[str, Any] = {}
+        if pair.backbone.startswith("python:"):
+            params["architecture"] = architecture(pair.backbone, len(names), size)
+        if pair.pretrained is not None:
+            params["weights"] = content_of(pair.pretrained)
+        if pair.classes_of:
+            params["rows"] = [pair.classes_of[name] for name in names]
+        if METHODS[self.method].source == "masks":
+            own = {"sites": pair.sites, "hidden": pair.hidden}
+            params.update({name: value for name, value in own.items() if value})
+            if (pair.start or ("identity" if pair.pretrained else "published")) == "identity":
+                params["start"] = "identity"
+        return {"foreign": params} if params else {}
 
     def _recipe_params(self, settings: Mapping[str, Setting], rates: Mapping[str, float]) -> dict[str, Any]:
         """The recipe with its defaults resolved; fields that the method ignores have their default values."""

@@ -15,9 +15,8 @@ from orchestrator.report.study_report import StudyReport, report_of, training_ke
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Sheet
-    from torch import Tensor
+    from torch import Tensor, nn
 
-    from nemo.backbones.backbone import Backbone
     from nemo.datasets.dataset import Dataset
     from nemo.modular import ModularNetwork
     from nemo.surgery import Head
@@ -127,7 +126,7 @@ class LoadedStudy:
 
     def module(
         self, key: str, classes: Sequence[int | str], threshold: float | None = None, head: Head = "slice"
-    ) -> Backbone:
+    ) -> nn.Module:
         """The module of some classes, cut out of a training's network and not fine-tuned.
 
         Args:

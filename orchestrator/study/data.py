@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,15 +77,45 @@ def location(study: Study, pair: Pair) -> dict[str, Any]:
     """Where a pair's data lies, for workers that run in other folders than this process: paths are absolute."""
     kind, _, path = pair.dataset.partition(":")
     return {
-        "dataset": f"{kind}:{_absolute(path)}" if path else kind,
+        "dataset": f"{kind}:{absolute(path)}" if path else kind,
         "image_size": pair.image_size,
         "dataset_options": pair.dataset_options,
-        "data_root": _absolute(study.data_root) if study.data_root else None,
+        "data_root": absolute(study.data_root) if study.data_root else None,
     }
 
 
-def _absolute(path: str) -> str:
+def absolute(path: str) -> str:
+    """The path of a file that is named from here, for processes in other folders."""
     return str(Path(os.path.expanduser(path)).absolute())
+
+
+def content_of(path: str) -> str:
+    """SHA-256 (hex) of a file."""
+    file = Path(absolute(path))
+    status = file.stat()
+    return _content(file, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache
+def _content(file: Path, changed: int, size: int) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+@lru_cache
+def architecture(backbone: str, num_classes: int, image_size: int) -> str:
+    """What a user's own function makes, as one number: its file may change without changing the network.
+
+    Raises:
+        UserError: It can't be made, or followed.
+    """
+    import torch
+
+    from nemo.zoo.build import build_foreign
+    from nemo.zoo.digest import digest
+
+    with torch.random.fork_rng(devices=[]):
+        return digest(build_foreign(backbone, num_classes, image_size), torch.rand(2, 3, image_size, image_size))
 
 
 def check_data(described: DescribedStudy) -> None:
@@ -102,6 +134,10 @@ def check_data(described: DescribedStudy) -> None:
                 except UserError as error:
                     field, _, text = str(error).partition(": ")
                     wrong.append(f"{study.where('pairs', position, *place, field)}: {text}")
+        if pair.classes_of and set(pair.classes_of) != set(description.classes):
+            odd = sorted(set(pair.classes_of) ^ set(description.classes))
+            text = f"{odd[0]!r} is not in both, name each class once: {', '.join(description.classes[:20])}."
+            wrong.append(f"{study.where('pairs', position, 'classes_of')}: {text}")
         if description.counts is not None:
             refused, _ = held_out(study, pair, description.classes, description.counts)
             wrong += [f"{study.where('pairs', position, 'dataset')}: {text}" for text in refused]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Annotated, Any, Self
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
@@ -12,6 +13,8 @@ from nemo.backbones.vit_config import PREFIX, ROLES, is_transformer, read_config
 from nemo.datasets import DATASET_NAMES
 from nemo.errors import UserError
 from nemo.recipe import Finetune
+from nemo.zoo import names as zoo
+from nemo.zoo.transformers_config import with_config as hf_with_config
 from orchestrator.storage.keys import canonical
 from orchestrator.study.methods import Methods, RecipeFields
 from orchestrator.study.problems import FieldsOf, Model, NoDuplicates, Number, Problems, Whole, check_name
@@ -25,7 +28,9 @@ def _check_dataset(name: str) -> str:
 
 
 def _check_backbone_name(name: str) -> str:
-    return name if name.startswith(PREFIX) else check_name((*BACKBONE_NAMES, f"{PREFIX}CONFIG"), "backbone")(name)
+    if name.startswith(PREFIX) or zoo.is_foreign(name):
+        return name
+    return check_name((*BACKBONE_NAMES, f"{PREFIX}CONFIG"), "backbone")(name)
 
 
 class Teacher(Model):
@@ -64,6 +69,11 @@ class Pair(Model):
         dataset_options: Options of the data set, such as `coarse: true` of `cifar100`.
         roles: The layers of a Transformer's blocks that get mask generators; None is all of them.
         teacher: What a backbone with a head for it (`deit_s`) is distilled from.
+        pretrained: Of a network from elsewhere a file of weights to start from.
+        classes_of: Class -> row of the pretrained classifier that it keeps; empty for a new classifier.
+        sites: Patterns of the layers that are masked, see `nemo.find_sites`; empty for all that can be.
+        start: How mask generators start, see `nemo.make_modular`; None is `identity` with pretrained weights.
+        hidden: Width of the generators' hidden layer; None for the published one.
         recipe: Fields that differ from the study's recipe for this pair.
         methods: Settings that differ from the study's methods for this pair.
         finetune: Fields that differ from the sub-tasks' fine-tuning for this pair.
@@ -77,6 +87,11 @@ class Pair(Model):
     dataset_options: dict[str, Any] = {}
     roles: Annotated[list[Annotated[str, AfterValidator(check_name(ROLES, "role"))]], NoDuplicates] | None = None
     teacher: Teacher | None = None
+    pretrained: str | None = None
+    classes_of: dict[str, Annotated[Whole, Field(ge=0)]] = {}
+    sites: list[str] = []
+    start: Literal["published", "identity"] | None = None
+    hidden: Annotated[Whole, Field(ge=1)] | None = None
     recipe: RecipeFields = {}
     methods: Methods = {}
     finetune: Annotated[dict[str, Any], FieldsOf(Finetune)] = {}
@@ -90,9 +105,12 @@ class Pair(Model):
         except UserError as error:
             field, _, text = str(error).partition(": ")
             problems.add(field, text=text)
+        self._check_foreign(problems)
         problems.raise_any()  # what follows reads the configuration of a Transformer
         named = self.backbone.startswith(PREFIX)
         self._network = with_config(read_config(self.backbone)) if named else self.backbone
+        if self.backbone.startswith("hf:"):
+            self._network = hf_with_config(self.backbone)
         if self.roles is not None and not is_transformer(self.backbone):
             text = f"are those of a Transformer's layers, and {self.backbone} is none; remove them."
             problems.add("roles", text=text)
@@ -105,6 +123,25 @@ class Pair(Model):
                 problems.add("teacher", "backbone", text=f"{teacher.backbone} needs a teacher itself, choose another.")
         problems.raise_any()
         return self
+
+    def _check_foreign(self, problems: Problems) -> None:
+        """Refuses what only networks from elsewhere have, and weights that are not here."""
+        if not zoo.is_foreign(self.backbone):
+            for field in ("pretrained", "classes_of", "sites", "start", "hidden"):
+                if getattr(self, field):
+                    text = (
+                        f"is for networks from elsewhere, as torchvision:NAME, and {self.backbone} is none; remove it."
+                    )
+                    problems.add(field, text=text)
+        elif self.pretrained is not None and not Path(self.pretrained).expanduser().is_file():
+            text = (
+                f"there is no file {self.pretrained}, bring one with python -m nemo.zoo NAME FOLDER and name it here."
+            )
+            problems.add("pretrained", text=text)
+        elif self.classes_of and self.pretrained is None:
+            problems.add(
+                "classes_of", text="says which rows of pretrained weights to keep, add pretrained or remove it."
+            )
 
     @property
     def network(self) -> str:
