@@ -25,7 +25,7 @@ class Actor(threading.Thread):
         self.resting = False  # between two things that it does every so many seconds
         self.ended = False
         self.error: BaseException | None = None
-        self._how = "go"
+        self._how, self._times = "go", 0
         self._go, self._paused = threading.Semaphore(0), threading.Semaphore(0)
 
     @property
@@ -48,18 +48,24 @@ class Actor(threading.Thread):
             self.ended = True
             self._paused.release()
 
-    def go(self, how: str = "go") -> None:
-        """Lets it do what it stands before, and whatever follows until the next write; called by others."""
-        if not self.ended:
-            self._how = how
+    def go(self, how: str = "go", times: int = 1) -> None:
+        """Lets it do what it stands before, and whatever follows until the next write, so many times; called by others.
+
+        It does not stop in between, for that takes long on a busy machine, unless it has to wait.
+        """
+        if not self.ended and times > 0:
+            self._how, self._times = how, times - 1
             self._go.release()
             self._paused.acquire()
 
     def pause(self, writes: bool = False, waiting: bool = False) -> str:
         """Stands still; returns how to go on: `go` or `half`; called by itself."""
         self.waiting = waiting
-        self._paused.release()
-        self._go.acquire()
+        if self._times > 0 and not waiting:
+            self._times -= 1
+        else:
+            self._paused.release()
+            self._go.acquire()
         return self._how
 
     def sleep(self, seconds: float) -> None:
@@ -98,21 +104,16 @@ class Beside(Actor):
 
     def move(self) -> None:
         """Lets it go on until it has to wait; called by the world when time has passed."""
-        for _ in range(10_000):
-            if self.ended:
-                return
-            self.go()
-            if self.waiting:
-                return
-        raise AssertionError("a thread beside a driver goes on for ever")
+        self.go(times=10_000)
+        assert self.ended or self.waiting, "a thread beside a driver goes on for ever"
 
     def join(self, timeout: float | None = None) -> None:
         if not isinstance(threading.current_thread(), Actor):
             return super().join(timeout)
         deadline = self.world.passed + (float("inf") if timeout is None else timeout)
         while not self.ended and self.world.passed < deadline:
-            self.go()
-            if self.waiting and not self.ended:
+            self.move()
+            if not self.ended:
                 acting().pause(waiting=True)
 
 

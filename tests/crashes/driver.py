@@ -74,8 +74,8 @@ class Driver(Actor):
     def act(self) -> None:
         run.run_study(study_with_data(self.world.file), storage=self.world.storage, retry_failed=self.retry_failed)
 
-    def go(self, how: str = "go") -> None:
-        super().go(how)
+    def go(self, how: str = "go", times: int = 1) -> None:
+        super().go(how, times)
         if self.gone:
             for beside in self.besides:
                 beside.move()

@@ -45,8 +45,7 @@ def test_a_study_killed_at_any_write_carries_on(
         folder.mkdir()
         with simulated(World(folder)) as world:
             first = world.start("a")
-            for _ in range(point):
-                first.go()
+            first.go(times=point)
             if first.ended:
                 break
             if not first.kill(how):
@@ -112,8 +111,7 @@ class Studies(RuleBasedStateMachine):
         return [driver for driver in self.world.drivers if not driver.ended]
 
     def _go(self, driver: Driver, points: int) -> None:
-        for _ in range(points):
-            driver.go()
+        driver.go(times=points)
         self.world.check()
 
     @precondition(lambda self: len(self.living) < 3)
@@ -133,8 +131,7 @@ class Studies(RuleBasedStateMachine):
     def take_turns(self, turns: list[tuple[int, int]]) -> None:
         living = self.living
         for which, points in turns:
-            for _ in range(points):
-                living[which % len(living)].go()
+            living[which % len(living)].go(times=points)
         self.world.check()
 
     @precondition(lambda self: self.living)
