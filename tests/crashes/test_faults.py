@@ -112,8 +112,7 @@ def test_results_that_the_driver_does_not_hear_of_are_there_for_the_next_one(sto
         driver = world.start("a")
         until_a_worker_runs(driver)
         driver.deaf_until = float("inf")
-        for _ in range(100):
-            driver.go()
+        driver.go(times=100)
         before = len(world.finished())
         world.tick(GIVES_UP_AFTER + 20)
         world.run_to_its_end(driver)
@@ -127,8 +126,7 @@ def test_a_driver_that_hears_nothing_and_reaches_nothing_gives_up(storage: Path,
         driver = world.start("a")
         until_a_worker_runs(driver)
         driver.deaf_until = float("inf")
-        for _ in range(100):
-            driver.go()
+        driver.go(times=100)
         driver.faults.append(Fault("driver", "refused", 10_000))
         world.tick(2 * GIVES_UP_AFTER)
         world.run_to_its_end(driver)
