@@ -204,6 +204,7 @@ class Studies(RuleBasedStateMachine):
             assert last.error is None
             self.world.check()
             self.world.check_finished()
+            self.world.check_report()
         finally:
             self.stack.close()
             self.temporary.cleanup()

@@ -39,6 +39,7 @@ def finishing(storage: Path, kind: Storage) -> Iterator[World]:
         assert last.error is None
         world.check()
         world.check_finished()
+        world.check_report()
 
 
 def until_a_worker_runs(driver: Driver) -> None:
