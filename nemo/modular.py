@@ -45,6 +45,21 @@ class ModularNetwork(nn.Module):
         self.example = example
         self.followed = Followed()
 
+    def named_modules(
+        self, memo: set[nn.Module] | None = None, prefix: str = "", remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, nn.Module]]:
+        """All modules; of another network than ours its generators come last, in the order of their masks.
+
+        It registers its layers in an order of its own, in which `modules()` would give them.
+        """
+        found = list(super().named_modules(memo, prefix, remove_duplicate))
+        if self.example is None:
+            yield from found
+            return
+        inside = [module for unit in self.units for module in unit.modules()]
+        places = {module: place for place, module in enumerate(inside)}
+        yield from sorted(found, key=lambda each: places.get(each[1], -1))
+
     @property
     def source(self) -> RelevanceSource | None:
         """Where the relevance vectors come from; None if nothing records."""

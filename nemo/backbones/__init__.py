@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nemo.backbones.vit_config import PREFIX, check_config, is_transformer, read_config
@@ -95,9 +97,14 @@ def check_backbone(name: str, width: float = 1.0, image_size: int = 32) -> None:
 
 
 def build_backbone(
-    name: str, num_classes: int, width: float = 1.0, image_size: int | tuple[int, int] = 32
+    name: str,
+    num_classes: int,
+    width: float = 1.0,
+    image_size: int | tuple[int, int] = 32,
+    *,
+    pretrained: bool | str = False,
 ) -> nn.Module:
-    """Builds a freshly initialised standard network (method.md 1).
+    """Builds a standard network (method.md 1), freshly initialised but for what is pretrained.
 
     Args:
         name: One of `BACKBONE_NAMES`; or `vit:` and the path of a transformers configuration (a JSON file, or a folder
@@ -105,6 +112,8 @@ def build_backbone(
         num_classes: Outputs of the classifier.
         width: Multiplier of every hidden width; 1.0 is the published network.
         image_size: Height and width of the input in pixels, one number for square images; our own take no others.
+        pretrained: Of a network from elsewhere: True for its library's weights, their name, or a file of weights; the
+            classifier is a new one. What is fetched is kept in `$NEMO_DATA/weights`, else in `~/.cache/nemo/weights`.
 
     Returns:
         A network whose forward maps images `[B, 3, H, W]` to logits `[B, num_classes]`.
@@ -116,7 +125,12 @@ def build_backbone(
         from nemo.zoo.build import build_foreign
 
         check_backbone(name, width)
-        return build_foreign(name, num_classes, image_size)
+        foreign = build_foreign(name, num_classes, image_size)
+        if pretrained:
+            _give_weights(foreign, name, pretrained, image_size)
+        return foreign
+    if pretrained:
+        raise UserError(f"pretrained: there are no weights of {name}, leave it out.")
     if not isinstance(image_size, int):
         raise UserError(f"image_size: {name} takes square images, give one number.")
     check_backbone(name, width, image_size)
@@ -129,3 +143,13 @@ def build_backbone(
     builder = getattr(file, name)
     network: Backbone = builder(num_classes, width, image_size)
     return network
+
+
+def _give_weights(network: nn.Module, name: str, pretrained: bool | str, image_size: int | tuple[int, int]) -> None:
+    import torch
+
+    from nemo.zoo.weights import fetch, load
+
+    folder = Path(os.environ.get("NEMO_DATA") or "~/.cache/nemo").expanduser() / "weights"
+    size = (image_size, image_size) if isinstance(image_size, int) else image_size
+    load(network, fetch(name, pretrained, folder).path, torch.zeros(2, 3, *size))  # type: ignore[arg-type]

@@ -161,6 +161,22 @@ def test_generators_run_as_modules_in_the_order_of_the_masks() -> None:
     assert [round(float(mask.mean()), 1) for mask in masks] == [0.0, 0.1, 0.2]
 
 
+class Later(Densely):
+    """Registers what runs last first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        last = self.last
+        del self.last
+        self._modules = {"last": last, **self._modules}
+
+
+def test_generators_are_listed_in_the_order_of_the_masks_whatever_the_network_registers_first() -> None:
+    modular = nemo.make_modular(Later(), example=images())
+    generators = [each for each in modular.modules() if type(each).__name__.endswith("MaskGenerator")]
+    assert [each.expand.out_features for each in generators] == modular.widths == [16, 16, 24]
+
+
 def test_a_start_at_the_identity_hardly_moves_the_logits() -> None:
     torch.manual_seed(0)
     network = Densely().eval()
@@ -169,7 +185,7 @@ def test_a_start_at_the_identity_hardly_moves_the_logits() -> None:
     for start in ("published", "identity"):
         modular = nemo.make_modular(network, example=images(), start=start).eval()  # type: ignore[arg-type]
         logits, masks = modular(images())
-        moved[start] = float((logits - whole).detach().abs().max() / whole.abs().max())
+        moved[start] = float(((logits - whole).abs().max() / whole.abs().max()).detach())
         assert all(bool((mask <= 1).all()) for mask in masks)
     assert moved["identity"] < 0.5 * moved["published"]
 

@@ -7,6 +7,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+import nemo
 from nemo.errors import UserError
 from nemo.example import logits_of
 from nemo.zoo.build import build_foreign
@@ -225,3 +226,16 @@ def test_without_a_network_a_file_is_asked_for(
 def test_weights_that_nobody_publishes(name: str, pretrained: str | bool, message: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=f"^pretrained: {message}"):
         fetch(name, pretrained, tmp_path)  # type: ignore[arg-type]
+
+
+def test_a_backbone_with_weights_of_a_file(tmp_path: Path) -> None:
+    trained = nemo.build_backbone("torchvision:mobilenet_v3_small", 20, image_size=32)
+    torch.save(trained.state_dict(), tmp_path / "trained.pth")
+    network = nemo.build_backbone(
+        "torchvision:mobilenet_v3_small", 3, image_size=(32, 48), pretrained=str(tmp_path / "trained.pth")
+    )
+    state, own = trained.state_dict(), network.state_dict()
+    assert torch.equal(own["features.0.0.weight"], state["features.0.0.weight"])
+    assert own["classifier.3.weight"].shape[0] == 3
+    with pytest.raises(nemo.UserError, match=r"^pretrained: there are no weights of resnet18"):
+        nemo.build_backbone("resnet18", 3, pretrained=True)
