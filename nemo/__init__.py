@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from nemo.recipe import Finetune, Recipe
     from nemo.reuse import reuse_module
     from nemo.surgery import extract_module
-from nemo.training import Trainer, TrainingDiverged
+    from nemo.training import Trainer, TrainingDiverged
 
 _HOMES = {
     "activations": ("record_activations",),

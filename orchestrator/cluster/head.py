@@ -103,8 +103,7 @@ def ray_head(
             address = _running()
         settings = _settings()
         variables = {name: os.environ.get(name, value) for name, value in settings.items()}
-        # Where a study's own networks lie, `python:FILE.py:FUNCTION`: workers run in other folders.
-        variables |= {"RAY_ADDRESS": address, "NEMO_NETWORKS": os.environ.get("NEMO_NETWORKS", os.getcwd())}
+        variables["RAY_ADDRESS"] = address
         os.environ.update(variables)
         _connect(address, variables, own)
         resources = [node["Resources"] for node in ray.nodes() if node["Alive"]]
@@ -291,7 +290,8 @@ def _connect(address: str, variables: dict[str, str], own: bool) -> None:
         on_terminate = signal.getsignal(signal.SIGTERM)
         ray.init(
             address=address,
-            runtime_env={"env_vars": variables},
+            # Where a study names networks of its own by their files: workers run in other folders.
+            runtime_env={"env_vars": {"NEMO_NETWORKS": os.getcwd(), **variables}},
             # Other jobs have the working folder on their workers' path, before ours: a file in it would be imported.
             job_config=JobConfig(_client_job=True) if own else None,  # type: ignore[arg-type]  # None is its default
             log_to_driver=False,

@@ -170,7 +170,7 @@ def _without_images(root: Path) -> None:
     [
         (_bit_flipped, "{root}/train.parquet is damaged or no parquet file ("),
         (_a_pipe_for_test, "{root} has no test.parquet; add it or correct the path."),
-        (_labels_as_texts, "{root}/train.parquet has no integer column 'label' with the labels among img, label;"),
+        (_labels_as_texts, "{root}/train.parquet: its column 'label' has the type string, and labels are integers;"),
         (_without_images, "{root}/train.parquet has no column of images, struct{{bytes, path}} or binary, among label"),
         (lambda root: _labelled(root, 0, 1, -1), "column 'label' has the negative label -1; remove those rows."),
         (

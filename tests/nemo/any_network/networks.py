@@ -162,9 +162,7 @@ _OF_TEXT = frozenset(["bert", "bert_eager", "distilbert", "roberta", "electra", 
 
 QUICK = (
     *(
-        "torchvision:mobilenet_v2",
         "torchvision:shufflenet_v2_x1_0",
-        "torchvision:regnet_y_400mf",
         "torchvision:squeezenet1_1",
     ),
     *(

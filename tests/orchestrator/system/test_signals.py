@@ -43,17 +43,19 @@ except KeyboardInterrupt:
 def ended(code: str, number: int, *, ignored: bool = False) -> tuple[int, str]:
     """The exit code of a command that was sent a signal, and what it said then."""
 
-    def ignore() -> None:
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    def start() -> None:
+        # as nohup does, in which these tests may run themselves
+        signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)
 
     command = [sys.executable, "-c", code, "0.1" if ignored else "600"]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, env=environment(), preexec_fn=ignore if ignored else None
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        process.send_signal(number)
-        return process.wait(60), process.stdout.read()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment(), preexec_fn=start) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            process.send_signal(number)
+            return process.wait(60), process.stdout.read()
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
