@@ -81,7 +81,9 @@ def convolution(builder: Builder, node: fx.Node) -> Carried | None:
 def batch_norm(builder: Builder, node: fx.Node) -> Carried | None:
     """Its channels are those of its input."""
     source, weight, bias, mean, variance, _, momentum, eps, *_ = arguments(node)
-    assert isinstance(source, fx.Node) and isinstance(mean, fx.Node)
+    assert isinstance(source, fx.Node)
+    if not isinstance(mean, fx.Node):
+        return None  # it normalises by what it sees
     values = builder.facts.value
     carried = builder.get(source)
     if set(carried.layout) - {1} or mean.name not in builder.facts.captured.names:

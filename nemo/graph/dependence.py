@@ -125,7 +125,8 @@ def _rule(node: fx.Node, name: str) -> Rule | None:
     if name in SUMMING:
         return _sum
     if name in SAME or name in ("batch_norm", "prelu"):
-        return _same
+        own = name == "batch_norm" and arguments(node)[3] is None
+        return _within_channel if own else _same
     if name in MOVING:
         return _moved
     return _each if pointwise(node) else None
@@ -133,6 +134,12 @@ def _rule(node: fx.Node, name: str) -> Rule | None:
 
 def _same(node: fx.Node, on: Indicators, facts: Facts) -> Any:
     return on[operand(node, 0)]
+
+
+def _within_channel(node: fx.Node, on: Indicators, facts: Facts) -> Any:
+    """Of a norm that has no running statistics: all of a channel."""
+    x = on[operand(node, 0)]
+    return x.sum([axis for axis in range(x.dim()) if axis != 1], keepdim=True).expand(x.shape)
 
 
 def _each(node: fx.Node, on: Indicators, facts: Facts) -> Any:

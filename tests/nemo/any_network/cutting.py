@@ -81,6 +81,7 @@ def compare(prepared: Prepared, masks: list[Tensor]) -> Difference:
     """Cuts, after the statistics of every norm were taken under these masks, for else little would come through."""
     whole = prepared.cutter._masked(masks)
     norms = {name: layer for name, layer in whole.named_modules() if isinstance(layer, _BatchNorm)}
+    norms = {name: layer for name, layer in norms.items() if layer.track_running_stats}
     momenta = {name: norm.momentum for name, norm in norms.items()}
     for norm in norms.values():
         norm.reset_running_stats()
@@ -110,10 +111,15 @@ def compare(prepared: Prepared, masks: list[Tensor]) -> Difference:
 
 def count(network: nn.Module, example: Example) -> int:
     fast = torch.backends.mha.get_fastpath_enabled()
+    trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    for parameter in trainable:  # the counter stumbles on views of them
+        parameter.requires_grad_(False)
     torch.backends.mha.set_fastpath_enabled(False)
     try:
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
             call(network, example)
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
+        for parameter in trainable:
+            parameter.requires_grad_(True)
     return counter.get_total_flops()

@@ -83,7 +83,6 @@ _TIMM: dict[str, dict[str, Any]] = {
     "mvitv2_tiny": {},
     "repvit_m0_9": {},
     "tiny_vit_5m_224": {},
-    "nf_regnet_b0": {},
     "mobilenetv3_small_050": {},
 }
 _SIZES = {
@@ -221,6 +220,7 @@ def alive(network: nn.Module, example: Example) -> nn.Module:
     draw = torch.Generator().manual_seed(0)
     doubled = map_example(lambda x: x.double() if x.is_floating_point() else x, example)
     norms = [layer for layer in network.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
+    norms = [layer for layer in norms if layer.track_running_stats]
     for _ in range(3 if norms else 0):
         call(network, doubled)
     for layer in norms:

@@ -35,18 +35,19 @@ class Densely(nn.Module):
 
 
 class Channels(nn.Module):
-    """Operations along the channels: a convolution over them, a mean that every channel is compared with, a softmax."""
+    """Operations along the channels: a convolution, a mean to compare with, a softmax; a norm without statistics."""
 
     def __init__(self) -> None:
         super().__init__()
         self.stem, self.first, self.second = nn.Conv2d(3, 12, 3), nn.Conv2d(12, 16, 3), nn.Conv2d(16, 16, 3)
+        self.norm = nn.BatchNorm2d(16, track_running_stats=False)
         self.along = nn.Conv1d(1, 1, 3, padding=1, bias=False)
         self.head = nn.Linear(16, 4)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.first(F.relu(self.stem(x)))
         x = x * torch.sigmoid(self.along(x.mean((2, 3))[:, None])[:, 0, :, None, None])
-        x = self.second(F.relu(x))
+        x = self.second(F.relu(self.norm(x)))
         x = x - x.mean(1, keepdim=True) + x.softmax(1)
         out: Tensor = self.head(F.relu(x).mean((2, 3)))
         return out
