@@ -92,6 +92,10 @@ def compare(prepared: Prepared, masks: list[Tensor]) -> Difference:
     for name, norm in norms.items():
         norm.eval()
         norm.momentum = momenta[name]
+        assert norm.running_var is not None
+        norm.running_var.clamp_(
+            min=1e-3
+        )  # of dead channels it is 0, and the next layers see rounding a million times as large
         own = prepared.masked.get_submodule(name)
         assert isinstance(own, _BatchNorm) and own.running_mean is not None and own.running_var is not None
         own.running_mean.copy_(norm.running_mean)  # type: ignore[arg-type]
