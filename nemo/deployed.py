@@ -7,7 +7,7 @@ from copy import deepcopy
 from typing import Self, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from nemo.backbones.backbone import Backbone
 
@@ -48,8 +48,10 @@ class Deployed(nn.Module):
 
 
 def _last_input(module: nn.Module, images: Tensor) -> Tensor:
-    """What the last linear layer sees, of a module that was cut out of another network than ours."""
-    *_, last = (layer for layer in module.modules() if isinstance(layer, nn.Linear))
+    """What the linear layer that runs last sees, of a module that was cut out of another network than ours."""
+    assert isinstance(module, fx.GraphModule)
+    called = (module.get_submodule(str(node.target)) for node in module.graph.nodes if node.op == "call_module")
+    *_, last = (layer for layer in called if isinstance(layer, nn.Linear))
     seen: list[Tensor] = []
     hook = last.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     try:

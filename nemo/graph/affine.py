@@ -101,39 +101,24 @@ def batch_norm(builder: Builder, node: fx.Node) -> Carried | None:
     return Carried(builder.module(name, norm, carried.node), dict(carried.layout))
 
 
-def layer_norm(builder: Builder, node: fx.Node) -> Carried | None:
-    """Of all features, as a module."""
+def whole_norm(builder: Builder, node: fx.Node) -> Carried | None:
+    """A layer norm or a group norm, as a module; it sees the axes over which it goes whole."""
     facts = builder.facts
-    source, shape, weight, bias, eps = [*arguments(node), *[None, None, 1e-5][len(arguments(node)) - 2 :]][:5]
+    source, sizes, weight, bias, eps = [*arguments(node), *[None, None, 1e-5][len(arguments(node)) - 2 :]][:5]
     assert isinstance(source, fx.Node)
     if not isinstance(weight, fx.Node) or not isinstance(bias, fx.Node) or weight.name not in facts.captured.names:
         return None
-    norm = nn.LayerNorm(list(shape), eps=eps, dtype=facts.value[weight].dtype)
-    return _whole_norm(builder, source, weight, bias, norm, len(norm.normalized_shape))
-
-
-def group_norm(builder: Builder, node: fx.Node) -> Carried | None:
-    """Of all channels, as a module."""
-    facts = builder.facts
-    source, groups, weight, bias, eps = [*arguments(node), *[None, None, 1e-5][len(arguments(node)) - 2 :]][:5]
-    assert isinstance(source, fx.Node)
-    if not isinstance(weight, fx.Node) or not isinstance(bias, fx.Node) or weight.name not in facts.captured.names:
-        return None
-    norm = nn.GroupNorm(groups, facts.shape(source)[1], eps=eps, dtype=facts.value[weight].dtype)
-    return _whole_norm(builder, source, weight, bias, norm, facts.value[source].dim() - 1)
-
-
-def _whole_norm(
-    builder: Builder, source: fx.Node, weight: fx.Node, bias: fx.Node, norm: nn.LayerNorm | nn.GroupNorm, axes: int
-) -> Carried:
-    """A norm over so many last axes, which it sees whole."""
-    facts = builder.facts
+    dims, dtype = facts.value[source].dim(), facts.value[weight].dtype
+    norm: nn.LayerNorm | nn.GroupNorm
+    if operation(node) == "layer_norm":
+        norm, first = nn.LayerNorm(list(sizes), eps=eps, dtype=dtype), dims - len(sizes)
+    else:
+        norm, first = nn.GroupNorm(sizes, facts.shape(source)[1], eps=eps, dtype=dtype), 1
     with torch.no_grad():
         norm.weight.copy_(facts.value[weight])
         norm.bias.copy_(facts.value[bias])
-    dims = facts.value[source].dim()
-    layout = {axis: index for axis, index in builder.get(source).layout.items() if axis < dims - axes}
-    whole = builder.aligned(source, dict.fromkeys(range(dims - axes, dims)))
+    layout = {axis: index for axis, index in builder.get(source).layout.items() if axis < first}
+    whole = builder.aligned(source, dict.fromkeys(range(first, dims)))
     name = facts.captured.names[weight.name].removesuffix(".weight")
     return Carried(builder.module(name, norm, whole), layout)
 

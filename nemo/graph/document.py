@@ -81,7 +81,7 @@ def graph_document(graph: fx.Graph) -> list[Described]:
             "op": node.op,
             "target": _function_name(node.target) if node.op == "call_function" else str(node.target),
             "args": _written(arguments(node)),
-            "kwargs": {name: _written(value) for name, value in node.kwargs.items() if name != "device"},
+            "kwargs": {name: _written(value) for name, value in node.kwargs.items()},
         }
         for node in graph.nodes
     ]

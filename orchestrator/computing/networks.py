@@ -100,7 +100,9 @@ def found_masks(ledger: Ledger, key: str) -> list[Tensor] | None:
 def network_of(train: Mapping[str, Any], state: Mapping[str, Tensor]) -> nn.Module:
     """A network that shares the memory of `state`, in eval mode; its weights are not initialised first."""
     if zoo.is_foreign(train["backbone"]):
-        network = deepcopy(_skeleton(canonical(dict(train))))
+        network = deepcopy(
+            _skeleton(canonical({name: train[name] for name in _SHAPING if name in train}), gate_of(train))
+        )
     else:
         with torch.device("meta"):
             network = build(train)
@@ -108,10 +110,14 @@ def network_of(train: Mapping[str, Any], state: Mapping[str, Tensor]) -> nn.Modu
     return network.eval()
 
 
+_SHAPING = ("backbone", "config", "foreign", "method", "num_classes", "width", "image_size")
+"""The parameters of a training that say what a network from elsewhere is, before its weights."""
+
+
 @lru_cache(maxsize=4)
-def _skeleton(train: str) -> nn.Module:
-    """A network from elsewhere, followed once for all sub-tasks that this process computes."""
-    return build(json.loads(train))
+def _skeleton(shape: str, gate: str) -> nn.Module:
+    """A network from elsewhere, followed once for all trainings and sub-tasks of it that this process computes."""
+    return build({**json.loads(shape), "seed": 0, "recipe": {"gate": gate}})
 
 
 def backbone_of(train: Mapping[str, Any]) -> str:

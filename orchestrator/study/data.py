@@ -102,13 +102,19 @@ def _content(file: Path, changed: int, size: int) -> str:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
-@lru_cache
 def architecture(backbone: str, num_classes: int, image_size: int) -> str:
     """What a user's own function makes, as one number: its file may change without changing the network.
 
     Raises:
         UserError: It can't be made, or followed.
     """
+    file = backbone.removeprefix("python:").rpartition(":")[0]
+    return _architecture(backbone, num_classes, image_size, content_of(file) if file.endswith(".py") else "")
+
+
+@lru_cache
+def _architecture(backbone: str, num_classes: int, image_size: int, content: str) -> str:
+    """`architecture` of a file with this content: a notebook may plan again after it was changed."""
     import torch
 
     from nemo.zoo.build import build_foreign

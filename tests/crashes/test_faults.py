@@ -107,13 +107,19 @@ def test_a_driver_whose_own_write_is_not_answered_takes_it_for_its_own(storage: 
             assert driver.error is None
 
 
+def deaf(world: World) -> Driver:
+    """A driver that hears of no result any more."""
+    driver = world.start("a")
+    until_a_worker_runs(driver)
+    driver.deaf_until = float("inf")
+    driver.go(times=100)
+    return driver
+
+
 @EVERYWHERE
 def test_results_that_the_driver_does_not_hear_of_are_there_for_the_next_one(storage: Path, kind: Storage) -> None:
     with finishing(storage, kind) as world:
-        driver = world.start("a")
-        until_a_worker_runs(driver)
-        driver.deaf_until = float("inf")
-        driver.go(times=100)
+        driver = deaf(world)
         before = len(world.finished())
         world.tick(GIVES_UP_AFTER + 20)
         world.run_to_its_end(driver)
@@ -124,10 +130,7 @@ def test_results_that_the_driver_does_not_hear_of_are_there_for_the_next_one(sto
 @EVERYWHERE
 def test_a_driver_that_hears_nothing_and_reaches_nothing_gives_up(storage: Path, kind: Storage) -> None:
     with finishing(storage, kind) as world:
-        driver = world.start("a")
-        until_a_worker_runs(driver)
-        driver.deaf_until = float("inf")
-        driver.go(times=100)
+        driver = deaf(world)
         driver.faults.append(Fault("driver", "refused", 10_000))
         world.tick(2 * GIVES_UP_AFTER)
         world.run_to_its_end(driver)

@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 
 import nemo
 from nemo.control import CONTROLS
+from nemo.deployed import Composed, Deployed
 from nemo.errors import UserError
 from nemo.export import example_images
 from nemo.zoo.build import build_foreign
@@ -72,20 +73,19 @@ def test_from_a_file_to_a_module_that_runs_without_it(folder: Path, tmp_path: Pa
     program = torch.export.load(tmp_path / "out" / "module.pt2").module()
     torch.testing.assert_close(program(images), module.network(images))
     assert list(module.classes) == ["3", "5"]
+    assert isinstance(module.network, Deployed)
+    features = module.network.features(images)
+    torch.testing.assert_close(Composed([module.network] * 2, 4, 12).features(images), torch.cat([features] * 2, 1))
 
 
 def test_the_key_follows_what_a_function_makes_and_not_its_file(folder: Path, tmp_path: Path) -> None:
     def key() -> str:
         return plan(describe(wanted()), Ledger(tmp_path / "none", readonly=True)).steps[0].key
 
-    from orchestrator.study.data import architecture
-
     first = key()
     (folder / "nets.py").write_text("# a remark\n" + SOURCE)
-    architecture.cache_clear()
     assert key() == first
     (folder / "nets.py").write_text(SOURCE.replace("(x + self.more(x))", "(x * self.more(x))"))
-    architecture.cache_clear()
     assert key() != first
 
 

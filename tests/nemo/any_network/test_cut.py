@@ -18,7 +18,6 @@ from tests.nemo.any_network.networks import NETWORKS, QUICK
 pytestmark = pytest.mark.heavy
 
 REST = [name for name in NETWORKS if name not in QUICK]
-FAINT = {"own:signal", "own:densely"}  # whose logits hardly depend on the input with one unit a layer
 
 
 @cache
