@@ -20,7 +20,6 @@ from nemo.datasets.dataset import Dataset
 from nemo.errors import UserError
 from nemo.evaluation import BATCH
 from nemo.graph.hooks import HookedSite, attach_open
-from nemo.graph.sites import ACTIVATIONS
 from nemo.layers import LinearUnit, Residual
 from nemo.loader import Loader
 from nemo.modes import eval_mode
@@ -168,11 +167,11 @@ def _listening(sites: Sequence[Site], network: nn.Module) -> Iterator[dict[Site,
 
     def adder(site: Site) -> Callable[[nn.Module, object, Tensor], None]:
         def add(_: nn.Module, __: object, output: Tensor) -> None:
-            last = isinstance(site, HookedSite) and site.last
-            if isinstance(site, HookedSite) and site.info.activation is not None:
-                output = ACTIVATIONS[site.info.activation](output)
-            units = output if last or (output.dim() < 4 and not isinstance(site, HookedSite)) else output.movedim(1, -1)
-            total = units.abs().double().sum(tuple(range(units.dim() - 1)))  # of [..., K_l]
+            if isinstance(site, HookedSite):
+                units = site.heard(output)
+            else:
+                units = (output if output.dim() < 4 else output.movedim(1, -1)).abs()
+            total = units.double().sum(tuple(range(units.dim() - 1)))  # of [..., K_l]
             sums[site] = sums[site] + total if site in sums else total
 
         return add

@@ -70,18 +70,12 @@ def _any_network(
     net: nn.Module, gate: type[Gate], example: Example | None, sites: Sequence[str], start: Start, hidden: int | None
 ) -> ModularNetwork:
     from nemo.graph.hooks import attach
-    from nemo.graph.sites import find_sites
+    from nemo.graph.sites import needed_sites
 
-    if example is None:
-        raise UserError(
-            "example: a network of another kind than ours is followed on an example, pass inputs as it takes them."
-        )
-    found = find_sites(net, example, sites=sites)
-    if not found.sites:
-        why = "; ".join(f"{layer} {reason}" for layer, reason in list(found.refused.items())[:3]) or "it has none"
-        raise UserError(f"network: no layer of it can be masked ({why}), see nemo.find_sites.")
+    found = needed_sites(net, example, sites)
+    assert example is not None
     network, units = attach(
-        net, found.sites, IdentityGate if start == "identity" else gate, hidden, normalised=start == "identity"
+        net, found, IdentityGate if start == "identity" else gate, hidden, normalised=start == "identity"
     )
     return ModularNetwork(network, units, map_example(Tensor.detach, example))
 

@@ -73,7 +73,7 @@ def _from_elsewhere(network: nn.Module, method: Method, image_size: int, gate: s
         load(network, foreign.weights, example, classifier=foreign.rows)
     if method.source is None:
         return network
-    if method.source != "masks":
-        raise UserError("method: activations are read in this project's own networks alone, choose mwt or nemo.")
+    if method.source == "activations":
+        return record_activations(network, kernels_only=method.kernels_only, example=example, sites=foreign.sites)
     options = {"sites": foreign.sites, "start": foreign.start, "hidden": foreign.hidden}
     return make_modular(network, gate=gate, example=example, **options)  # type: ignore[arg-type]

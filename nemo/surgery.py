@@ -48,8 +48,8 @@ def _cuts(
         raise UserError("mean_masks: the layers are not the network's, pass those of its own relevance pass.")
     chosen = list(classes)
     cuts: Cuts = {}
+    device = next(modular.parameters()).device
     for number, unit in enumerate(modular.units):
-        device = next(unit.parameters()).device
         rows = (module_masks[number][chosen] > 0).any(0).nonzero().flatten().to(device)
         if len(rows) == 0 and (surgery == "paper" or not isinstance(unit, TokenUnit | HookedSite)):
             raise UserError(f"module_masks: layer {number} keeps no unit for the classes {chosen}, keep at least one.")

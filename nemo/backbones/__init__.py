@@ -25,7 +25,7 @@ class Entry:
     Attributes:
         file: The file here whose function of the backbone's name builds it.
         smallest_image: Smallest height and width of the input in pixels.
-        relu: Whether its sites end in a ReLU, so that activations tell what is relevant.
+        relu: Whether activations of its sites tell what is relevant: our own have to end in a ReLU.
         norms: Whether it has norms of its own: without, making it modular adds BatchNorms (method.md 1.5 and 1.6).
         teacher: The backbone that it is distilled from where a study does not say (method.md 3.4); None learns from the
             labels alone.
@@ -48,8 +48,8 @@ BACKBONES: dict[str, Entry] = {
     "vit_s": Entry("vit", relu=False),
     "deit_s": Entry("vit", relu=False, teacher="resnet18"),
 }
-FOREIGN = Entry("", smallest_image=1, relu=False)
-"""What is known of a network from elsewhere; its sites are found on its graph."""
+FOREIGN = Entry("", smallest_image=1)
+"""What is known of a network from elsewhere; its sites are found on its graph, and all have activations to read."""
 
 BACKBONE_NAMES: tuple[str, ...] = tuple(BACKBONES)
 

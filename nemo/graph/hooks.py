@@ -1,4 +1,4 @@
-"""Mask generators on the layers of any network, by hooks: its own classes, forward and state keys stay as they are."""
+"""Sites on the layers of any network, by hooks: its own classes, forward and state keys stay as they are."""
 
 from __future__ import annotations
 
@@ -10,33 +10,42 @@ import torch
 from torch import Tensor, nn
 
 from nemo.gates import Gate
-from nemo.graph.sites import CONVOLUTIONS, SiteInfo
+from nemo.graph.sites import ACTIVATIONS, CONVOLUTIONS, SiteInfo
 from nemo.layers import ConvMaskGenerator
 from nemo.sites import Site
 from nemo.transformer import NeuronMaskGenerator
 
 _SPREAD = 0.1  # of the generators' outputs around their bias, as a share of the published one
 NAME = "mask"  # of the site among the children of its layer
+SILENT = 0.1
+"""A unit that is never exactly 0, as behind a GELU, is relevant to a sample where its mean absolute value is more than
+this share of the mean over its site's units: a threshold of the site's own, since no norm need fix its scale."""
+_EXACT = frozenset(["relu", "relu6", "hardtanh"])  # what doesn't speak is 0 behind these
 
 
 class HookedSite(Site):
-    """The sample masks of one layer, of which it is a child: computed from the layer's input, applied to its output.
+    """The relevance of one layer's units, of which it is a child: sample masks, or how loud its activation is.
+
+    Masks are computed from the layer's input and applied to its output; without a generator nothing is applied.
 
     Attributes:
         info: The layer.
-        mask_generator: What computes them.
+        mask_generator: What computes the masks; None where activations are read.
+        last: Whether the units are the last axis of the output, and not the second.
         constant: `[K_l]`: what takes the place of every sample's mask; None for as usual.
         combined: Whether the sample masks go on being computed, and are multiplied by the constant.
     """
 
     constant: Tensor | None
 
-    def __init__(self, info: SiteInfo, generator: ConvMaskGenerator | NeuronMaskGenerator) -> None:
+    def __init__(
+        self, info: SiteInfo, generator: ConvMaskGenerator | NeuronMaskGenerator | None, *, last: bool
+    ) -> None:
         super().__init__(relu=False)
-        self.info = info
+        self.info, self.last = info, last
         self.mask_generator = generator
         self.combined = False
-        self.records = "masks"
+        self.records = "activations" if generator is None else "masks"
         self.register_buffer("constant", None, persistent=False)
         self._mask: Tensor | None = None
 
@@ -46,40 +55,57 @@ class HookedSite(Site):
 
     def before(self, layer: nn.Module, inputs: tuple[Any, ...]) -> None:
         """The hook on the layer: computes the masks of its input."""
-        if self.constant is None or self.combined:
+        if self.mask_generator is not None and (self.constant is None or self.combined):
             x: Tensor = inputs[0]
             self._mask = self.mask_generator(
                 _two_dimensional(x) if isinstance(layer, CONVOLUTIONS) else x.flatten(1, -2)
             )
 
     def behind(self, layer: nn.Module, inputs: object, y: Tensor) -> Tensor:
-        """The hook on the layer, or the norm behind it: applies the masks to its output."""
+        """The hook on the layer, or the norm behind it: applies the masks to its output, or listens to it."""
         mask, self._mask = self._mask, None
         if self.constant is not None:
             mask = self.constant[None] if mask is None else mask * self.constant
         elif mask is not None:
             mask = self.record_mask(mask)
-        assert mask is not None
+        else:
+            self._relevance, mask = self._loudness(y), self.imposed
+        if mask is None:
+            return y.clone()  # what follows may write into it, and its gradient needs what was heard
         mask = mask.to(y.dtype)
         positions = (1,) * (y.dim() - 2)
         shape = (-1, *positions, self.kernels) if self.last else (-1, self.kernels, *positions)
         return y * mask.view(shape)
 
-    @property
-    def last(self) -> bool:
-        """Whether the units are the last axis of the output, and not the second."""
-        return isinstance(self.mask_generator, NeuronMaskGenerator)
+    def heard(self, y: Tensor) -> Tensor:
+        """The absolute activation behind the site, or its output where there is none: `[B, ..., K_l]`."""
+        activation = self.info.activation
+        y = y if activation is None else ACTIVATIONS[activation](y)
+        return (y if self.last else y.movedim(1, -1)).abs()
+
+    def _loudness(self, y: Tensor) -> Tensor:
+        """The relevance vectors `[B, K_l]` of activations: their means over the positions, above what is silent."""
+        dtype = torch.promote_types(y.dtype, torch.float32)
+        mean = self.heard(y).flatten(1, -2).mean(1, dtype=dtype)
+        if self.info.activation in _EXACT:
+            return mean
+        return (mean - SILENT * mean.detach().mean(1, keepdim=True)).relu()
 
 
 def attach(
-    net: nn.Module, sites: Sequence[SiteInfo], gate: type[Gate], hidden: int | None = None, *, normalised: bool = False
+    net: nn.Module,
+    sites: Sequence[SiteInfo],
+    gate: type[Gate] | None,
+    hidden: int | None = None,
+    *,
+    normalised: bool = False,
 ) -> tuple[nn.Module, list[HookedSite]]:
-    """A copy of a network with a freshly initialised generator at every site, in their order.
+    """A copy of a network with a freshly initialised generator, or an ear, at every site, in their order.
 
     Args:
         net: Not changed.
         sites: As `find_sites` gives them.
-        gate: Of every generator.
+        gate: Of every generator; None for sites that read activations and have no weights.
         hidden: See `make_modular`.
         normalised: Whether the generators read normalised means and start near x = 1, for every sample alike.
     """
@@ -88,15 +114,11 @@ def attach(
     made = []
     for info in sites:
         layer = modules[info.layer]
-        kind = ConvMaskGenerator if isinstance(layer, CONVOLUTIONS) else NeuronMaskGenerator
-        generator = kind(info.features, info.kernels, gate(), hidden)
-        if normalised:
-            generator.norm = nn.LayerNorm(info.features)
-            with torch.no_grad():
-                generator.expand.weight.mul_(_SPREAD)
-        weight = layer.weight
-        assert isinstance(weight, Tensor)
-        site = HookedSite(info, generator.to(weight))
+        site = HookedSite(
+            info,
+            None if gate is None else _generator(info, layer, gate, hidden, normalised=normalised),
+            last=not isinstance(layer, CONVOLUTIONS),
+        )
         layer.add_module(NAME, site)
         layer.register_forward_pre_hook(site.before)
         modules[info.norm or info.layer].register_forward_hook(site.behind)
@@ -104,9 +126,23 @@ def attach(
     return network, made
 
 
+def _generator(
+    info: SiteInfo, layer: nn.Module, gate: type[Gate], hidden: int | None, *, normalised: bool
+) -> ConvMaskGenerator | NeuronMaskGenerator:
+    kind = ConvMaskGenerator if isinstance(layer, CONVOLUTIONS) else NeuronMaskGenerator
+    generator = kind(info.features, info.kernels, gate(), hidden)
+    if normalised:
+        generator.norm = nn.LayerNorm(info.features)
+        with torch.no_grad():
+            generator.expand.weight.mul_(_SPREAD)
+    weight = layer.weight
+    assert isinstance(weight, Tensor)
+    return generator.to(weight)
+
+
 def attach_open(net: nn.Module, sites: Sequence[SiteInfo]) -> tuple[nn.Module, list[HookedSite]]:
     """A copy of a network with sites that keep every unit: what a network without generators is cut at."""
-    network, made = attach(net, sites, Gate)
+    network, made = attach(net, sites, None)
     for site in made:
         weight = network.get_submodule(site.info.layer).weight
         assert isinstance(weight, Tensor)

@@ -70,6 +70,23 @@ def find_sites(net: nn.Module, example: Example, *, sites: Sequence[str] = ()) -
     return sites_of(net, capture(net, example), sites)
 
 
+def needed_sites(net: nn.Module, example: Example | None, sites: Sequence[str]) -> tuple[SiteInfo, ...]:
+    """The sites of `find_sites`, at least one.
+
+    Raises:
+        UserError: There is none, or no example; or see `find_sites`.
+    """
+    if example is None:
+        raise UserError(
+            "example: a network of another kind than ours is followed on an example, pass inputs as it takes them."
+        )
+    found = find_sites(net, example, sites=sites)
+    if not found.sites:
+        why = "; ".join(f"{layer} {reason}" for layer, reason in list(found.refused.items())[:3]) or "it has none"
+        raise UserError(f"network: no layer of it can be masked ({why}), see nemo.find_sites.")
+    return found.sites
+
+
 def sites_of(net: nn.Module, captured: Captured, patterns: Sequence[str] = ()) -> FoundSites:
     """`find_sites` on a network that has been captured."""
     layers = [node for node in captured.graph.nodes if operation(node) in _LAYERS and node.op == "call_function"]
@@ -183,6 +200,8 @@ def _describe(node: fx.Node, name: str, module: nn.Module) -> SiteInfo:
         norm = module_of(users[0]) or None
         users = list(users[0].users)
     follows = operation(users[0]) if len(users) == 1 else ""
+    if follows == "hardtanh" and [float(bound) for bound in arguments(users[0])[1:3]] != [0.0, 6.0]:
+        follows = ""
     activation = follows if follows in ACTIVATIONS else None
     if isinstance(module, nn.Linear):
         return SiteInfo(name, None, module.out_features, module.in_features, activation)

@@ -140,9 +140,12 @@ class Combination:
             params["weights"] = content_of(pair.pretrained)
         if pair.classes_of:
             params["rows"] = [pair.classes_of[name] for name in names]
-        if METHODS[self.method].source == "masks":
-            own = {"sites": pair.sites, "hidden": pair.hidden}
-            params.update({name: value for name, value in own.items() if value})
+        source = METHODS[self.method].source
+        if source is not None and pair.sites:
+            params["sites"] = pair.sites
+        if source == "masks":
+            if pair.hidden:
+                params["hidden"] = pair.hidden
             if (pair.start or ("identity" if pair.pretrained else "published")) == "identity":
                 params["start"] = "identity"
         return {"foreign": params} if params else {}

@@ -80,6 +80,23 @@ def test_from_a_file_to_a_module_that_runs_without_it(folder: Path, tmp_path: Pa
     torch.testing.assert_close(Composed([module.network] * 2, 4, 12).features(images), torch.cat([features] * 2, 1))
 
 
+@pytest.mark.heavy
+def test_moda_reads_the_activations_of_ones_own_network(folder: Path, tmp_path: Path) -> None:
+    pair = {**PAIR, "sites": ["body*", "more*"]}
+    moda = wanted(pairs=[pair], methods=["standard", "moda"], recipe={"epochs": 2, "batch_size": 32})
+    ledger = finish_study(moda, tmp_path / "runs")
+    trained = {document["params"]["method"]: document for _, document in ledger.results("train")}
+    assert trained["moda"]["params"]["foreign"]["sites"] == pair["sites"]
+    assert "foreign" not in trained["standard"]["params"] or "sites" not in trained["standard"]["params"]["foreign"]
+    assert trained["moda"]["result"]["flops"] == trained["standard"]["result"]["flops"]
+    assert {"train/affinity", "train/compactness"} <= trained["moda"]["result"]["history"][0].keys()
+    rows = [document["result"] for _, document in ledger.results("reuse")]
+    assert {row["control"] for row in rows} == {None, *CONTROLS}
+    assert all(0 < row["krr"] <= 1 for row in rows) and len({row["krr"] for row in rows}) == 1
+    (measured,) = [document["result"] for _, document in ledger.results("measure")]
+    assert 0 < measured["krr"] <= 1
+
+
 def test_the_key_follows_what_a_function_makes_and_not_its_file(folder: Path, tmp_path: Path) -> None:
     def key() -> str:
         return plan(describe(wanted()), Ledger(tmp_path / "none", readonly=True)).steps[0].key
