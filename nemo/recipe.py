@@ -6,9 +6,12 @@ from typing import Literal
 
 Precision = Literal["float32", "bfloat16"]
 
-LATER = ("gate", "saturation", "as_cut")
+LATER = ("gate", "saturation", "as_cut", "train_only")
 """Fields of `Recipe` that came when there were results already: a training's parameters name them where they say
 something, so that what is older keeps its key."""
+
+GENERATORS, HEAD = "generators", "head"
+"""What `train_only` may name besides patterns of names."""
 
 RECALIBRATION = 500
 """Training images on which a module gets BatchNorm statistics of its own, unless told else: one of a network that
@@ -55,6 +58,8 @@ class Recipe:
         compile: Whether the steps of a training are compiled by torch.compile, which takes minutes, needs a compiler on
             the machine, and moves no number by more than rounding; None compiles trainings that are long enough to gain
             by it, see `nemo.compiling`.
+        train_only: What alone learns, see `nemo.frozen`: `generators`, `head`, or patterns of names, one or several;
+            None is everything.
 
     Raises:
         ValueError: A value is out of range; the text starts with the field's name.
@@ -81,8 +86,14 @@ class Recipe:
     as_cut: float = 0.0
     as_cut_from: float = 0.6
     compile: bool | None = None
+    train_only: str | tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
+        if self.train_only is not None:  # one or several, from a file or a ledger's list
+            several = (self.train_only,) if isinstance(self.train_only, str) else tuple(self.train_only)
+            object.__setattr__(self, "train_only", several)
+        named = self.train_only is None or (bool(self.train_only) and all(self.train_only))
+        _require("train_only", named, "must name something, or be left out")
         variants = ("reference", "masked_exp")
         _require_choices(self, optimizer=_OPTIMIZERS, precision=_PRECISIONS, variant=variants, gate=_GATES)
         _require("epochs", self.epochs >= 1, "must be at least 1")

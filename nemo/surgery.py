@@ -134,7 +134,7 @@ def extract_module(
     elif head != "none":
         raise UserError(f"head: {head!r} is unknown, choose none, linear, paper or slice.")
     module = Backbone(body, classifier)  # type: ignore[arg-type]  # the rule for a Sequential returns a Sequential
-    return module.train(modular.training)
+    return module.requires_grad_(True).train(modular.training)  # whatever of the network was frozen
 
 
 def _cut_any(

@@ -17,6 +17,7 @@ from nemo.distillation import CrossEntropy, Distillation, Learning
 from nemo.distributed import Workers
 from nemo.errors import UserError
 from nemo.evaluation import add_up, evaluate, forward
+from nemo.frozen import freeze
 from nemo.gates import Gate
 from nemo.loader import Batch, Loader
 from nemo.methods import METHODS, Setting
@@ -135,10 +136,11 @@ class Trainer:
         if recipe.as_cut > 0 and isinstance(network, ModularNetwork):
             count = max(2, round(recipe.as_cut * recipe.batch_size / self.workers.world))  # one has no spread
             self.rehearsal = Rehearsal(self.images, dataset, count, self.loader, self.workers)
+        image = torch.zeros(self.images.images.shape[1:], device=self.device)
+        self._still = () if recipe.train_only is None else freeze(self.network, recipe.train_only, image)
         self.model = self.workers.wrap(self.network)
         self._compiled: Callable[..., Any] | None = None
         self._judged: dict[str, bool] = {}  # form -> whether its compiled steps are correct, once it is known
-        image = torch.zeros(self.images.images.shape[1:], device=self.device)
         compile_ = False if recipe.gate == "annealed" else recipe.compile  # its slope would recompile it every epoch
         if chosen(compile_, self.network, image, recipe.epochs, len(self.images), len(self.loader)):
             # Evaluations stay as they are: they are short, and would be compiled anew.
@@ -310,6 +312,8 @@ class Trainer:
 
     def _train(self) -> dict[str, float]:
         self.model.train()
+        for norm in self._still:
+            norm.eval()
         sums: dict[str, Tensor] = {}
         images = 0
         for step, batch in enumerate(self.loader.epoch(self.epoch)):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 from torch import Tensor, fx, nn
 from torch.nn import functional
@@ -13,6 +12,7 @@ from nemo.errors import UserError
 from nemo.example import Example
 from nemo.graph.capture import Captured, capture
 from nemo.graph.nodes import arguments, module_of, operation
+from nemo.patterns import chosen
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -114,21 +114,9 @@ def sites_of(net: nn.Module, captured: Captured, patterns: Sequence[str] = ()) -
             found[name] = _describe(node, name, module)
         else:
             refused[label] = reason or "is no Conv or Linear layer"
-    chosen = _chosen(list(found), patterns)
-    refused.update({name: "is left out by `sites`" for name in found if name not in chosen})
-    return FoundSites(tuple(found[name] for name in found if name in chosen), refused)
-
-
-def _chosen(names: list[str], patterns: Sequence[str]) -> set[str]:
-    wanted = [pattern for pattern in patterns if not pattern.startswith("!")]
-    unwanted = [pattern[1:] for pattern in patterns if pattern.startswith("!")]
-    for pattern in [*wanted, *unwanted]:
-        if not any(fnmatchcase(name, pattern) for name in names):
-            raise UserError(
-                f"sites: {pattern!r} fits none of the layers that can be masked, as {', '.join(names[:3]) or 'none'}."
-            )
-    chosen = {name for name in names if not wanted or any(fnmatchcase(name, pattern) for pattern in wanted)}
-    return {name for name in chosen if not any(fnmatchcase(name, pattern) for pattern in unwanted)}
+    chosen_names = chosen(list(found), patterns, "sites", "the layers that can be masked")
+    refused.update({name: "is left out by `sites`" for name in found if name not in chosen_names})
+    return FoundSites(tuple(found[name] for name in found if name in chosen_names), refused)
 
 
 def _surroundings(

@@ -163,6 +163,8 @@ class Combination:
             fields["exclude_first_masked_layer"] = of_cnns
         fields |= {name: getattr(Recipe, name) for name in METHODS[self.method].ignores}
         since = fields.pop("as_cut_from")
+        if recipe.train_only is not None:
+            fields["train_only"] = list(recipe.train_only)
         for name in LATER:
             if fields[name] == getattr(Recipe, name):
                 del fields[name]

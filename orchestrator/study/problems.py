@@ -11,6 +11,7 @@ from typing import Annotated, Any, Self, TypeVar, get_type_hints
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     GetCoreSchemaHandler,
@@ -135,8 +136,14 @@ class FieldsOf:
         return core_schema.no_info_plain_validator_function(validate)
 
 
+def _several(given: Any) -> Any:
+    return [given] if isinstance(given, str) else given
+
+
 def strict(hint: Any) -> Any:
-    """The same type without coercion; no number may be infinite."""
+    """The same type without coercion; no number may be infinite, and one text stands for several."""
+    if hint == (str | tuple[str, ...] | None):
+        return Annotated[list[str] | None, BeforeValidator(_several)]
     return Number if hint is float else Annotated[hint, Strict()] if hint in (int, bool) else hint
 
 

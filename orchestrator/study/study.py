@@ -14,7 +14,7 @@ from nemo.backbones.vit_config import is_transformer, read_config
 from nemo.control import PRUNED
 from nemo.errors import UserError
 from nemo.methods import METHODS, Setting
-from nemo.recipe import Finetune, Recipe
+from nemo.recipe import GENERATORS, Finetune, Recipe
 from orchestrator.storage.layout import STORES
 from orchestrator.study.methods import MethodEntry, Methods, RecipeFields
 from orchestrator.study.pair import Pair
@@ -199,6 +199,11 @@ def _check_recipes(study: Study, problems: Problems) -> None:
         for method in study.methods:
             layers = _layers(study, position, pair, method)
             recipe = _check_recipe(study, layers, problems, seen)
+            only = () if recipe is None else recipe.train_only or ()
+            masked = METHODS[method].source == "masks" or METHODS[method].starts_from is not None
+            if GENERATORS in only and not masked and (spot := _place("train_only", layers, seen)):
+                text = f"{method} has no generators, give train_only to the methods that have them, in their `recipe`."
+                problems.add(*spot, text=text)
             if recipe is None or recipe.validation > 0:
                 continue
             if method in study.sweep and study.sweep[method].search and (spot := _place("validation", layers, seen)):

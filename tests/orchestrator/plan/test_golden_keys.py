@@ -6,6 +6,7 @@ from typing import Any
 
 from nemo.methods import METHODS
 from orchestrator.plan.planner import plan
+from orchestrator.plan.step import Step
 from orchestrator.study.data import DescribedStudy
 from tests.orchestrator.study_examples import DESCRIPTIONS, study
 
@@ -100,3 +101,13 @@ def test_a_word_that_is_the_default_is_in_no_key() -> None:
     assert {kind for kind in asked_for if asked_for[kind] != published[kind]} == {
         f"{kind} cnnsplitter" for kind in ("train", "modularize", "measure", "reuse")
     }
+
+
+def test_what_alone_learns_is_part_of_a_key_however_it_is_written() -> None:
+    def train(**recipe: Any) -> Step:
+        return plan(DescribedStudy(study(methods=["mwt"], recipe=recipe), DESCRIPTIONS), {}).steps[0]
+
+    assert "train_only" not in train().params["recipe"] and train(train_only=None).key == train().key
+    assert train(train_only="head").params["recipe"]["train_only"] == ["head"]
+    assert train(train_only="head").key == train(train_only=["head"]).key
+    assert len({train(**each).key for each in ({}, {"train_only": "head"}, {"train_only": ["head", "body.0"]})}) == 3

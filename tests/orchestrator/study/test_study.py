@@ -5,6 +5,7 @@ from dataclasses import asdict, replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from nemo.backbones import BACKBONES
 from nemo.errors import UserError
@@ -140,6 +141,8 @@ def test_its_text_reads_back_as_the_same_study(tmp_path):
         (HEAD + "subtasks: {classes: [[1, 1]]}\n", "subtasks.classes[0][1]: 1 is given twice"),
         (HEAD + "recipe: {epochs: 0}\n", "FILE:4: recipe.epochs: must be at least 1, not 0."),
         (HEAD + "recipe: {precision: half}\n", "FILE:4: recipe.precision: should be 'float32' or 'bfloat16'"),
+        (HEAD + "recipe: {train_only: []}\n", "FILE:4: recipe.train_only: must name something"),
+        (HEAD + "recipe: {train_only: [1]}\n", "FILE:4: recipe.train_only[0]: should be a valid string, not 1"),
         (HEAD + "recipe: {lr: .inf}\n", "FILE:4: recipe.lr: should be a finite number"),
         (HEAD + "resources: {training: {workers: 0}}\n", "training.workers: should be greater than or equal to 1"),
         (HEAD + "resources: {training: {workers: 65}}\n", "leaves less than 2 images for each of 65 workers"),
@@ -165,6 +168,19 @@ def test_a_method_that_reads_activations_needs_a_backbone_with_relu(tmp_path, mo
     told = "FILE:2: pairs[0].backbone: vgg16 has no ReLU whose activations moda could read, drop one of them."
     assert told in refusal(tmp_path, HEAD.replace("nemo]", "moda]"))
     load_study_file(write(tmp_path, HEAD))  # the others do not read them
+
+
+def test_generators_alone_are_trained_by_the_methods_that_have_them():
+    only = {"recipe": {"train_only": ["generators", "head"]}}
+    one = study(methods={"standard": {}, "mwt": only})
+    assert one.recipe_for(one.pairs[0], "mwt").train_only == ("generators", "head")
+    assert one.recipe_for(one.pairs[0], "standard").train_only is None
+    for method in ("standard", "moda"):
+        with pytest.raises(ValidationError, match=f"{method} has no generators, give train_only to the methods"):
+            study(methods=["mwt", method], **only)
+    for wrong in ([], "", 3, [""], ["head", 1]):
+        with pytest.raises(ValidationError, match="train_only"):
+            study(methods=["mwt"], recipe={"train_only": wrong})
 
 
 def test_settings_of_moda(tmp_path):
