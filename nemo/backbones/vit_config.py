@@ -112,8 +112,8 @@ def _check_weights(folder: Path) -> None:
     weights = sorted(each.name for each in folder.iterdir() if each.suffix in _WEIGHTS)
     if weights:
         raise UserError(
-            f"backbone: {folder} holds the trained weights {weights[0]}: give hf:{folder} with pretrained: "
-            f"{folder / weights[0]} to start from them, or {PREFIX}{folder / 'config.json'} for a random start."
+            f"backbone: {folder} holds the trained weights {weights[0]}: give hf:{folder} with pretrained: true "
+            f"to start from them, or {PREFIX}{folder / 'config.json'} for a random start."
         )
 
 

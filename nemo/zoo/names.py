@@ -18,6 +18,16 @@ _FORMS = {
 }
 """By prefix: how the rest of a name looks, and the whole of it in words."""
 
+FILES = (".safetensors", ".pth", ".pt", ".bin")
+"""How the names of files with weights end; any other text names weights that a library publishes."""
+
+_PUBLISHED = {
+    "torchvision": (r"(\w+\.)?\w+", "a name of its weights, such as IMAGENET1K_V2"),
+    "timm": (r"\w+|[\w.-]+/[\w.-]+(@[\w./-]+)?", "a tag, such as d2_in1k, or ORGANISATION/NAME@REVISION of the hub"),
+    "hf": (r"[\w.-]+(/[\w.-]+)?(@[\w./-]+)?", "ORGANISATION/NAME@REVISION of the hub"),
+}
+"""By prefix: how weights are named that are published, and the same in words."""
+
 
 def is_foreign(name: str) -> bool:
     """Whether a backbone of this name comes from elsewhere."""
@@ -49,6 +59,40 @@ def check_name(name: str) -> None:
     file = rest.rpartition(":")[0]
     if prefix == "python" and file.endswith(".py") and not Path(file).is_file():
         raise UserError(f"backbone: there is no file {file}, give its path from the current directory.")
+
+
+def is_published(pretrained: bool | str | None) -> bool:
+    """Whether weights have to be fetched from those who publish them; a file is already here."""
+    return bool(pretrained) and not (isinstance(pretrained, str) and pretrained.endswith(FILES))
+
+
+def check_pretrained(name: str, pretrained: bool | str) -> None:
+    """Refuses weights that cannot be a network's, without asking whoever publishes them.
+
+    Args:
+        name: The network's.
+        pretrained: True for its library's default, the name of other weights, or a file of weights.
+
+    Raises:
+        UserError: The file is not here, or nobody publishes such weights.
+    """
+    prefix, rest = split(name)
+    if not is_published(pretrained):
+        if not Path(str(pretrained)).expanduser().is_file():
+            raise UserError(
+                f"pretrained: there is no file {pretrained}, bring one with python -m nemo.zoo NAME FOLDER and name it "
+                "here."
+            )
+        return
+    if prefix not in _PUBLISHED or (rest.startswith("{") and pretrained is True):
+        raise UserError(f"pretrained: nobody publishes weights of {name}, give a file ({', '.join(FILES)}).")
+    pattern, words = _PUBLISHED[prefix]
+    folder = isinstance(pretrained, str) and prefix == "hf" and Path(pretrained).is_dir()
+    if isinstance(pretrained, str) and not folder and not re.fullmatch(pattern, pretrained):
+        raise UserError(
+            f"pretrained: {pretrained!r} names no weights of {name}, give true for its library's own, {words}, or a "
+            f"file ({', '.join(FILES)})."
+        )
 
 
 def short(name: str) -> str:

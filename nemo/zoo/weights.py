@@ -19,12 +19,9 @@ from nemo.example import Example
 from nemo.graph.capture import Captured
 from nemo.zoo.classifier import find_classifier, keep_rows
 from nemo.zoo.failures import reason, reason_of_download
-from nemo.zoo.names import check_name
+from nemo.zoo.names import check_name, is_published
 from nemo.zoo.preparation import Preparation
 from nemo.zoo.published import published
-
-FILES = (".safetensors", ".pth", ".pt", ".bin")
-"""How the names of files with weights end; any other text names weights that a library publishes."""
 
 _WITHIN = ("state_dict", "model")  # where a training script keeps the state in its file
 _WRAPPERS = ("module.", "_orig_mod.")  # what DDP and torch.compile put before every name
@@ -50,15 +47,15 @@ def fetch(name: str, pretrained: Literal[True] | str, into: Path) -> Weights:
     Args:
         name: The network's, see `check_name`.
         pretrained: True for the library's default; the name of a torchvision enum (`IMAGENET1K_V2`), a tag of timm, or
-            `ID@REVISION` of the hub; or a file, see `FILES`.
+            `ID@REVISION` of the hub; or a file, see `nemo.zoo.names.FILES`.
         into: The folder where they are kept; made if it is missing.
 
     Raises:
         UserError: There are no such weights, they can't be fetched, or the file can't be read.
     """
     check_name(name)
-    if isinstance(pretrained, str) and pretrained.endswith(FILES):
-        return _kept(read_state(Path(pretrained)), Preparation(), into)
+    if not is_published(pretrained):
+        return _kept(read_state(Path(str(pretrained))), Preparation(), into)
     try:
         state, preparation = published(name, None if pretrained is True else pretrained)
     except UserError:

@@ -41,6 +41,7 @@ from orchestrator.computing.networks import (
     result_of,
     save_tensors,
     state_of,
+    weights_of,
 )
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.step import Step
@@ -80,8 +81,10 @@ def make_trainer(step: Step, dataset: Dataset, ledger: Ledger, device: torch.dev
     params = step.params
     taught_by = step.parents.get("teacher")
     teacher = None if taught_by is None else network_of(params_of(ledger, taught_by), state_of(ledger, taught_by))
+    with weights_of(step, ledger) as weights:
+        network = build(params, weights=weights)
     return Trainer(
-        build(params, weights=step.where.get("weights")),
+        network,
         dataset,
         params["method"],
         params["settings"],

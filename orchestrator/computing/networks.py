@@ -24,6 +24,8 @@ from nemo.recipe import Recipe
 from nemo.zoo import names as zoo
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.results import Result
+from orchestrator.plan.step import Step
+from orchestrator.storage import layout
 from orchestrator.storage.keys import canonical
 from orchestrator.storage.layout import MODULES, NETWORK
 from orchestrator.study.data import content_of
@@ -162,6 +164,27 @@ def build(train: Mapping[str, Any], method: str | None = None, weights: str | No
         norm=train.get("norm", False),
         foreign=foreign,
     )
+
+
+@contextmanager
+def weights_of(step: Step, ledger: Ledger) -> Iterator[str | None]:
+    """Yields the file of pretrained weights that a training starts from, as the study's storage keeps it; or None.
+
+    Raises:
+        UserError: It is missing or damaged.
+    """
+    sha256, given = step.params.get("foreign", {}).get("weights"), step.where.get("weights")
+    if sha256 is None:
+        yield None
+        return
+    name = layout.weights(sha256) if given is None else layout.weights(sha256, Path(given).suffix)
+    with ledger.store.fetching(name) as path:
+        if path is None and given is None:
+            raise UserError(f"pretrained: {ledger.store.where(name)} is missing, run the study again to fetch it.")
+        if path is not None and content_of(str(path)) != sha256:
+            aside = ledger.store.set_aside(name, layout.QUARANTINE)
+            raise UserError(f"pretrained: kept weights are damaged and now {aside}, run again with --retry-failed.")
+        yield given if path is None else str(path)
 
 
 def gate_of(train: Mapping[str, Any]) -> str:

@@ -19,6 +19,7 @@ from orchestrator.computing.data import load_once
 from orchestrator.driver.changes import check_changes
 from orchestrator.driver.progress import Progress
 from orchestrator.driver.silence import Silence, Watch, Watchdog, patience, watching
+from orchestrator.driver.weights import keep_weights
 from orchestrator.execution.context import Context, Event
 from orchestrator.execution.fanout import FanOut, Shared
 from orchestrator.execution.scheduler import run_trainings
@@ -66,17 +67,19 @@ def run_study(
             happened for so long that the run gave up.
         Interrupted: Ctrl-C or SIGTERM came; everything that was started has ended, and the same call carries on.
     """
-    study = described.study
+    study, submitted = described.study, described.study.text
     root = storage_root(storage or study.storage)
     ledger = Ledger(root / study.name)
     _make_local(ledger.store)
     with hold(ledger.store), interruptible(lambda: end_orphan(ledger.folder)):
         ledger.fold()
+        described = keep_weights(described, ledger.store)
+        study = described.study
         for note in described.notes:
             _log.warning("%s", note)
         if not replace:
             check_changes(described, ledger)
-        ledger.record_study(study.text)
+        ledger.record_study(submitted)
         record_data(ledger, described)
         end_orphan(ledger.folder)  # of a driver that was killed; its workers may still write checkpoints
         if retry_failed:

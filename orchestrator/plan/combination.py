@@ -51,6 +51,11 @@ class Combination:
         return f"{self.method} {self.name} seed {self.seed}"
 
     @property
+    def waits(self) -> bool:
+        """Whether its steps are not known before the weights that it starts from are fetched."""
+        return self.pair.fetches and self.pair.weights is None
+
+    @property
     def modular(self) -> bool:
         """Whether the trained networks can be modularized."""
         return METHODS[self.method].modular
@@ -107,8 +112,8 @@ class Combination:
         parents = {role: step.key for role, step in self.before.items()}
         compiles = self.study.recipe_for(self.pair, self.method).compile
         where = self._where({**self.study.resources.training.model_dump(), "compile": compiles})
-        if self.pair.pretrained is not None:
-            where["weights"] = absolute(self.pair.pretrained)
+        if self.pair.pretrained and not self.pair.fetches:
+            where["weights"] = absolute(str(self.pair.pretrained))
         return make_step("train", params, parents, where, label)
 
     def _backbone_params(self) -> dict[str, Any]:
@@ -136,8 +141,8 @@ class Combination:
         params: dict[str, Any] = {}
         if pair.backbone.startswith("python:"):
             params["architecture"] = architecture(pair.backbone, len(names), size)
-        if pair.pretrained is not None:
-            params["weights"] = content_of(pair.pretrained)
+        if pair.pretrained:
+            params["weights"] = pair.weights if pair.fetches else content_of(str(pair.pretrained))
         if pair.classes_of:
             params["rows"] = [pair.classes_of[name] for name in names]
         source = METHODS[self.method].source

@@ -91,7 +91,11 @@ class _Planner:
     def _points(self) -> tuple[list[Point], int, Search | None]:
         """The points to train, how many more a search may still suggest, and that search."""
         sweep = self._study.sweep.get(self._combination.method)
-        if sweep is None or not sweep.search:
+        searches = sweep is not None and bool(sweep.search)
+        if self._combination.waits:
+            points = self._study.points(self._combination.method)
+            return [], sweep.trials or 0 if sweep is not None and searches else len(points), None
+        if sweep is None or not searches:
             return self._study.points(self._combination.method), 0, None
         if any(self._failed(step) for step in self._combination.before.values()):
             return [], 0, None

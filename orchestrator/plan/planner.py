@@ -120,7 +120,7 @@ def combinations(described: DescribedStudy) -> list[tuple[Combination, Step | No
             standard: Step | None = None
             for method in sorted(study.methods, key=lambda method: method != "standard"):
                 combination = Combination(study, pair, method, seed, described.of(pair), name)
-                if method == "standard":
+                if method == "standard" and not combination.waits:
                     standard = combination.train({})
                 combinations.append((combination, standard))
     return combinations

@@ -26,7 +26,9 @@ def variants_of(records: list[Record]) -> dict[str, str]:
 
     def fields(params: Mapping[str, Any]) -> dict[str, Any]:
         options = params["dataset"].get("options", {}) if isinstance(params["dataset"], Mapping) else {}
-        return {**{name: params[name] for name in ("image_size", "config", "norm") if name in params}, **options}
+        own = {name: params[name] for name in ("image_size", "config", "norm") if name in params}
+        weights = params.get("foreign", {}).get("weights")
+        return {**own, **({"pretrained": weights[:8]} if weights else {}), **options}
 
     groups = defaultdict(list)
     for record in records:

@@ -20,6 +20,7 @@ from orchestrator.plan.step import NOUNS
 from orchestrator.storage import Store, Where
 from orchestrator.storage.studies import find_study, known_studies
 from orchestrator.study.data import DescribedStudy, check_data
+from orchestrator.study.weights import knowing_weights
 from orchestrator.system.terminal import duration, new_table
 
 State = Literal["running", "silent", "killed", "stopped", "failed", "finished"]
@@ -76,6 +77,7 @@ def overview(described: DescribedStudy, storage: Store) -> Overview:
     """Counts a study's steps against what its folder in a storage has; touches nothing."""
     name = described.study.name
     ledger = Ledger(storage / name, readonly=True)
+    described = knowing_weights(described, ledger.store)
     notes = [*(change.text for change in made_of(described, ledger)[1]), *described.notes]
     return replace(count(name, plan(described, ledger), ledger), notes=notes)
 

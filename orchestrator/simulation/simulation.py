@@ -9,6 +9,7 @@ from math import inf
 
 from rich.console import Console
 
+from nemo.errors import UserError
 from orchestrator.cluster.capacity import (
     MAX_FAILURES,
     MAX_RETRIES,
@@ -36,6 +37,7 @@ from orchestrator.storage.studies import known_studies, storage_root
 from orchestrator.study.data import DescribedStudy
 from orchestrator.study.file import StudyLike, study_with_data
 from orchestrator.study.resources import Resources
+from orchestrator.study.weights import knowing_weights
 
 
 def simulate(described: DescribedStudy, storage: Store, fake: FakeCluster) -> tuple[Forecast, Timings]:
@@ -50,6 +52,12 @@ def simulate(described: DescribedStudy, storage: Store, fake: FakeCluster) -> tu
         UserError: A training or a sub-task can never fit.
     """
     study = described.study
+    for position, pair in enumerate(study.pairs):
+        if pair.fetches and pair.weights is None:
+            raise UserError(
+                f"{study.where('pairs', position, 'pretrained')}: its steps are known once nemo run has fetched the "
+                f"weights of {pair.backbone}, simulate it then."
+            )
     names = dict.fromkeys([study.name, *known_studies(storage)])
     ledgers = [Ledger(storage / name, readonly=True) for name in names]
     results, timings = Imagined(ledgers[0], fake.seed), Timings(ledgers, fake.given, fake.seed)
@@ -77,6 +85,7 @@ def print_simulation(
     fake = read_fake_cluster(assumed)
     described = study_with_data(wanted, overrides)
     root = storage_root(storage or described.study.storage)
+    described = knowing_weights(described, root / described.study.name)
     print_overview(overview(described, root), console)
     forecast, timings = simulate(described, root, fake)
     print_forecast(forecast, fake, timings.sources, console)

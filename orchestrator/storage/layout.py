@@ -24,6 +24,9 @@ FAILURES, SEARCHES = f"{LEDGER}/failures", f"{LEDGER}/searches"
 DATA = f"{LEDGER}/data.json"
 """What was known of a study's data when it was last run."""
 
+WEIGHTS = "weights/fetched.json"
+"""Which pretrained weights were fetched for the study, and how their images were prepared."""
+
 LOCK = "lock"
 SPOOL = "spool/mlflow.jsonl"
 
@@ -79,6 +82,11 @@ def artifacts(key: str) -> str:
 def artifact(key: str, name: str) -> str:
     """One artifact of a step."""
     return f"{artifacts(key)}/{name}"
+
+
+def weights(sha256: str, ending: str = ".safetensors") -> str:
+    """A file of pretrained weights, by the SHA-256 of its content."""
+    return f"weights/{sha256}{ending}"
 
 
 def checkpoints(key: str) -> str:

@@ -47,6 +47,12 @@ class DescribedStudy:
         for pair in self.study.pairs:
             counts = self.of(pair).counts
             told += [] if counts is None else held_out(self.study, pair, self.of(pair).classes, counts)[1]
+        for position, pair in enumerate(self.study.pairs):
+            if pair.fetches and pair.weights is None:
+                told.append(
+                    f"{self.study.where('pairs', position, 'pretrained')}: the weights of {pair.backbone} are not here "
+                    "yet; which they are tells its steps, so there are up to so many until nemo run has fetched them."
+                )
         return list(dict.fromkeys(told))
 
 

@@ -17,6 +17,7 @@ from orchestrator.study.names import misread_names
 from orchestrator.study.overrides import Override, apply_overrides
 from orchestrator.study.problems import Place, field_name
 from orchestrator.study.study import Study
+from orchestrator.study.weights import fetched_weights, with_weights
 from orchestrator.study.yaml_source import dump_yaml, parse_yaml, plain_text, read_text
 
 
@@ -68,7 +69,7 @@ def _line(node: yaml.Node, place: Place) -> int:
 
 
 def submitted_study(store: Store) -> Study:
-    """The study that lies in a store, as it was last submitted.
+    """The study that lies in a store, as it was last submitted, with what is known of the weights it starts from.
 
     Raises:
         UserError: It is missing or damaged.
@@ -77,7 +78,8 @@ def submitted_study(store: Store) -> Study:
     with store.fetching(SUBMITTED) as path:
         if path is None:
             raise UserError(f"{where}: is missing; run the study again, its finished steps are kept")
-        return load_study_file(path, label=where)
+        study = load_study_file(path, label=where)
+    return with_weights(study, fetched_weights(store)) if any(pair.fetches for pair in study.pairs) else study
 
 
 def submitted_with_data(store: Store) -> DescribedStudy:

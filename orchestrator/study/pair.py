@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from functools import cached_property
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, PrivateAttr, model_validator
+from pydantic import AfterValidator, Field, PrivateAttr, Strict, model_validator
 
 from nemo.backbones import BACKBONE_NAMES, backbone_entry, check_backbone
 from nemo.backbones.vit_config import PREFIX, ROLES, is_transformer, read_config, with_config
@@ -69,7 +68,8 @@ class Pair(Model):
         dataset_options: Options of the data set, such as `coarse: true` of `cifar100`.
         roles: The layers of a Transformer's blocks that get mask generators; None is all of them.
         teacher: What a backbone with a head for it (`deit_s`) is distilled from.
-        pretrained: Of a network from elsewhere a file of weights to start from.
+        pretrained: Of a network from elsewhere the weights to start from: true for its library's own, a name of others,
+            or a file.
         classes_of: Class -> row of the pretrained classifier that it keeps; empty for a new classifier.
         sites: Patterns of the layers that are masked, see `nemo.find_sites`; empty for all that can be.
         start: How mask generators start, see `nemo.make_modular`; None is `identity` with pretrained weights.
@@ -87,7 +87,7 @@ class Pair(Model):
     dataset_options: dict[str, Any] = {}
     roles: Annotated[list[Annotated[str, AfterValidator(check_name(ROLES, "role"))]], NoDuplicates] | None = None
     teacher: Teacher | None = None
-    pretrained: str | None = None
+    pretrained: Annotated[bool, Strict()] | str | None = None
     classes_of: dict[str, Annotated[Whole, Field(ge=0)]] = {}
     sites: list[str] = []
     start: Literal["published", "identity"] | None = None
@@ -96,6 +96,7 @@ class Pair(Model):
     methods: Methods = {}
     finetune: Annotated[dict[str, Any], FieldsOf(Finetune)] = {}
     _network: str = PrivateAttr("")
+    _weights: str | None = PrivateAttr(None)
 
     @model_validator(mode="after")
     def _check_backbone(self) -> Self:
@@ -133,12 +134,12 @@ class Pair(Model):
                         f"is for networks from elsewhere, as torchvision:NAME, and {self.backbone} is none; remove it."
                     )
                     problems.add(field, text=text)
-        elif self.pretrained is not None and not Path(self.pretrained).expanduser().is_file():
-            text = (
-                f"there is no file {self.pretrained}, bring one with python -m nemo.zoo NAME FOLDER and name it here."
-            )
-            problems.add("pretrained", text=text)
-        elif self.classes_of and self.pretrained is None:
+        elif self.pretrained:
+            try:
+                zoo.check_pretrained(self.backbone, self.pretrained)
+            except UserError as error:
+                problems.add("pretrained", text=str(error).removeprefix("pretrained: "))
+        elif self.classes_of:
             problems.add(
                 "classes_of", text="says which rows of pretrained weights to keep, add pretrained or remove it."
             )
@@ -147,6 +148,16 @@ class Pair(Model):
     def network(self) -> str:
         """The backbone, with a configuration in the place of its path: what a file says later changes nothing."""
         return self._network
+
+    @property
+    def fetches(self) -> bool:
+        """Whether its pretrained weights are published, so that somebody has to fetch them."""
+        return zoo.is_published(self.pretrained)
+
+    @property
+    def weights(self) -> str | None:
+        """SHA-256 of the weights that were fetched for it; None before, see `orchestrator.study.weights`."""
+        return self._weights
 
     @cached_property
     def taught_by(self) -> Pair | None:
