@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import io
+from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, multiprocessing, nn
 
 import nemo
 from nemo.backbones.foreign import Foreign
 from nemo.datasets.dataset import Dataset, Split
+from nemo.distributed import Workers
 from nemo.networks import _from_elsewhere
 from tests.nemo.any_network.own import Densely
 
@@ -28,12 +30,14 @@ def digits() -> Dataset:
     return dataclasses.replace(digits, classes=digits.classes[:5], train=train, test=train)
 
 
-def trainer(digits: Dataset, method: str, only: object, **changes: object) -> nemo.Trainer:
+def trainer(
+    digits: Dataset, method: str, only: object, workers: Workers | None = None, **changes: object
+) -> nemo.Trainer:
     """Of a network that is none of ours."""
     torch.manual_seed(0)
     network = _from_elsewhere(Densely(), nemo.METHODS[method], 12, "soft", Foreign())
     recipe = dataclasses.replace(RECIPE, train_only=only, **changes)  # type: ignore[arg-type]
-    return nemo.Trainer(network, digits, method, {}, recipe, seed=0)
+    return nemo.Trainer(network, digits, method, {}, recipe, seed=0, workers=workers)
 
 
 def learned(one: nemo.Trainer) -> set[str]:
@@ -100,6 +104,22 @@ def test_an_interrupted_training_goes_on_bit_for_bit(digits: Dataset, only: obje
     resumed.load_state_dict(torch.load(file, weights_only=True))
     resumed.run_epoch()
     ours, theirs = resumed.network.state_dict(), whole.network.state_dict()
+    assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
+
+
+def _worker(rank: int, folder: str, digits: Dataset) -> None:
+    torch.set_num_threads(1)
+    distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
+    one = trainer(digits, "nemo", ["generators", "head"], workers=Workers(rank, 2))
+    torch.save((sorted(learned(one)), one.network.state_dict()), f"{folder}/{rank}.pt")
+    distributed.destroy_process_group()
+
+
+@pytest.mark.slow
+def test_two_workers_train_the_same_parts_alike(digits: Dataset, tmp_path: Path) -> None:
+    multiprocessing.spawn(_worker, (str(tmp_path), digits), nprocs=2)
+    (first, ours), (second, theirs) = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2))
+    assert first == second == sorted(learned(trainer(digits, "nemo", ["generators", "head"])))
     assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
 
 

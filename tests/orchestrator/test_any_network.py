@@ -95,6 +95,8 @@ def test_moda_reads_the_activations_of_ones_own_network(folder: Path, tmp_path: 
     assert all(0 < row["krr"] <= 1 for row in rows) and len({row["krr"] for row in rows}) == 1
     (measured,) = [document["result"] for _, document in ledger.results("measure")]
     assert 0 < measured["krr"] <= 1
+    reuse_and_save(tmp_path / "runs" / moda.name, Wanted(["3", "5"], tmp_path / "out"), Console(file=io.StringIO()))
+    assert nemo.load_module(tmp_path / "out").network(example_images(12, 3)).shape == (3, 2)
 
 
 def test_the_key_follows_what_a_function_makes_and_not_its_file(folder: Path, tmp_path: Path) -> None:

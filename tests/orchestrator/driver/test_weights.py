@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from nemo.errors import UserError
 from nemo.modular import ModularNetwork
 from nemo.zoo.build import build_foreign
-from orchestrator.computing.networks import build, weights_of
+from orchestrator.computing.networks import build, state_of, weights_of
 from orchestrator.driver.weights import keep_weights
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.planner import Plan, plan
@@ -197,13 +197,20 @@ def test_other_weights_in_a_folder_are_fetched_anew(vit: str, store: Store) -> N
 
 def test_a_study_from_kept_weights_to_its_modules(vit: str, tmp_path: Path) -> None:
     subtasks = {"classes": [[3, 5]], "controls": ["magnitude"], "finetune": {"epochs": 1, "batch_size": 32}}
-    of = wanted(vit).model_copy(update={"subtasks": study(subtasks=subtasks).subtasks})
+    methods = {"standard": {}, "nemo": {"recipe": {"train_only": ["generators", "head"]}}}
+    own = study(methods=methods, subtasks=subtasks)
+    of = wanted(vit).model_copy(update={"methods": own.methods, "subtasks": own.subtasks})
     described = keep_weights(describe(of), store_at(tmp_path / "runs") / of.name)
+    given = load_file(tmp_path / "runs" / of.name / layout.weights(str(described.study.pairs[0].weights)))
     Path("tiny/model.safetensors").unlink()
     ledger = finish_study(described.study, tmp_path / "runs")
     rows = [document["result"] for _, document in ledger.results("reuse")]
     assert {row["control"] for row in rows} == {None, "magnitude"}
     assert all(0 <= row["accuracy"] <= 1 for row in rows)
+    (key,) = [key for key, each in ledger.results("train") if each["params"]["method"] == "nemo"]
+    trained = {name.removeprefix("network."): value for name, value in state_of(ledger, key).items()}
+    assert all(torch.equal(trained[name], value) for name, value in given.items() if "classifier" not in name)
+    assert any(".mask_generator." in name for name in trained)
 
 
 @pytest.mark.parametrize(
