@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from functools import lru_cache
@@ -15,8 +15,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from nemo.backbones.foreign import Foreign
-from nemo.backbones.vit_config import ROLES, with_config
+from nemo.backbones.vit_config import ROLES, short_name, with_config
 from nemo.errors import UserError
+from nemo.frozen import freeze
 from nemo.methods import METHODS
 from nemo.modular import ModularNetwork
 from nemo.networks import build_network
@@ -28,7 +29,9 @@ from orchestrator.plan.step import Step
 from orchestrator.storage import layout
 from orchestrator.storage.keys import canonical
 from orchestrator.storage.layout import MODULES, NETWORK
-from orchestrator.study.data import content_of
+from orchestrator.study.data import content_of, location
+from orchestrator.study.pair import Pair
+from orchestrator.study.study import Study
 
 
 def params_of(ledger: Ledger, key: str) -> Mapping[str, Any]:
@@ -185,6 +188,41 @@ def weights_of(step: Step, ledger: Ledger) -> Iterator[str | None]:
             aside = ledger.store.set_aside(name, layout.QUARANTINE)
             raise UserError(f"pretrained: kept weights are damaged and now {aside}, run again with --retry-failed.")
         yield given if path is None else str(path)
+
+
+def build_once(study: Study, steps: Iterable[Step], ledger: Ledger) -> None:
+    """Builds each network of these trainings once that starts from weights or is frozen in part.
+
+    So weights and patterns that don't fit are reported before anything starts.
+
+    Raises:
+        UserError: Some don't; the message has all of them, each with the line of its pair in the study file.
+    """
+    seen, errors = set(), []
+    for step in steps:
+        only = step.params["recipe"].get("train_only") if step.kind == "train" else None
+        if step.kind != "train" or not (only or "weights" in step.params.get("foreign", {})):
+            continue
+        shape = canonical([only, {name: step.params[name] for name in _SHAPING if name in step.params}])
+        if shape in seen:
+            continue
+        seen.add(shape)
+        try:
+            with weights_of(step, ledger) as weights:
+                network = build(step.params, weights=weights)
+            if only:
+                freeze(network, only, torch.zeros(3, step.params["image_size"], step.params["image_size"]))
+        except UserError as error:
+            place = next(number for number, pair in enumerate(study.pairs) if _trains(study, pair, step))
+            errors.append(f"{study.where('pairs', place, 'backbone')}: {step.params['method']}: {error}")
+    if errors:
+        raise UserError("\n".join(dict.fromkeys(errors)))
+
+
+def _trains(study: Study, pair: Pair, step: Step) -> bool:
+    """Whether a training may be one of a pair's, or of its teacher."""
+    names = [short_name(each.backbone) for each in (pair, pair.taught_by) if each is not None]
+    return step.params["backbone"] in names and location(study, pair).items() <= step.where.items()
 
 
 def gate_of(train: Mapping[str, Any]) -> str:

@@ -16,6 +16,7 @@ from orchestrator.cluster.capacity import Slots, check_room
 from orchestrator.cluster.cluster import Cluster, this_machine
 from orchestrator.cluster.head import end_orphan, head_lives, ray_head
 from orchestrator.computing.data import load_once
+from orchestrator.computing.networks import build_once
 from orchestrator.driver.changes import check_changes
 from orchestrator.driver.progress import Progress
 from orchestrator.driver.silence import Silence, Watch, Watchdog, patience, watching
@@ -89,6 +90,7 @@ def run_study(
             with study.naming_lines():
                 check_room(this_machine(), study.resources)
             load_once(study, driver.frontier.pending)
+            build_once(study, driver.frontier.pending, ledger)
         with study.naming_lines():
             tracking = Tracking(*store_of(study, root))
         tracking.study_run(study.name, ledger, environment())

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from nemo.errors import UserError
 from nemo.modular import ModularNetwork
 from nemo.zoo.build import build_foreign
-from orchestrator.computing.networks import build, state_of, weights_of
+from orchestrator.computing.networks import build, build_once, state_of, weights_of
 from orchestrator.driver.weights import keep_weights
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.planner import Plan, plan
@@ -193,6 +193,22 @@ def test_other_weights_in_a_folder_are_fetched_anew(vit: str, store: Store) -> N
     assert planned(knowing_weights(describe(wanted(vit)), store), store).steps == []
     second = keep_weights(describe(wanted(vit)), store)
     assert first.study.pairs[0].weights != second.study.pairs[0].weights
+
+
+def test_weights_and_patterns_that_do_not_fit_are_told_before_anything_starts(vit: str, tmp_path: Path) -> None:
+    pairs = [
+        {"backbone": vit, "dataset": "digits", "pretrained": True, "image_size": 32},
+        {"backbone": "rescnn", "dataset": "digits", "width": 0.0625, "recipe": {"train_only": ["body.99*"]}},
+        {"backbone": vit, "dataset": "digits", "pretrained": True, "recipe": {"train_only": ["*layer*.0*", "head"]}},
+    ]
+    file = tiny.write_study(tmp_path, pairs=pairs, methods={"standard": {}}, sweep=None, subtasks=None)
+    store = store_at(tmp_path / "runs") / "tiny"
+    described = keep_weights(describe(load_study_file(file, [])), store)
+    with pytest.raises(UserError) as refused:
+        build_once(described.study, planned(described, store).steps, Ledger(store))
+    first, second = str(refused.value).splitlines()
+    assert first.startswith(f"{file}:3: pairs[0].backbone: standard: pretrained: the weights have a vit.embeddings.pos")
+    assert second.startswith(f"{file}:7: pairs[1].backbone: standard: recipe.train_only: 'body.99*' fits none of")
 
 
 def test_a_study_from_kept_weights_to_its_modules(vit: str, tmp_path: Path) -> None:
