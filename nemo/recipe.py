@@ -46,7 +46,8 @@ class Recipe:
         precision: Autocast type of the forward pass; losses and norms are float32 whatever is chosen.
         validation: Share of the training images held out, on which anything that is selected is selected.
         exclude_first_masked_layer: Leave the first masked layer out of the objective (method.md 3.3);
-            None takes the method's default, which says nothing of Transformers: none of their layers is left out.
+            None takes the method's default, which says nothing of Transformers: none of their layers is left out, nor
+            is the only one of a network.
         variant: Form of the contrastive loss (method.md 3.2).
         gate: How what the mask generators compute becomes a mask, a name of `nemo.gates.GATES`; `soft` is published.
         saturation: Weight of `nemo.objectives.saturation`, which presses masks towards 0 and 1; 0 is published.

@@ -147,7 +147,9 @@ class Trainer:
             self._compiled = compiled(self.model)
         # The published objective leaves out the first masked layer of CNNs, not of Transformers (method.md 3.5).
         excluded = recipe.exclude_first_masked_layer
-        self._first = int(self.method.excludes_first and not transformer if excluded is None else excluded)
+        excluded = self.method.excludes_first and not transformer if excluded is None else excluded
+        masked = len(network.units) if isinstance(network, ModularNetwork) else 0
+        self._first = int(excluded and masked > 1)
         self.optimizer = _optimizer(self.network, recipe)
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
             self.optimizer, T_max=max(1, round(recipe.anneal * recipe.epochs))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -29,6 +31,7 @@ from tests import tiny
 from tests.orchestrator.in_process import finish_study
 from tests.orchestrator.own_network import NAME, SOURCE
 from tests.orchestrator.study_examples import study
+from tests.pictures import write_folder
 
 PAIR = {
     "backbone": NAME,
@@ -152,6 +155,19 @@ def test_its_file_is_shipped(folder: Path) -> None:
     path = tiny.write_study(folder, pairs=[PAIR], methods={"standard": {}}, sweep=None, subtasks=None)
     shipped = pack(path.relative_to(folder), load_study_file(path, []))
     assert shipped.files["nets.py"].decode() == SOURCE
+
+
+def test_the_page_can_be_followed(folder: Path, tmp_path: Path) -> None:
+    """Its network has one layer that can be masked, which the objective then doesn't leave out."""
+    page = (Path(__file__).parents[2] / "docs/any-network.md").read_text()
+    network, fields = [dedent(block) for block in re.findall(r"(?:^    .*\n|^\n(?=    ))+", page, re.MULTILINE)[:2]]
+    (folder / "nets.py").write_text(network)
+    (folder / "mine.yaml").write_text(fields)
+    write_folder(folder / "photos", train=12, test=4)
+    less = ["recipe.epochs=1", "recipe.batch_size=8", "subtasks.samples=1", "subtasks.finetune.epochs=1"]
+    ledger = finish_study(load_study_file(folder / "mine.yaml", less), tmp_path / "runs")
+    rows = [document["result"] for _, document in ledger.results("reuse")]
+    assert {row["control"] for row in rows} == {None, "random", "magnitude"}
 
 
 @pytest.mark.slow
