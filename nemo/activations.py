@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import deepcopy
 
-from torch import Tensor, nn
+from torch import nn
 
 from nemo.backbones.backbone import Backbone
 from nemo.errors import UserError
-from nemo.example import Example, map_example
+from nemo.example import Example
 from nemo.layers import ConvUnit
+from nemo.masking import at_sites
 from nemo.modular import ModularNetwork
 from nemo.sites import Site
 
@@ -57,12 +58,10 @@ def record_activations(
 def _any_network(
     net: nn.Module, example: Example | None, sites: Sequence[str], *, kernels_only: bool
 ) -> ModularNetwork:
-    from nemo.graph.hooks import attach
     from nemo.graph.sites import CONVOLUTIONS, needed_sites
 
     found = needed_sites(net, example, sites)
     assert example is not None
     if kernels_only:
         found = tuple(info for info in found if isinstance(net.get_submodule(info.layer), CONVOLUTIONS))
-    network, units = attach(net, found, None)
-    return ModularNetwork(network, units, map_example(Tensor.detach, example))
+    return at_sites(net, found, example, None)

@@ -96,7 +96,10 @@ def as_sites_of(modular: ModularNetwork, standard: nn.Module) -> ModularNetwork:
     if modular.example is not None:
         infos = [unit.info for unit in modular.units if isinstance(unit, HookedSite)]
         network, units = attach_open(standard, infos)
-        return ModularNetwork(network, units, modular.example)
+        pruned = ModularNetwork(network, units, modular.example)
+        if False in modular.followed:  # beside constant masks nothing of the generators is left
+            pruned.followed[False] = modular.followed[False]
+        return pruned
     network = deepcopy(standard)
     blocks = dict(network.named_modules())
     for name, site in modular.network.named_modules():

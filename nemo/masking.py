@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from copy import deepcopy
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from torch import Tensor, nn
 
@@ -16,6 +16,9 @@ from nemo.gates import GATES, Gate, IdentityGate
 from nemo.layers import ConvMaskGenerator, ConvUnit
 from nemo.modular import ModularNetwork
 from nemo.transformer import NeuronMaskGenerator, TokenUnit
+
+if TYPE_CHECKING:
+    from nemo.graph.sites import SiteInfo
 
 Start = Literal["published", "identity"]
 """How generators start: as published, which moves a trained network's logits far; or near masks of 1."""
@@ -69,13 +72,27 @@ def make_modular(
 def _any_network(
     net: nn.Module, gate: type[Gate], example: Example | None, sites: Sequence[str], start: Start, hidden: int | None
 ) -> ModularNetwork:
-    from nemo.graph.hooks import attach
     from nemo.graph.sites import needed_sites
 
     found = needed_sites(net, example, sites)
     assert example is not None
+    return at_sites(net, found, example, gate, start, hidden)
+
+
+def at_sites(
+    net: nn.Module,
+    sites: Sequence[SiteInfo],
+    example: Example,
+    gate: type[Gate] | None,
+    start: Start = "published",
+    hidden: int | None = None,
+) -> ModularNetwork:
+    """Another network than ours that records at known sites: its masks, or without a gate its activations."""
+    from nemo.graph.hooks import attach
+
+    near = start == "identity"
     network, units = attach(
-        net, found, IdentityGate if start == "identity" else gate, hidden, normalised=start == "identity"
+        net, sites, IdentityGate if near and gate is not None else gate, hidden, normalised=near and gate is not None
     )
     return ModularNetwork(network, units, map_example(Tensor.detach, example))
 

@@ -13,7 +13,8 @@ from nemo.backbones.backbone import Backbone
 from nemo.backbones.foreign import Foreign
 from nemo.backbones.vit_config import ROLES
 from nemo.errors import UserError
-from nemo.masking import add_norms, make_modular
+from nemo.gates import GATES
+from nemo.masking import add_norms, at_sites, make_modular
 from nemo.methods import METHODS, Method
 
 
@@ -73,6 +74,12 @@ def _from_elsewhere(network: nn.Module, method: Method, image_size: int, gate: s
         load(network, foreign.weights, example, classifier=foreign.rows)
     if method.source is None:
         return network
+    known = foreign.program
+    if known is not None:
+        masks = GATES[gate] if method.source == "masks" else None
+        modular = at_sites(network, known.sites, example, masks, foreign.start, foreign.hidden)
+        modular.followed[False] = known.captured
+        return modular
     if method.source == "activations":
         return record_activations(network, kernels_only=method.kernels_only, example=example, sites=foreign.sites)
     options = {"sites": foreign.sites, "start": foreign.start, "hidden": foreign.hidden}

@@ -168,7 +168,7 @@ def _cut_any(
         value[rows.cpu()] = 1.0 if fold is None else fold.cpu()
         values.append(value)
     module = cutter.cut(values, classes, head, check=check)
-    return module.to(next(modular.parameters()).device).train(modular.training)
+    return module.to(next(modular.network.parameters()).device).train(modular.training)
 
 
 def _new_head(head: nn.Linear | DistilledHead, kept: Kept, outputs: int) -> list[nn.Module]:

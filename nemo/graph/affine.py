@@ -29,9 +29,7 @@ def linear(builder: Builder, node: fx.Node) -> Carried | None:
     """Of `[..., in]`; bias and columns as said above."""
 
     def layer(weight: Tensor, bias: Tensor | None) -> nn.Module:
-        made = nn.utils.skip_init(nn.Linear, 1, 1, bias=bias is not None, dtype=weight.dtype)
-        made.in_features, made.out_features = weight.shape[1], weight.shape[0]
-        return made
+        return nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None, device="meta")
 
     weight = operand(node, 1)
     if builder.facts.value[weight].dim() != 2 or not _owned(builder, node):
@@ -41,7 +39,7 @@ def linear(builder: Builder, node: fx.Node) -> Carried | None:
     if not len(rows) or not len(columns):
         return None
     value: Tensor = builder.facts.value[weight]
-    return _affine(builder, node, axis, rows, columns, value[rows][:, columns], layer)
+    return _affine(builder, node, axis, rows, columns, _part(value, rows, columns), layer)
 
 
 def convolution(builder: Builder, node: fx.Node) -> Carried | None:
@@ -56,22 +54,21 @@ def convolution(builder: Builder, node: fx.Node) -> Carried | None:
     if not len(rows) or not len(columns):
         return None
     if groups == 1:
-        kept, weight = 1, weight[rows][:, columns]
+        kept, weight = 1, _part(weight, rows, columns)
     else:
         grouped = _grouped(rows, columns, len(weight) // groups, weight.shape[1], groups)
         kept, rows, columns, weight = *grouped, _group_weights(weight, *grouped)
 
     def layer(weight: Tensor, bias: Tensor | None) -> nn.Module:
-        kind = _CONVOLUTIONS[operation(node)]
-        made = nn.utils.skip_init(
-            kind,
+        kind: Any = _CONVOLUTIONS[operation(node)]
+        made: nn.Module = kind(
             *(weight.shape[1] * kept, len(weight), tuple(weight.shape[2:])),
             stride=_each(stride),
             padding=padding if isinstance(padding, str) else _each(padding),
             dilation=_each(dilation),
             groups=kept,
             bias=bias is not None,
-            dtype=weight.dtype,
+            device="meta",
         )
         return made
 
@@ -159,10 +156,11 @@ def _affine(
     source, weights = operand(node, 0), operand(node, 1)
     bias = arguments(node)[2] if len(arguments(node)) > 2 else None
     own = facts.value[bias].index_select(0, rows) if isinstance(bias, fx.Node) else None
-    known = facts.known_part(source)
-    known = known * (1 - along(columns, axis, known.shape)).to(known.dtype)
     share = None  # what the known columns add
-    if bool((known != 0).any()):
+    known = None if source in facts.entirely else facts.known_part(source)
+    if known is not None:
+        known = known * (1 - along(columns, axis, known.shape)).to(known.dtype)
+    if known is not None and bool((known != 0).any()):
         share = function(node)(known, facts.value[weights], None, *arguments(node)[3:]).index_select(axis, rows)
         flat = share.movedim(axis, -1).flatten(0, -2)
         if bool(((flat - flat[:1]).abs() <= _ROUNDING * flat.abs().max()).all()):
@@ -181,6 +179,13 @@ def _affine(
             share = share.index_select(other, index)
         result = builder.module(f"{name}_map", Map(builder.shrunk(node, share, keep=axis).contiguous()), result)
     return Carried(result, others if len(rows) == facts.shape(node)[axis] else {**others, axis: rows})
+
+
+def _part(weight: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """A copy of some rows and columns of a weight."""
+    if len(columns) == weight.shape[1]:
+        return weight.index_select(0, rows)
+    return (weight if len(rows) == len(weight) else weight.index_select(0, rows)).index_select(1, columns)
 
 
 def _grouped(rows: Tensor, columns: Tensor, height: int, width: int, groups: int) -> tuple[int, Tensor, Tensor]:

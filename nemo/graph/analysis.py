@@ -10,9 +10,12 @@ from torch import Tensor, fx
 from torch.utils import _pytree as pytree
 
 from nemo.graph.capture import Captured
-from nemo.graph.dependence import MOVING, depends, moved
-from nemo.graph.facts import Facts
-from nemo.graph.nodes import arguments, operation
+from nemo.graph.dependence import LAYERS, MOVING, depends, moved, passed
+from nemo.graph.facts import Facts, any_of, on_leaves
+from nemo.graph.nodes import arguments, operand, operation, words
+
+_STEADY = words("batch_norm relu relu6 hardtanh gelu silu hardswish elu mish")
+"""Operations on one value that keep its shape and type."""
 
 
 @torch.no_grad()
@@ -50,10 +53,15 @@ def analyse(
             facts.value[node] = given.get(node.name, state.get(node.name))
             facts.unknown[node] = _like(facts.value[node], float(node.name in given))
             continue
-        args, kwargs = fx.node.map_arg((arguments(node), node.kwargs), facts.value.__getitem__)
-        facts.value[node] = node.target(*args, **kwargs)
         if node not in captured.fixed and any(source in facts.varies for source in sources):
             facts.varies.add(node)
+        anything = _anything(node, facts)
+        if anything is not None:
+            facts.entirely.add(node)
+            facts.value[node], facts.unknown[node] = anything, _like(anything, 1.0)
+            continue
+        args, kwargs = fx.node.map_arg((arguments(node), node.kwargs), facts.value.__getitem__)
+        facts.value[node] = node.target(*args, **kwargs)
         if isinstance(facts.value[node], Tensor | tuple | list):
             facts.unknown[node] = _unknown(node, facts, opaque)
     facts.demand[output] = wanted.expand(facts.shape(output)).clone()
@@ -61,6 +69,27 @@ def analyse(
         if node.op == "call_function" and node in facts.demand:
             _push_back(node, facts)
     return facts
+
+
+def _anything(node: fx.Node, facts: Facts) -> Tensor | None:
+    """Noise in the place of what a layer gives, where all of it depends on the input: then no value of it is asked for.
+
+    Layers are what takes the time; the norm and the activation behind one may go on with its noise.
+    """
+    name = operation(node)
+    if name in _STEADY and operand(node, 0) in facts.entirely:
+        noise: Tensor = facts.value[operand(node, 0)]
+        return noise
+    if name not in LAYERS or node not in facts.varies or facts.known(operand(node, 0)):
+        return None
+    weight = facts.value[operand(node, 1)]
+    if name != "linear" and facts.value[operand(node, 0)].dim() != weight.dim():
+        return None
+    found = depends(node, {source: facts.unknown[source] for source in _sources(node, facts)}, facts)
+    if not bool((found > 0).all()):
+        return None
+    units = (-1,) if name == "linear" else (-1, *(1,) * (weight.dim() - 2))
+    return torch.randn(len(weight), dtype=weight.dtype, generator=facts.noise).view(units).expand(found.shape)
 
 
 def _unknown(node: fx.Node, facts: Facts, opaque: Collection[str]) -> Any:
@@ -73,17 +102,24 @@ def _unknown(node: fx.Node, facts: Facts, opaque: Collection[str]) -> Any:
     # where elements go to depends on the input: any of them may be anywhere
     if operation(node) in MOVING and any(not facts.known(source) for source in sources if source not in moved(node)):
         return everything
-    found = depends(node, {source: facts.unknown[source] for source in sources}, facts)
-    return pytree.tree_map(lambda leaf: (leaf > 0).float() if isinstance(leaf, Tensor) else None, found)
+    on = {source: facts.unknown[source] for source in sources}
+    source = passed(node, on, facts)
+    if source is not None:
+        return on[source]
+    found = depends(node, on, facts)
+    return on_leaves(_positive, found)
 
 
 def _push_back(node: fx.Node, facts: Facts) -> None:
     """Adds what a node needs of its operands to their demand."""
     on = {source: facts.unknown[source] for source in _sources(node, facts)}
+    source = passed(node, on, facts)
+    if source is not None and source in facts.varies:
+        _add_demand(source, facts.demand[node], facts)
+        return
     varying = [source for source in on if source in facts.varies]
-    leaves, spec = pytree.tree_flatten([on[source] for source in varying])
-    probes = [leaf if leaf is None else torch.zeros(leaf.shape, requires_grad=True) for leaf in leaves]
-    on.update(zip(varying, pytree.tree_unflatten(probes, spec), strict=True))
+    probes = [on_leaves(lambda leaf: torch.zeros(leaf.shape, requires_grad=True), on[source]) for source in varying]
+    on.update(zip(varying, probes, strict=True))
     with torch.enable_grad():
         found = depends(node, on, facts)
     results = zip(pytree.tree_leaves(found), pytree.tree_leaves(facts.demand[node]), strict=True)
@@ -91,12 +127,19 @@ def _push_back(node: fx.Node, facts: Facts) -> None:
     if not pairs:
         return
     torch.autograd.backward([leaf for leaf, _ in pairs], [need for _, need in pairs])
-    needs = [probe if probe is None or probe.grad is None else (probe.grad > 0).float() for probe in probes]
-    for source, need in zip(varying, pytree.tree_unflatten(needs, spec), strict=True):
-        need = pytree.tree_map(torch.Tensor.detach, need)
-        if any(bool(leaf.any()) for leaf in pytree.tree_leaves(need) if leaf is not None):
-            before = facts.demand.get(source)
-            facts.demand[source] = need if before is None else pytree.tree_map(torch.maximum, before, need)
+    for source, probe in zip(varying, probes, strict=True):
+        need = on_leaves(lambda leaf: _like(leaf, 0.0) if leaf.grad is None else _positive(leaf.grad), probe)
+        if any_of(need):
+            _add_demand(source, need, facts)
+
+
+def _add_demand(source: fx.Node, need: Any, facts: Facts) -> None:
+    before = facts.demand.get(source)
+    facts.demand[source] = need if before is None else on_leaves(torch.maximum, before, need)
+
+
+def _positive(leaf: Tensor) -> Tensor:
+    return (leaf > 0).float()
 
 
 def _sources(node: fx.Node, facts: Facts) -> list[fx.Node]:
@@ -105,6 +148,4 @@ def _sources(node: fx.Node, facts: Facts) -> list[fx.Node]:
 
 def _like(value: Any, fill: float) -> Any:
     """The same indicator everywhere, which takes no memory."""
-    return pytree.tree_map(
-        lambda leaf: torch.full((), fill).expand(leaf.shape) if isinstance(leaf, Tensor) else None, value
-    )
+    return on_leaves(lambda leaf: torch.full((), fill).expand(leaf.shape), value)

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional as F
-from torch.utils import _pytree as pytree
 
 from nemo.graph.capture import aten
 from nemo.graph.facts import Facts, along
@@ -107,11 +106,10 @@ class Builder:
     def finish(self, result: fx.Node) -> fx.GraphModule:
         """The network that gives this node."""
         self.graph.output(result)
-        module = fx.GraphModule(self._root, self.graph, "Module")
-        module.graph.eliminate_dead_code()
-        module.delete_all_unused_submodules()
-        module.recompile()
-        return module
+        for node in reversed(self.graph.nodes):
+            if not node.users and node.op not in ("placeholder", "output"):
+                self.graph.erase_node(node)
+        return fx.GraphModule(self._root, self.graph, "Module")  # with the modules that the graph calls, and no others
 
     # what rules use
 
@@ -152,7 +150,7 @@ class Builder:
         operand = lambda each: instead[each] if each in instead else self.operand(each)  # noqa: E731
         given = fx.node.map_arg((arguments(node) if args is None else args, node.kwargs), operand)
         # where it ran when it was followed is where its input is
-        given = pytree.tree_map(lambda each: self._device() if isinstance(each, torch.device) else each, given)
+        given = fx.node.map_aggregate(given, lambda each: self._device() if isinstance(each, torch.device) else each)
         return self.graph.call_function(function(node), *given)
 
     def module(self, name: str, module: nn.Module, operand: fx.Node) -> fx.Node:

@@ -209,16 +209,22 @@ def _plain(program: torch.export.ExportedProgram, arguments: tuple[str, ...], sh
     graph.eliminate_dead_code()
     signature = program.graph_signature
     named = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
-    names = {place: name.removeprefix(PREFIX) for place, name in named.items()}
-    made = {place: program.constants[name] for place, name in signature.inputs_to_lifted_tensor_constants.items()}
+    inputs = tuple(str(name) for name in signature.user_inputs)
+    for node in list(graph.nodes):
+        if node.op == "placeholder" and not node.users and node.name not in inputs:
+            graph.erase_node(node)  # of a layer without effect, as a mask generator beside a constant mask
+    read = {node.name for node in graph.nodes}
+    names = {place: name.removeprefix(PREFIX) for place, name in named.items() if place in read}
+    lifted = signature.inputs_to_lifted_tensor_constants
+    made = {place: program.constants[name] for place, name in lifted.items() if place in read}
     return Captured(
         graph,
         names,
-        inputs=tuple(str(name) for name in signature.user_inputs),
+        inputs=inputs,
         arguments=arguments,
         shapes={node.name: _shape(node) for node in graph.nodes if isinstance(node.meta.get("val"), Tensor)},
         made=made,
-        trainable=frozenset(signature.inputs_to_parameters),
+        trainable=frozenset(place for place in signature.inputs_to_parameters if place in read),
         shared=frozenset(place for place, name in names.items() if name in shared),
         fixed=frozenset(node for node in graph.nodes if node in fixed),
     )

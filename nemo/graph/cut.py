@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from copy import deepcopy
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, fx, nn
@@ -118,6 +118,7 @@ class Cutter:
             index = carried.layout.get(1)
             width = self.captured.width(output) if index is None else len(index)
             module = _followed(module, nn.Linear(width, len(classes)))
+        module.recompile()
         return module
 
     def _features(self, head: Head) -> fx.Node:
@@ -237,7 +238,6 @@ def _followed(module: fx.GraphModule, *layers: nn.Module) -> fx.GraphModule:
         with graph.inserting_before(output):
             result = graph.call_module(name, (result,))
     output.args = (result,)
-    module.recompile()
     return module
 
 
@@ -250,10 +250,16 @@ def _follow_dtype(module: fx.GraphModule, dtype: torch.dtype) -> None:
 
     What the network itself holds in another one stays in that.
     """
-    module._apply(lambda value: value.to(dtype) if value.dtype is torch.float64 else value)
+    for layer in module.modules():
+        for name, parameter in layer._parameters.items():
+            if parameter is not None and parameter.dtype is torch.float64:
+                layer._parameters[name] = nn.Parameter(parameter.to(dtype))
+        for name, buffer in layer._buffers.items():
+            if buffer is not None and buffer.dtype is torch.float64:
+                layer._buffers[name] = buffer.to(dtype)
     largest = torch.finfo(dtype).max
 
-    def follow(value: object) -> object:
+    def follow(value: Any) -> Any:
         if value is torch.float64:
             return dtype
         if isinstance(value, float) and math.isfinite(value):
@@ -261,5 +267,4 @@ def _follow_dtype(module: fx.GraphModule, dtype: torch.dtype) -> None:
         return value
 
     for node in module.graph.nodes:
-        node.args, node.kwargs = pytree.tree_map(follow, (arguments(node), node.kwargs))
-    module.recompile()
+        node.args, node.kwargs = fx.node.map_aggregate((arguments(node), node.kwargs), follow)

@@ -16,7 +16,7 @@ from torch import Tensor, fx
 from torch.nn import functional as F
 from torch.utils import _pytree as pytree
 
-from nemo.graph.facts import Facts
+from nemo.graph.facts import Facts, on_leaves
 from nemo.graph.nodes import arguments, function, operand, operation, words
 
 Indicators = Mapping[fx.Node, Any]
@@ -47,6 +47,7 @@ relu relu6 hardtanh gelu silu hardswish hardsigmoid sigmoid tanh add sub mul div
 softplus pow clamp where masked_fill abs exp log sqrt rsqrt celu logsigmoid softsign hardshrink
 """)
 _NOT_POINTWISE = frozenset(["prelu", "_prelu_kernel", "dropout", "rrelu"])
+LAYERS = words("conv1d conv2d conv3d linear")
 _SOFTMAX = frozenset(["softmax", "log_softmax", "_softmax", "_safe_softmax"])
 _CONVOLUTIONS = {"conv1d": F.conv1d, "conv2d": F.conv2d, "conv3d": F.conv3d}
 _MAX_POOLS = {"max_pool1d": F.avg_pool1d, "max_pool2d": F.avg_pool2d, "max_pool3d": F.avg_pool3d}
@@ -88,6 +89,17 @@ def moved(node: fx.Node) -> list[fx.Node]:
     return list(dict.fromkeys(first))
 
 
+def passed(node: fx.Node, on: Indicators, facts: Facts) -> fx.Node | None:
+    """The operand on whose element in its place each element of the result depends, and on nothing else; or None."""
+    if len(on) != 1:
+        return None
+    ((source, indicator),) = on.items()
+    value = facts.value[node]
+    if not isinstance(value, Tensor) or not isinstance(indicator, Tensor) or indicator.shape != value.shape:
+        return None
+    return source if _rule(node, operation(node)) in (_same, _each) else None
+
+
 def replay(node: fx.Node, instead: Mapping[fx.Node, Any], facts: Facts, args: Any = None) -> Any:
     """Runs an operation with other operands."""
     operand = lambda each: instead[each] if each in instead else facts.value[each]  # noqa: E731
@@ -103,14 +115,13 @@ def depends(node: fx.Node, on: Indicators, facts: Facts) -> Any:
         on: The indicators of its operands, which are tensors or lists of such.
         facts: What is known of every value so far.
     """
-    name, result = operation(node), facts.value[node]
-    rule = _rule(node, name)
+    rule = _rule(node, operation(node))
     if rule is not None:
         given = rule(node, on, facts)
         if given is not None:
             return given
     total = sum((leaf.sum() for each in on.values() for leaf in pytree.tree_leaves(each)), torch.zeros(()))
-    return pytree.tree_map(lambda leaf: total.expand(leaf.shape) if isinstance(leaf, Tensor) else None, result)
+    return on_leaves(lambda leaf: total.expand(leaf.shape), facts.value[node])
 
 
 def _rule(node: fx.Node, name: str) -> Rule | None:
@@ -160,11 +171,14 @@ def _convolution(node: fx.Node, on: Indicators, facts: Facts) -> Any:
     shared = x.unflatten(1, (groups, -1)).sum(2)
     ones = torch.ones(groups, 1, *weight.shape[2:])
     sums = _CONVOLUTIONS[operation(node)](shared, ones, None, stride, padding, dilation, groups)
+    if groups == 1:
+        return sums.expand(-1, len(weight), *sums.shape[2:])
     return sums.repeat_interleave(len(weight) // groups, dim=1)
 
 
 def _linear(node: fx.Node, on: Indicators, facts: Facts) -> Any:
-    return on[operand(node, 0)].sum(-1, keepdim=True).expand(facts.value[node].shape)
+    x = on[operand(node, 0)].sum(-1, keepdim=True)
+    return x.expand(*x.shape[:-1], *facts.shape(operand(node, 1))[:-1])
 
 
 def _embedding(node: fx.Node, on: Indicators, facts: Facts) -> Any:

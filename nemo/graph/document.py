@@ -110,6 +110,8 @@ def _written(value: Any) -> Any:
         return [_written(each) for each in value]
     if isinstance(value, _CONSTANTS):
         return {"torch": _name(value)}
+    if isinstance(value, torch.device):
+        return {"device": str(value)}
     if isinstance(value, float) and not math.isfinite(value):
         return {"float": str(value)}
     if value is None or isinstance(value, bool | int | float | str):
@@ -124,7 +126,8 @@ def _read(value: Any, nodes: Mapping[str, fx.Node]) -> Any:
         return [_read(each, nodes) for each in value]
     if isinstance(value, dict):
         ((kind, own),) = value.items()
-        return nodes[own] if kind == "node" else float(own) if kind == "float" else getattr(torch, own)
+        known: dict[str, Callable[[Any], Any]] = {"node": nodes.__getitem__, "float": float, "device": torch.device}
+        return known[kind](own) if kind in known else getattr(torch, own)
     return value
 
 

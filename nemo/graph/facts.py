@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -17,10 +17,11 @@ class Facts:
 
     Attributes:
         captured: The network.
-        value: What the node gives on the example, in double precision.
+        value: What the node gives on the example, in double precision; noise where all of it depends on the input.
         unknown: Of a tensor, or of the list that a node gives: 1 where an element may depend on the input, 0
             where it is the same for all inputs.
         demand: 1 where the logits may depend on an element; missing where none does.
+        entirely: The nodes of which every element may depend on the input.
         varies: The nodes that depend on the input in any way, if by its size alone.
         masked: The nodes that depend on a mask.
     """
@@ -30,8 +31,12 @@ class Facts:
         self.value: dict[fx.Node, Any] = {}
         self.unknown: dict[fx.Node, Any] = {}
         self.demand: dict[fx.Node, Any] = {}
+        self.entirely: set[fx.Node] = set()
         self.varies: set[fx.Node] = set()
         self.masked: set[fx.Node] = set()
+        self.noise = torch.Generator().manual_seed(0)
+        self._known: dict[fx.Node, bool] = {}
+        self._live: dict[tuple[fx.Node, int], Tensor] = {}
 
     def is_tensor(self, node: fx.Node) -> bool:
         return isinstance(self.value[node], Tensor)
@@ -42,7 +47,9 @@ class Facts:
 
     def known(self, node: fx.Node) -> bool:
         """Whether nothing of a node depends on the input."""
-        return not _any(self.unknown.get(node))
+        if node not in self._known:
+            self._known[node] = node not in self.entirely and not any_of(self.unknown.get(node))
+        return self._known[node]
 
     def zero(self, node: fx.Node) -> Tensor:
         """1 where an element is known to be 0."""
@@ -57,11 +64,24 @@ class Facts:
         """Indices along an axis at which an element depends on the input and is needed, ascending."""
         if node not in self.demand:
             return torch.arange(0)
-        return indices(self.unknown[node] * self.demand[node], axis)
+        place = node, axis % self.value[node].dim()
+        if place not in self._live:
+            demand = self.demand[node]
+            self._live[place] = indices(demand if node in self.entirely else self.unknown[node] * demand, axis)
+        return self._live[place]
 
     def carries(self, node: fx.Node) -> bool:
         """Whether any element depends on the input and is needed."""
-        return node in self.demand and _any(pytree.tree_map(torch.mul, self.unknown[node], self.demand[node]))
+        if node in self.entirely or node not in self.demand:
+            return node in self.demand
+        return any_of(on_leaves(torch.mul, self.unknown[node], self.demand[node]))
+
+
+def on_leaves(change: Callable[..., Any], value: Any, *others: Any) -> Any:
+    """Changes a tensor, or each of those in a list that an operation gives; what is none becomes None."""
+    if isinstance(value, Tensor):
+        return change(value, *others)
+    return pytree.tree_map(lambda leaf, *of: change(leaf, *of) if isinstance(leaf, Tensor) else None, value, *others)
 
 
 def indices(there: Tensor, axis: int) -> Tensor:
@@ -79,5 +99,8 @@ def along(index: Tensor, axis: int, shape: Iterable[int]) -> Tensor:
     return there.view([-1 if each == axis % len(sizes) else 1 for each in range(len(sizes))])
 
 
-def _any(indicators: Any) -> bool:
+def any_of(indicators: Any) -> bool:
+    """Whether any element of a tensor, or of those in a list, is not 0."""
+    if isinstance(indicators, Tensor):
+        return bool(indicators.any())
     return any(bool(leaf.any()) for leaf in pytree.tree_leaves(indicators) if isinstance(leaf, Tensor))

@@ -15,6 +15,7 @@ from nemo.datasets.dataset import Dataset, Split
 from nemo.distributed import Workers
 from nemo.evaluation import BATCH, predict
 from nemo.flops import count_flops, count_parameters
+from nemo.graph.program import Program
 from nemo.loader import Loader
 from nemo.metrics import subtask_accuracy
 from nemo.modular import ModularNetwork, unmasked_kernels
@@ -38,6 +39,7 @@ from orchestrator.computing.networks import (
     modular_network,
     network_of,
     params_of,
+    program_of,
     result_of,
     save_tensors,
     state_of,
@@ -45,7 +47,7 @@ from orchestrator.computing.networks import (
 )
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.step import Step
-from orchestrator.storage.layout import LOGITS, NETWORK, RELEVANCE
+from orchestrator.storage.layout import LOGITS, NETWORK, PROGRAM, RELEVANCE
 
 _SAMPLE_LEVEL = ("sample_krr", "sample_cohesion", "sample_coupling", "dead_layers")
 """What a training's history tells of its masks."""
@@ -63,6 +65,7 @@ class ModelArrays(TypedDict):
         masks: Per layer bool `[N, K_l]`: the modules that a search found; None for a training.
         frequencies, mean_masks: Per layer `[N, K_l]`, of the relevance pass.
         logits: Float32 `[n, N]` of the test images, of the network (`train`) and of the `standard` one.
+        program: How a network from elsewhere is followed, see `program_of`.
         pruned: Params and weights of the standard network that controls are cut from; None where there is none.
     """
 
@@ -73,6 +76,7 @@ class ModelArrays(TypedDict):
     frequencies: list[Array]
     mean_masks: list[Array]
     logits: dict[str, Array]
+    program: bytes | None
     pruned: tuple[Mapping[str, Any], dict[str, Array]] | None
 
 
@@ -150,13 +154,17 @@ def modularize(step: Step, dataset: Dataset, ledger: Ledger, device: torch.devic
     """Runs the relevance pass over the images that a network was trained on.
 
     Returns:
-        `widths` per masked layer, `samples` per class, `unmasked` kernels. Artifact: `relevance.safetensors`.
+        `widths` per masked layer, `samples` per class, `unmasked` kernels. Artifacts: `relevance.safetensors`, and
+        of a network from elsewhere `program.safetensors`, so that no sub-task follows it again.
     """
     parent = step.parents["train"]
     network = modular_network(ledger, parent).to(device)
     stats = relevance_of(params_of(ledger, parent), network, dataset, device)
     with ledger.writing(step.key, RELEVANCE) as path:
         save_relevance(stats, path)
+    if network.example is not None:
+        with ledger.writing(step.key, PROGRAM) as path:
+            path.write_bytes(Program.of(network).to_bytes())
     return {"widths": stats.widths, "samples": stats.samples.tolist(), "unmasked": unmasked_kernels(network)}
 
 
@@ -173,7 +181,8 @@ def measure_modules(steps: Sequence[Step], ledger: Ledger, device: torch.device)
         FLOPs that the modules of single classes save, their mean.
     """
     parent, thresholds = steps[0].parents["train"], [step.params["threshold"] for step in steps]
-    train, network = params_of(ledger, parent), modular_network(ledger, parent)
+    program = program_of(ledger, steps[0].parents["modularize"])
+    train, network = params_of(ledger, parent), modular_network(ledger, parent, program)
     with artifact_of(ledger, steps[0].parents["modularize"], RELEVANCE) as path:
         stats = load_relevance(path)
     unmasked, masks = unmasked_kernels(network), found_masks(ledger, parent)
@@ -216,6 +225,7 @@ def model_arrays(parents: Mapping[str, str], ledger: Ledger) -> ModelArrays:
         "frequencies": [each.numpy() for each in stats.frequencies],
         "mean_masks": [each.numpy() for each in stats.mean_masks],
         "logits": logits,
+        "program": program_of(ledger, parents["modularize"]),
         "pruned": _weights(ledger, parents["pruned"]) if "pruned" in parents else None,
     }
 
@@ -291,11 +301,11 @@ def fine_tuning_images(dataset: Dataset, train: Mapping[str, Any], classes: Sequ
 
 def whole_network(model: ModelArrays) -> ModularNetwork:
     """The network of `model_arrays`, in eval mode."""
-    return cast("ModularNetwork", _network(model["params"], model["state"]))
+    return cast("ModularNetwork", _network(model["params"], model["state"], model["program"]))
 
 
-def _network(params: Mapping[str, Any], state: Mapping[str, Array]) -> nn.Module:
-    return network_of(params, {name: torch.from_numpy(each) for name, each in state.items()})
+def _network(params: Mapping[str, Any], state: Mapping[str, Array], program: bytes | None = None) -> nn.Module:
+    return network_of(params, {name: torch.from_numpy(each) for name, each in state.items()}, program)
 
 
 def masks_at(model: ModelArrays, threshold: float | None) -> list[torch.Tensor]:

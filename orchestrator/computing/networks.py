@@ -18,6 +18,7 @@ from nemo.backbones.foreign import Foreign
 from nemo.backbones.vit_config import ROLES, short_name, with_config
 from nemo.errors import UserError
 from nemo.frozen import freeze
+from nemo.graph.program import Program
 from nemo.methods import METHODS
 from nemo.modular import ModularNetwork
 from nemo.networks import build_network
@@ -28,7 +29,7 @@ from orchestrator.plan.results import Result
 from orchestrator.plan.step import Step
 from orchestrator.storage import layout
 from orchestrator.storage.keys import canonical
-from orchestrator.storage.layout import MODULES, NETWORK
+from orchestrator.storage.layout import MODULES, NETWORK, PROGRAM
 from orchestrator.study.data import content_of, location
 from orchestrator.study.pair import Pair
 from orchestrator.study.study import Study
@@ -73,9 +74,15 @@ def _missing_result(key: str) -> str:
     return f"ledger: the result {key} that a step builds on is damaged or missing, run the study with --retry-failed."
 
 
-def modular_network(ledger: Ledger, key: str) -> ModularNetwork:
-    """The network of a finished training, or of a finished search, in eval mode."""
-    return cast("ModularNetwork", network_of(params_of(ledger, key), state_of(ledger, key)))
+def modular_network(ledger: Ledger, key: str, program: bytes | None = None) -> ModularNetwork:
+    """The network of a finished training, or of a finished search, in eval mode; see `network_of`."""
+    return cast("ModularNetwork", network_of(params_of(ledger, key), state_of(ledger, key), program))
+
+
+def program_of(ledger: Ledger, key: str) -> bytes | None:
+    """What a relevance pass wrote of how its network is followed; None of our own, and of passes of before."""
+    with ledger.reading(key, PROGRAM) as path:
+        return None if path is None else path.read_bytes()
 
 
 def state_of(ledger: Ledger, key: str) -> dict[str, Tensor]:
@@ -102,12 +109,17 @@ def found_masks(ledger: Ledger, key: str) -> list[Tensor] | None:
     return [layers[str(number)] for number in range(len(layers))]
 
 
-def network_of(train: Mapping[str, Any], state: Mapping[str, Tensor]) -> nn.Module:
-    """A network that shares the memory of `state`, in eval mode; its weights are not initialised first."""
+def network_of(train: Mapping[str, Any], state: Mapping[str, Tensor], program: bytes | None = None) -> nn.Module:
+    """A network that shares the memory of `state`, in eval mode; its weights are not initialised first.
+
+    Args:
+        train: Params of its training.
+        state: Its weights.
+        program: See `program_of`; without, a modular network from elsewhere is followed.
+    """
     if zoo.is_foreign(train["backbone"]):
-        network = deepcopy(
-            _skeleton(canonical({name: train[name] for name in _SHAPING if name in train}), gate_of(train))
-        )
+        shape = canonical({name: train[name] for name in _SHAPING if name in train})
+        network = deepcopy(_skeleton(shape, gate_of(train), program))
     else:
         with torch.device("meta"):
             network = build(train)
@@ -120,9 +132,10 @@ _SHAPING = ("backbone", "config", "foreign", "method", "num_classes", "width", "
 
 
 @lru_cache(maxsize=4)
-def _skeleton(shape: str, gate: str) -> nn.Module:
-    """A network from elsewhere, followed once for all trainings and sub-tasks of it that this process computes."""
-    return build({**json.loads(shape), "seed": 0, "recipe": {"gate": gate}})
+def _skeleton(shape: str, gate: str, program: bytes | None) -> nn.Module:
+    """A network from elsewhere, made once for all trainings and sub-tasks of it that this process computes."""
+    known = None if program is None else Program.read(program)
+    return build({**json.loads(shape), "seed": 0, "recipe": {"gate": gate}}, program=known)
 
 
 def backbone_of(train: Mapping[str, Any]) -> str:
@@ -134,13 +147,19 @@ def backbone_of(train: Mapping[str, Any]) -> str:
     return with_config(train["config"])
 
 
-def build(train: Mapping[str, Any], method: str | None = None, weights: str | None = None) -> nn.Module:
+def build(
+    train: Mapping[str, Any],
+    method: str | None = None,
+    weights: str | None = None,
+    program: Program | None = None,
+) -> nn.Module:
     """The network of a training at its beginning, or that of another method.
 
     Args:
         train: The training's parameters.
         method: None for its own.
         weights: The file of pretrained weights that it starts from; None leaves them fresh, for others to be loaded.
+        program: What was found by following it before.
 
     Raises:
         UserError: The file is not the one that the study was planned with.
@@ -154,6 +173,7 @@ def build(train: Mapping[str, Any], method: str | None = None, weights: str | No
         sites=own.get("sites", ()),
         start=own.get("start", "published"),
         hidden=own.get("hidden"),
+        program=program,
     )
     return build_network(
         backbone_of(train),

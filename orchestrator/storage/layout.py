@@ -33,7 +33,9 @@ SPOOL = "spool/mlflow.jsonl"
 CHECKPOINTS = "checkpoints"
 """The folder of the checkpoints of trainings that are not finished."""
 
-NETWORK, LOGITS, RELEVANCE, MODULES = (f"{name}.safetensors" for name in ("network", "logits", "relevance", "modules"))
+NETWORK, LOGITS, RELEVANCE, MODULES, PROGRAM = (
+    f"{name}.safetensors" for name in ("network", "logits", "relevance", "modules", "program")
+)
 """The artifacts of steps."""
 
 RAY_HEAD, RAY_TUNE = "ray/head.json", "ray/tune"

@@ -20,6 +20,7 @@ from nemo.deployed import Composed, Deployed
 from nemo.errors import UserError
 from nemo.export import example_images
 from nemo.zoo.build import build_foreign
+from orchestrator.computing import networks
 from orchestrator.jobs.shipment import pack
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.modules.reuse import Wanted, reuse_and_save
@@ -100,6 +101,16 @@ def test_moda_reads_the_activations_of_ones_own_network(folder: Path, tmp_path: 
     assert 0 < measured["krr"] <= 1
     reuse_and_save(tmp_path / "runs" / moda.name, Wanted(["3", "5"], tmp_path / "out"), Console(file=io.StringIO()))
     assert nemo.load_module(tmp_path / "out").network(example_images(12, 3)).shape == (3, 2)
+
+
+def test_no_subtask_follows_its_network_again(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cutting = wanted()
+    steps = plan(describe(cutting), Ledger(tmp_path / "none", readonly=True)).steps
+    finish_study(cutting, tmp_path / "runs", until=len(steps) - len(CONTROLS) - 1)
+    networks._skeleton.cache_clear()
+    monkeypatch.setattr(torch.export, "export", None)
+    ledger = finish_study(cutting, tmp_path / "runs")
+    assert len(list(ledger.results("reuse"))) == 1 + len(CONTROLS)
 
 
 def test_the_key_follows_what_a_function_makes_and_not_its_file(folder: Path, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from nemo.example import Example, call, logits_of, map_example
 from nemo.gates import Gate
 from nemo.graph.cut import Cutter, others
 from nemo.graph.hooks import HookedSite, attach
+from nemo.graph.program import Program
 from nemo.graph.sites import find_sites
 from tests.nemo.any_network.networks import NETWORKS, alive
 
@@ -53,7 +54,11 @@ def prepare(name: str, *, combined: bool = False) -> Prepared:
     example = map_example(lambda x: x.double() if x.is_floating_point() else x, example)
     masked, sites = attach(network, find_sites(network, example).sites, Gate)
     masked.double().eval()
-    return Prepared(network, example, masked, sites, Cutter(masked, sites, example, combined=combined))
+    followed = Cutter(masked, sites, example, combined=combined).captured
+    kept = Program.read(Program(tuple(site.info for site in sites), followed).to_bytes())  # as studies keep it
+    assert kept.sites == tuple(site.info for site in sites)
+    cutter = Cutter(masked, sites, example, combined=combined, captured=kept.captured)
+    return Prepared(network, example, masked, sites, cutter)
 
 
 def draw(prepared: Prepared, kind: str, seed: int = 1) -> list[Tensor]:
