@@ -82,8 +82,12 @@ def draw(prepared: Prepared, kind: str, seed: int = 1) -> list[Tensor]:
 
 
 @torch.no_grad()
-def compare(prepared: Prepared, masks: list[Tensor]) -> Difference:
-    """Cuts, after the statistics of every norm were taken under these masks, for else little would come through."""
+def settle(prepared: Prepared, masks: list[Tensor]) -> nn.Module:
+    """Takes the statistics of every norm under these masks, for else little would come through.
+
+    Returns:
+        The whole network with them, of the same statistics.
+    """
     whole = prepared.cutter._masked(masks)
     norms = {name: layer for name, layer in whole.named_modules() if isinstance(layer, _BatchNorm)}
     norms = {name: layer for name, layer in norms.items() if layer.track_running_stats}
@@ -105,15 +109,27 @@ def compare(prepared: Prepared, masks: list[Tensor]) -> Difference:
         assert isinstance(own, _BatchNorm) and own.running_mean is not None and own.running_var is not None
         own.running_mean.copy_(norm.running_mean)  # type: ignore[arg-type]
         own.running_var.copy_(norm.running_var)  # type: ignore[arg-type]
+    return whole
+
+
+def distance(prepared: Prepared, whole: nn.Module, other: nn.Module) -> float:
+    """Between the logits of two networks, as a share of the first one's largest."""
+    inputs = others(prepared.example)
+    want, have = logits_of(call(whole, inputs)), logits_of(call(other, inputs))
+    return float((have - want).abs().max()) / float(want.abs().max())
+
+
+@torch.no_grad()
+def compare(prepared: Prepared, masks: list[Tensor]) -> Difference:
+    """Cuts, see `settle`."""
+    whole = settle(prepared, masks)
     module = prepared.cutter.cut(masks, [0], "none", check=False)
     inputs = others(prepared.example)
-    want, have = logits_of(call(whole, inputs)), call(module, inputs)
-    plain = logits_of(call(prepared.network, inputs))
-    largest = float(want.abs().max())
+    want = logits_of(call(whole, inputs))
     return Difference(
-        error=float((have - want).abs().max()) / largest,
-        moved=float((want - plain).abs().max()) / largest,
-        spread=float(want.std(0).max()) / largest,
+        error=distance(prepared, whole, module),
+        moved=distance(prepared, whole, prepared.network),
+        spread=float(want.std(0).max()) / float(want.abs().max()),
         flops=1 - count(module, inputs) / count(prepared.network, inputs),
     )
 
