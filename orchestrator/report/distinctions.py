@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from nemo.image_size import size_text
 from nemo.recipe import LATER, Recipe
 from orchestrator.storage.keys import canonical
 
@@ -26,7 +27,10 @@ def variants_of(records: list[Record]) -> dict[str, str]:
 
     def fields(params: Mapping[str, Any]) -> dict[str, Any]:
         options = params["dataset"].get("options", {}) if isinstance(params["dataset"], Mapping) else {}
-        return {**{name: params[name] for name in ("image_size", "config", "norm") if name in params}, **options}
+        own = {name: params[name] for name in ("image_size", "config", "norm") if name in params}
+        if isinstance(own.get("image_size"), list | tuple):
+            own["image_size"] = size_text(own["image_size"])
+        return {**own, **options}
 
     groups = defaultdict(list)
     for record in records:
