@@ -16,6 +16,9 @@ from nemo.datasets.images import decode
 from nemo.errors import UserError
 
 
+_END = "<i8"
+
+
 class Encoded(Protocol):
     """A set of encoded images; pickled, so that it can be read on other machines."""
 
@@ -53,7 +56,7 @@ class Extracted:
         fit: Fit,
     ) -> None:
         self._source, self._part, self._rows, self._count = source, part, list(rows), count
-        self._data, self._index = folder / f"{digest}.images", folder / f"{digest}.ends.npy"
+        self._data, self._index = folder / f"{digest}.images", folder / f"{digest}.ends"
         self._fit = fit
         self._ends: NDArray[np.int64] | None = None
         self._file = -1
@@ -95,7 +98,7 @@ class Extracted:
         """
         try:
             if self._ends is None:
-                self._ends = np.load(self._index, mmap_mode="r")
+                self._ends = np.memmap(self._index, dtype=_END, mode="r")
                 self._file = os.open(self._data, os.O_RDONLY)
             start, end = (int(self._ends[place - 1]) if place else 0), int(self._ends[place])
             data = os.pread(self._file, end - start, start)
@@ -116,12 +119,13 @@ class Extracted:
     def _complete(self) -> bool:
         if not (self._data.is_file() and self._index.is_file()):
             return False
-        ends = np.load(self._index, mmap_mode="r")
-        return len(ends) == self._count and (not len(ends) or int(ends[-1]) == self._data.stat().st_size)
+        if self._index.stat().st_size != self._count * np.dtype(_END).itemsize:
+            return False
+        return not self._count or int(np.memmap(self._index, dtype=_END, mode="r")[-1]) == self._data.stat().st_size
 
     def _extract(self) -> None:
         ends: list[int] = []
-        written, data, index = 0, self._data.with_suffix(".part"), self._index.with_suffix(".part")
+        written, data, index = 0, self._data.with_suffix(".part"), self._index.with_suffix(".part-ends")
         with data.open("wb") as file:
             for contents, _ in self._source.encoded(self._part):
                 for content in contents[: self._count - len(ends)]:
@@ -132,6 +136,6 @@ class Extracted:
             file.flush()
             os.fsync(file.fileno())
         with index.open("wb") as file:
-            np.save(file, np.asarray(ends, dtype=np.int64))
+            file.write(np.asarray(ends, dtype=_END).tobytes())
         os.replace(data, self._data)
         os.replace(index, self._index)  # last: with it, the copy is whole

@@ -65,8 +65,8 @@ def test_images_need_not_be_square(name: str) -> None:
     modular = nemo.make_modular(nemo.build_backbone(name, 3, 0.125, (48, 64)))
     logits, masks = modular(torch.rand(2, 3, 48, 64))
     assert logits.shape == (2, 3) and [mask.shape for mask in masks] == [(2, k) for k in modular.widths]
-    turned = nemo.build_backbone(name, 3, 0.125, (64, 48))
-    assert nemo.count_flops(modular.network, (3, 48, 64)) == nemo.count_flops(turned, (3, 64, 48))
+    lying, standing = (nemo.build_backbone(name, 3, 0.125, size) for size in ((48, 64), (64, 48)))
+    assert nemo.count_flops(lying, (3, 48, 64)) == nemo.count_flops(standing, (3, 64, 48))
 
 
 def test_unknown_backbone_lists_the_choices() -> None:
