@@ -173,7 +173,9 @@ class Loader:
         self._sampler: Sampler | None = None
         if isinstance(self.images, Pictures) or self.augment in ("imagenet", "trivial"):
             pictures = as_pictures(self.images)
-            self._sampler = Sampler(pictures, self.augment, self.padding, process_count(pictures, batch_size))
+            processes = process_count(pictures, batch_size)
+            pinned = self.device.type == "cuda"
+            self._sampler = Sampler(pictures, self.augment, self.padding, processes, pinned=pinned)
         else:
             self.home = _home(self.images, self.device)
             self.images = self.images.to(self.home)
@@ -237,13 +239,13 @@ class Loader:
             for each in positions:
                 yield self._take(each, draws)
             return
-        if draws is None:
-            labels = [self.labels[each] for each in positions]
-            tasks = [[Task(position) for position in range(each.start, each.stop)] for each in positions]
-        else:
-            parts = [draws.at(each) for each in positions]
-            labels, tasks = [self.labels[part.order] for part in parts], [_tasks(part) for part in parts]
-        yield from zip(self._sampler.batches(tasks), labels, strict=True)
+
+        def tasks(number: int) -> list[Task]:
+            here = positions[number]
+            return [Task(each) for each in range(here.start, here.stop)] if draws is None else _tasks(draws.at(here))
+
+        for here, images in zip(positions, self._sampler.batches(len(positions), tasks), strict=True):
+            yield images, self.labels[here if draws is None else draws.order[here]]
 
     def _take(self, positions: slice, draws: Draws | None) -> tuple[Tensor, Tensor]:
         assert isinstance(self.images, Tensor)

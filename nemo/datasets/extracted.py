@@ -15,7 +15,6 @@ from nemo.datasets.fit import Fit
 from nemo.datasets.images import decode
 from nemo.errors import UserError
 
-
 _END = "<i8"
 
 

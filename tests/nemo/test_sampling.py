@@ -228,13 +228,12 @@ import sys
 import torch
 from nemo.datasets import read_dataset
 from nemo.loader import Loader
-if __name__ == "__main__":
-    torch.set_num_threads(2)
-    data = read_dataset(sys.argv[1], image_size=16, loading="stream", mean=[0.5] * 3, std=[0.5] * 3)[0]
-    loader = Loader(data.train, dataset=data, batch_size=4, train=True)
-    for epoch in range(10 ** 9):
-        for batch in loader.epoch(epoch):
-            print("going", flush=True)
+torch.set_num_threads(2)
+data = read_dataset(sys.argv[1], image_size=16, loading="stream", mean=[0.5] * 3, std=[0.5] * 3)[0]
+loader = Loader(data.train, dataset=data, batch_size=4, train=True)
+for epoch in range(10 ** 9):
+    for batch in loader.epoch(epoch):
+        print("going", flush=True)
 """
 
 
