@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 from nemo.datasets import describe_dataset, load_dataset, loading, loading_note
 from nemo.datasets.description import Description
@@ -62,3 +63,15 @@ def test_a_folder_is_streamed_or_held(tmp_path: Path) -> None:
     assert isinstance(held, Pictures) and isinstance(held.store, Held)
     told = loading_note(describe_dataset(name), name, loading="stream")
     assert told == f"dataset {name}: its 15 images are streamed, as loading says."
+
+
+@pytest.mark.heavy
+def test_a_set_too_large_for_the_memory_streams_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = f"folder:{write_folder(tmp_path / 'data', train=3, test=2, size=20)}"
+    whole = load_dataset(name).train.images
+    monkeypatch.setattr(loading, "available_memory", lambda: 4 * 15 * 3 * 20 * 20 - 1)
+    with pytest.warns(UserWarning, match="of memory that are available; they are streamed"):
+        images = load_dataset(name, root=str(tmp_path)).train.images
+    assert isinstance(images, Pictures) and torch.equal(images.read(), whole)
+    kept = load_dataset("digits", train_images=50, test_images=50).train.images  # which can't, and is small
+    assert isinstance(kept, torch.Tensor)
