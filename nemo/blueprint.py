@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from nemo.backbones.vit_config import ROLES
 from nemo.graph.document import build_module
+from nemo.image_size import ImageSize
 from nemo.networks import build_network
 from nemo.surgery import Head, MaskValues, Surgery, extract_module
 
@@ -33,7 +34,7 @@ class Blueprint:
     method: str
     num_classes: int
     width: float
-    image_size: int
+    image_size: ImageSize
     classes: Sequence[int]
     head: Head
     mask_values: MaskValues

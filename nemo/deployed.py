@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from nemo.backbones.backbone import Backbone
+from nemo.image_size import ImageSize, height_width
 
 
 class Deployed(nn.Module):
@@ -71,12 +72,12 @@ class Composed(nn.Module):
         head: Their features to the logits of the union of their classes.
     """
 
-    def __init__(self, parts: Sequence[Deployed], classes: int, image_size: int) -> None:
+    def __init__(self, parts: Sequence[Deployed], classes: int, image_size: ImageSize) -> None:
         super().__init__()
         self.parts = nn.ModuleList(deepcopy(part) for part in parts).requires_grad_(False).eval()
         device = parts[0].scale.device
         with torch.no_grad():
-            nothing = torch.zeros(1, 3, image_size, image_size, device=device)
+            nothing = torch.zeros(1, 3, *height_width(image_size), device=device)
             features = self.features(nothing).shape[1]
         self.head = nn.Linear(features, classes, device=device)
 

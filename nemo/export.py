@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from nemo.gathering import with_gathers
+from nemo.image_size import ImageSize, height_width
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
@@ -25,12 +26,12 @@ INPUT, OUTPUT = "images", "logits"
 """What the ONNX form calls them."""
 
 
-def example_images(image_size: int, count: int = 2) -> Tensor:
+def example_images(image_size: ImageSize, count: int = 2) -> Tensor:
     """Random images in 0..1, the same every time: float32 `[count, 3, H, W]`."""
-    return torch.rand(count, 3, image_size, image_size, generator=torch.Generator().manual_seed(0))
+    return torch.rand(count, 3, *height_width(image_size), generator=torch.Generator().manual_seed(0))
 
 
-def export_program(network: nn.Module, image_size: int) -> ExportedProgram:
+def export_program(network: nn.Module, image_size: ImageSize) -> ExportedProgram:
     """Traces a network, as `nemo.deployed.for_inference` leaves it, into a program for batches of any size."""
     with _quietly():
         program = torch.export.export(

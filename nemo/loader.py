@@ -1,13 +1,13 @@
-"""Batches from memory: sharded over workers, augmented a batch at a time.
+"""Batches: sharded over workers, augmented a batch or an image at a time.
 
-The images stay uint8 on the device. A crop is read through overlapping windows of one row each, so that it costs one
-copy of its bytes (performance.md, "Data").
+Images in a tensor stay uint8 on the device. A crop is read through overlapping windows of one row each, so that it
+costs one copy of its bytes (performance.md, "Data").
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -15,7 +15,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nemo.datasets.dataset import Dataset, Split
+from nemo.datasets.pictures import Pictures, as_pictures
 from nemo.errors import UserError
+from nemo.recipe import Augment, augmentation
+from nemo.sampling import Sampler, Task
 
 
 @dataclass(frozen=True)
@@ -45,12 +48,30 @@ class Draws:
         top: int64 `[n]`, first row of the crop in the padded image.
         left: int64 `[n]`, first column of the crop.
         mirrored: bool `[n]`.
+        seeds: int64 `[n]`, of what is drawn for each image alone.
     """
 
     order: Tensor
     top: Tensor
     left: Tensor
     mirrored: Tensor
+    seeds: Tensor
+
+    def at(self, positions: slice) -> Draws:
+        """Those of some positions."""
+        return Draws(*(getattr(self, field.name)[positions] for field in fields(self)))
+
+
+@dataclass(frozen=True)
+class _Share:
+    """What one worker takes of a global batch of `size` images: positions in the epoch's order."""
+
+    mine: slice
+    size: int
+    counts: tuple[int, ...]
+
+
+_SEEDS = 2**62
 
 
 def draw(n: int, padding: int, flip: bool, seed: int, epoch: int) -> Draws:
@@ -60,7 +81,13 @@ def draw(n: int, padding: int, flip: bool, seed: int, epoch: int) -> Draws:
     order = torch.randperm(n, generator=generator)
     top, left = torch.randint(0, 2 * padding + 1, (2, n), generator=generator)
     mirrored = torch.rand(n, generator=generator) < (0.5 if flip else 0.0)
-    return Draws(order, top, left, mirrored)
+    seeds = torch.randint(0, _SEEDS, (n,), generator=generator)  # last, for it came last
+    return Draws(order, top, left, mirrored, seeds)
+
+
+def _tasks(draws: Draws) -> list[Task]:
+    columns = (getattr(draws, field.name).tolist() for field in fields(draws))
+    return [Task(*row) for row in zip(*columns, strict=True)]
 
 
 def augment(images: Tensor, top: Tensor, left: Tensor, mirrored: Tensor, padding: int) -> Tensor:
@@ -95,7 +122,7 @@ def share_counts(size: int, world: int, least: int) -> tuple[int, ...]:
 
 
 class Loader:
-    """The batches of a split.
+    """The batches of a split: of a tensor of images a batch at a time, of pictures an image at a time.
 
     Training batches are shuffled and augmented by draws that depend on the seed and the epoch alone: any number of
     workers sees the same global batches, and an epoch that is run again the same images. Each global batch is cut into
@@ -107,12 +134,14 @@ class Loader:
         dataset: Whose normalisation and augmentation apply.
         batch_size: Images in a global batch.
         train: Shuffled and augmented, or in order.
-        augment: False leaves the images of training as they are.
+        augment: What is done to images of training, see `nemo.recipe.Augment`; True and False are `crop` and `none`.
         seed: Seed of the draws.
         device: Where the batches are wanted. The images are kept there too, unless that takes half of its free memory.
         channels_last: Memory format of the batches.
         rank: This worker.
         world: Number of workers.
+
+    Images that are streamed are read by as many worker processes as torch uses threads here.
 
     Raises:
         UserError: Training in batches of fewer than 2 images.
@@ -125,7 +154,7 @@ class Loader:
         dataset: Dataset,
         batch_size: int,
         train: bool,
-        augment: bool = True,
+        augment: bool | Augment = True,
         seed: int = 0,
         device: str | torch.device = "cpu",
         channels_last: bool = False,
@@ -135,11 +164,22 @@ class Loader:
         if train and batch_size < 2:
             raise UserError(f"recipe: batch_size is {batch_size}, but BatchNorm needs at least 2 images to train on.")
         self.device = torch.device(device)
-        home = _home(split.images, self.device)
-        self.images, self.labels = split.images.to(home), split.labels.to(home)
+        self.augment: Augment = augmentation(augment) if train else "none"
         self.batch_size, self.train, self.seed = batch_size, train, seed
-        self.padding, self.flip = (dataset.padding, dataset.flip) if train and augment else (0, False)
+        self.padding = dataset.padding if self.augment in ("crop", "trivial") else 0
+        self.flip = dataset.flip and self.augment != "none"
         self.rank, self.world = rank, world
+        self.images, self.home = split.images, torch.device("cpu")
+        self._sampler: Sampler | None = None
+        if isinstance(self.images, Pictures) or self.augment in ("imagenet", "trivial"):
+            pictures = as_pictures(self.images)
+            processes = process_count(pictures, batch_size)
+            pinned = self.device.type == "cuda"
+            self._sampler = Sampler(pictures, self.augment, self.padding, processes, pinned=pinned)
+        else:
+            self.home = _home(self.images, self.device)
+            self.images = self.images.to(self.home)
+        self.labels = split.labels.to(self.home)
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         mean, std = (torch.tensor(part, device=self.device).view(1, 3, 1, 1) for part in (dataset.mean, dataset.std))
         self._scale, self._shift = 1 / (255 * std), -mean / std
@@ -158,17 +198,19 @@ class Loader:
         draws = None
         if self.train:  # one transfer an epoch, so that no batch waits for the host
             drawn = draw(len(self.labels), self.padding, self.flip, self.seed, epoch)
-            home = self.images.device
-            draws = Draws(*(part.to(home) for part in (drawn.order, drawn.top, drawn.left, drawn.mirrored)))
-        least = 2 if self.train else 1
-        for index in range(len(self)):
-            begin = index * self.batch_size
-            size = min(self.batch_size, len(self.labels) - begin)
-            counts = share_counts(size, self.world, least)
-            mine = counts[self.rank]
-            start = begin + (sum(counts[: self.rank]) if mine else 0)
-            images, labels = self._take(slice(start, start + (mine or min(2, size))), draws)
-            yield Batch(self._normalise(images), labels.to(self.device, non_blocking=True), size, counts)
+            draws = Draws(*(getattr(drawn, field.name).to(self.home) for field in fields(Draws)))
+        shares = [self._share(index) for index in range(len(self))]
+        for share, (images, labels) in zip(shares, self._taken([share.mine for share in shares], draws), strict=True):
+            yield Batch(self._normalise(images), labels.to(self.device, non_blocking=True), share.size, share.counts)
+
+    def _share(self, index: int) -> _Share:
+        """This worker's share of a global batch."""
+        begin = index * self.batch_size
+        size = min(self.batch_size, len(self.labels) - begin)
+        counts = share_counts(size, self.world, 2 if self.train else 1)
+        mine = counts[self.rank]
+        start = begin + (sum(counts[: self.rank]) if mine else 0)
+        return _Share(slice(start, start + (mine or min(2, size))), size, counts)
 
     def some(self, places: Tensor) -> Tensor:
         """Some images, normalised, and augmented as in training by draws from torch's random state.
@@ -176,15 +218,37 @@ class Loader:
         Args:
             places: int64 `[b]` in the split, on the device that holds its images.
         """
+        top = left = torch.zeros(len(places), dtype=torch.int64)
+        mirrored = torch.zeros(len(places), dtype=torch.bool)
+        if self.padding or self.flip:
+            top, left = torch.randint(0, 2 * self.padding + 1, (2, len(places)), device=self.home)
+            mirrored = torch.rand(len(places), device=self.home) < (0.5 if self.flip else 0.0)
+        if self._sampler is not None:
+            random = self.augment in ("imagenet", "trivial")
+            seeds = torch.randint(0, _SEEDS, (len(places),)) if random else torch.zeros_like(places)
+            return self._normalise(self._sampler.batch(_tasks(Draws(places, top, left, mirrored, seeds))))
+        assert isinstance(self.images, Tensor)
         images = self.images.index_select(0, places)
         if self.padding or self.flip:
-            top, left = torch.randint(0, 2 * self.padding + 1, (2, len(places)), device=images.device)
-            mirrored = torch.rand(len(places), device=images.device) < (0.5 if self.flip else 0.0)
             images = augment(images, top, left, mirrored, self.padding)
         return self._normalise(images)
 
+    def _taken(self, positions: Sequence[slice], draws: Draws | None) -> Iterator[tuple[Tensor, Tensor]]:
+        """The (augmented) uint8 images and the labels at some positions of the epoch, a batch each."""
+        if self._sampler is None:
+            for each in positions:
+                yield self._take(each, draws)
+            return
+
+        def tasks(number: int) -> list[Task]:
+            here = positions[number]
+            return [Task(each) for each in range(here.start, here.stop)] if draws is None else _tasks(draws.at(here))
+
+        for here, images in zip(positions, self._sampler.batches(len(positions), tasks), strict=True):
+            yield images, self.labels[here if draws is None else draws.order[here]]
+
     def _take(self, positions: slice, draws: Draws | None) -> tuple[Tensor, Tensor]:
-        """The (augmented) uint8 images and the labels at some positions of the epoch."""
+        assert isinstance(self.images, Tensor)
         if draws is None:
             return self.images[positions], self.labels[positions]
         chosen = draws.order[positions]
@@ -198,6 +262,12 @@ class Loader:
     def _normalise(self, images: Tensor) -> Tensor:
         floats = images.to(self.device, non_blocking=True).to(torch.float32)
         return floats.mul_(self._scale).add_(self._shift).contiguous(memory_format=self.memory_format)
+
+
+def process_count(pictures: Pictures, batch_size: int) -> int:
+    """How many processes read pictures: none for what is in memory, or for a single batch."""
+    batches = -(-len(pictures) // batch_size)
+    return min(torch.get_num_threads(), batches) if pictures.store.streams and batches > 1 else 0
 
 
 def _home(images: Tensor, device: torch.device) -> torch.device:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from nemo.blueprint import Blueprint
 from nemo.deployed import Composed, Deployed, for_inference
 from nemo.errors import UserError
+from nemo.image_size import ImageSize
 
 _FORMAT = "nemo.module 1"
 _KEPT = "kept"
@@ -27,14 +28,14 @@ class SavedModule:
     Attributes:
         network: Images `[B, 3, H, W]` in 0..1 to logits `[B, n]`.
         classes: Their names, in the order of the logits.
-        image_size: H and W in pixels.
+        image_size: Height and width in pixels, one number of square images.
         cuts: How each of its parts was cut, one of a module that was not composed.
         kept: Per part and site a bool `[K_l]`.
     """
 
     network: Deployed | Composed
     classes: Sequence[str]
-    image_size: int
+    image_size: ImageSize
     cuts: Sequence[Blueprint]
     kept: Sequence[Sequence[Tensor]]
 

@@ -14,6 +14,7 @@ from nemo.backbones.foreign import Foreign
 from nemo.backbones.vit_config import ROLES
 from nemo.errors import UserError
 from nemo.gates import GATES
+from nemo.image_size import ImageSize, height_width
 from nemo.masking import add_norms, at_sites, make_modular
 from nemo.methods import METHODS, Method
 
@@ -24,7 +25,7 @@ def build_network(
     num_classes: int,
     *,
     width: float = 1.0,
-    image_size: int = 32,
+    image_size: ImageSize = 32,
     seed: int = 0,
     roles: Collection[str] = ROLES,
     gate: str = "soft",
@@ -38,7 +39,7 @@ def build_network(
         method: A name of `METHODS`.
         num_classes: N.
         width: Multiplier of every hidden width.
-        image_size: H and W in pixels.
+        image_size: Height and width in pixels, one number for square images.
         seed: Of the weights.
         roles: See `make_modular`.
         gate: See `make_modular`.
@@ -66,10 +67,12 @@ def build_network(
         return network
 
 
-def _from_elsewhere(network: nn.Module, method: Method, image_size: int, gate: str, foreign: Foreign) -> nn.Module:
+def _from_elsewhere(
+    network: nn.Module, method: Method, image_size: ImageSize, gate: str, foreign: Foreign
+) -> nn.Module:
     from nemo.zoo.weights import load
 
-    example = torch.rand(2, 3, image_size, image_size)
+    example = torch.rand(2, 3, *height_width(image_size))
     if foreign.weights is not None:
         load(network, foreign.weights, example, classifier=foreign.rows)
     if method.source is None:

@@ -2,9 +2,14 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 Precision = Literal["float32", "bfloat16"]
+
+Augment = Literal["none", "crop", "imagenet", "trivial"]
+"""What is done to training images. `crop`: shifted by some pixels, and mirrored. `imagenet`: a part of random size and
+shape, and mirrored; it is evaluated on the middle of images whose shape is kept. `trivial`: TrivialAugmentWide after
+`crop`."""
 
 LATER = ("gate", "saturation", "as_cut", "train_only")
 """Fields of `Recipe` that came when there were results already: a training's parameters name them where they say
@@ -19,7 +24,25 @@ rehearsed, and any for the figure of what that alone is worth."""
 
 _OPTIMIZERS = ("sgd", "adamw")
 _PRECISIONS = ("float32", "bfloat16")
+_AUGMENT = ("none", "crop", "imagenet", "trivial")
 _GATES = ("soft", "annealed", "straight_through", "hard_concrete")
+
+
+def augmentation(given: bool | str) -> Augment:
+    """What a field `augment` says: True and False are what `crop` and `none` were once called.
+
+    Raises:
+        ValueError: It says nothing that there is.
+    """
+    name = given if isinstance(given, str) else "crop" if given else "none"
+    _require("augment", name in _AUGMENT, f"must be one of {', '.join(_AUGMENT)}")
+    return cast(Augment, name)
+
+
+def _as_in_keys(given: bool | str) -> bool | Augment:
+    """`augment` by the older names, where it has them: keys of what was computed under them must not change."""
+    name = augmentation(given)
+    return {"crop": True, "none": False}.get(name, name)
 
 
 def _require_choices(settings: object, **choices: tuple[str, ...]) -> None:
@@ -44,6 +67,8 @@ class Recipe:
         anneal: The cosine's length in units of `epochs`.
         warmup: Epochs over which the modular terms' weights rise linearly from 0; 0 is the published form.
         precision: Autocast type of the forward pass; losses and norms are float32 whatever is chosen.
+        augment: What is done to training images, see `Augment`; `crop` and `none` are kept by their older names, True
+            and False, which are part of keys.
         validation: Share of the training images held out, on which anything that is selected is selected.
         exclude_first_masked_layer: Leave the first masked layer out of the objective (method.md 3.3);
             None takes the method's default, which says nothing of Transformers: none of their layers is left out, nor
@@ -78,7 +103,7 @@ class Recipe:
     warmup: int = 0
     precision: Precision = "float32"
     channels_last: bool = False
-    augment: bool = True
+    augment: Literal["none", "crop", "imagenet", "trivial", True, False] = "crop"
     validation: float = 0.0
     exclude_first_masked_layer: bool | None = None
     variant: Literal["reference", "masked_exp"] = "reference"
@@ -95,6 +120,7 @@ class Recipe:
             object.__setattr__(self, "train_only", several)
         named = self.train_only is None or (bool(self.train_only) and all(self.train_only))
         _require("train_only", named, "must name something, or be left out")
+        object.__setattr__(self, "augment", _as_in_keys(self.augment))
         variants = ("reference", "masked_exp")
         _require_choices(self, optimizer=_OPTIMIZERS, precision=_PRECISIONS, variant=variants, gate=_GATES)
         _require("epochs", self.epochs >= 1, "must be at least 1")
@@ -120,6 +146,7 @@ class Finetune:
     """How a module is fine-tuned on its sub-task (method.md 6.5); the last epoch counts, nothing is selected.
 
     Attributes:
+        augment: As a recipe's; how images are evaluated remains that of the network's training.
         anneal: The cosine's length in units of `epochs`; the published 2.0 never anneals fully (method.md B33).
 
     Raises:
@@ -134,11 +161,12 @@ class Finetune:
     nesterov: bool = True
     weight_decay: float = 0.0
     anneal: float = 2.0
-    augment: bool = True
+    augment: Literal["none", "crop", "imagenet", "trivial", True, False] = "crop"
     precision: Precision = "float32"
     channels_last: bool = False
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "augment", _as_in_keys(self.augment))
         _require_choices(self, optimizer=_OPTIMIZERS, precision=_PRECISIONS)
         _require("epochs", self.epochs >= 0, "must not be negative")
         _require("batch_size", self.batch_size >= 2, "must be at least 2, BatchNorm needs two images")

@@ -58,7 +58,7 @@ class Rehearsal:
         self.frequencies: list[Tensor] = []
         self._dataset, self._split, self._loader, self._workers = dataset, images, loader, workers
         self._classes = len(dataset.classes)
-        home = loader.images.device
+        home = loader.home
         labels = images.labels.to(home)
         self._order = labels.argsort(stable=True)
         self._sizes = torch.bincount(labels, minlength=self._classes)

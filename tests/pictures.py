@@ -59,3 +59,38 @@ def write_table(path: Path, images: list[bytes], labels: list[int]) -> None:
     """A parquet file as the hubs have them."""
     column = pa.array([{"bytes": image, "path": None} for image in images])
     pq.write_table(pa.table({"img": column, "label": pa.array(labels, pa.int64())}), path)
+
+
+def photograph(label: int, seed: int, height: int, width: int, kind: str = "JPEG") -> bytes:
+    """A shape on a ground that is not square, as cameras take them."""
+    image = Image.open(io.BytesIO(shape(label, seed, 64))).resize((width, height), Image.Resampling.BILINEAR)
+    out = io.BytesIO()
+    image.save(out, kind, **({"quality": 90} if kind == "JPEG" else {}))
+    return out.getvalue()
+
+
+SIZES = ((70, 90), (120, 80), (64, 64), (300, 410), (40, 61))
+
+
+def write_photographs(root: Path, train: int, test: int) -> Path:
+    """`root/train/<class>/*.jpg` and `root/test/<class>/*.jpg` of several sizes, with that many of each class."""
+    for part, count, first in (("train", train, 0), ("test", test, train)):
+        for label, name in enumerate(CLASSES):
+            (root / part / name).mkdir(parents=True)
+            for index in range(count):
+                data = photograph(label, first + index, *SIZES[(label + index) % len(SIZES)])
+                (root / part / name / f"{index:03d}.jpg").write_bytes(data)
+    return root
+
+
+def write_photograph_table(root: Path, train: int, test: int) -> Path:
+    """The same as `root/train.parquet` in two files, and `root/test.parquet`."""
+    root.mkdir(parents=True)
+    for part, count, first in (("train", train, 0), ("test", test, train)):
+        labels = list(range(len(CLASSES))) * count
+        images = [photograph(label, first + number, *SIZES[number % len(SIZES)]) for number, label in enumerate(labels)]
+        half = len(labels) // 2 if part == "train" else 0
+        for number, piece in enumerate((slice(0, half), slice(half, None)) if half else (slice(None),)):
+            name = f"train-0000{number}-of-00002.parquet" if half else f"{part}.parquet"
+            write_table(root / name, images[piece], labels[piece])
+    return root

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from nemo.backbones.vit_config import PREFIX, check_config, is_transformer, read_config
 from nemo.errors import UserError
+from nemo.image_size import ImageSize, height_width, plain_size, size_text
 from nemo.zoo import names as zoo
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def backbone_entry(name: str) -> Entry:
     return BACKBONES[name]
 
 
-def check_backbone(name: str, width: float = 1.0, image_size: int = 32) -> None:
+def check_backbone(name: str, width: float = 1.0, image_size: ImageSize = 32) -> None:
     """Refuses what cannot be built, without importing torch.
 
     Raises:
@@ -87,9 +88,9 @@ def check_backbone(name: str, width: float = 1.0, image_size: int = 32) -> None:
     if not 0 < width <= 8:
         raise UserError(f"width: {width} is not a usable multiplier, choose one above 0 and at most 8.")
     smallest = backbone_entry(name).smallest_image
-    if image_size < smallest:
+    if min(height_width(image_size)) < smallest:
         raise UserError(
-            f"image_size: {name} halves its input too often for {image_size}x{image_size} images, "
+            f"image_size: {name} halves its input too often for {size_text(image_size)} images, "
             f"choose image_size {smallest} or more, or a ResNet."
         )
     if is_transformer(name):
@@ -100,7 +101,7 @@ def build_backbone(
     name: str,
     num_classes: int,
     width: float = 1.0,
-    image_size: int | tuple[int, int] = 32,
+    image_size: ImageSize = 32,
     *,
     pretrained: bool | str = False,
 ) -> nn.Module:
@@ -111,7 +112,7 @@ def build_backbone(
             with a `config.json`); or a network from elsewhere, see `nemo.zoo.names`.
         num_classes: Outputs of the classifier.
         width: Multiplier of every hidden width; 1.0 is the published network.
-        image_size: Height and width of the input in pixels, one number for square images; our own take no others.
+        image_size: Height and width of the input in pixels, one number for square images.
         pretrained: Of a network from elsewhere: True for its library's weights, their name, or a file of weights; the
             classifier is a new one. What is fetched is kept in `$NEMO_DATA/weights`, else in `~/.cache/nemo/weights`.
 
@@ -125,31 +126,28 @@ def build_backbone(
         from nemo.zoo.build import build_foreign
 
         check_backbone(name, width)
-        foreign = build_foreign(name, num_classes, image_size)
+        foreign = build_foreign(name, num_classes, plain_size(image_size))
         if pretrained:
             _give_weights(foreign, name, pretrained, image_size)
         return foreign
     if pretrained:
         raise UserError(f"pretrained: there are no weights of {name}, leave it out.")
-    if not isinstance(image_size, int):
-        raise UserError(f"image_size: {name} takes square images, give one number.")
     check_backbone(name, width, image_size)
     if num_classes < 2:
         raise UserError(f"num_classes: {num_classes} leaves nothing to tell apart, give 2 or more.")
     file = import_module(f"nemo.backbones.{backbone_entry(name).file}")
     if is_transformer(name):
-        transformer: Backbone = file.vit(name, num_classes, width, image_size)
+        transformer: Backbone = file.vit(name, num_classes, width, height_width(image_size))
         return transformer
     builder = getattr(file, name)
-    network: Backbone = builder(num_classes, width, image_size)
+    network: Backbone = builder(num_classes, width, height_width(image_size))
     return network
 
 
-def _give_weights(network: nn.Module, name: str, pretrained: bool | str, image_size: int | tuple[int, int]) -> None:
+def _give_weights(network: nn.Module, name: str, pretrained: bool | str, image_size: ImageSize) -> None:
     import torch
 
     from nemo.zoo.weights import fetch, load
 
     folder = Path(os.environ.get("NEMO_DATA") or "~/.cache/nemo").expanduser() / "weights"
-    size = (image_size, image_size) if isinstance(image_size, int) else image_size
-    load(network, fetch(name, pretrained, folder).path, torch.zeros(2, 3, *size))  # type: ignore[arg-type]
+    load(network, fetch(name, pretrained, folder).path, torch.zeros(2, 3, *height_width(image_size)))  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ from nemo.backbones.backbone import Backbone, scaled
 from nemo.layers import ConvUnit, Residual
 
 
-def rescnn(num_classes: int, width: float, image_size: int) -> Backbone:
+def rescnn(num_classes: int, width: float, image_size: tuple[int, int]) -> Backbone:
     """Every unit ends in its own ReLU, and the skips add without another one."""
     w64, w128, w256, w512 = (scaled(published, width) for published in (64, 128, 256, 512))
 
@@ -26,4 +26,4 @@ def rescnn(num_classes: int, width: float, image_size: int) -> Backbone:
         *(unit(w512, w512), nn.MaxPool2d(2), unit(w512, w512), nn.MaxPool2d(2), skip(w512)),
         *(nn.Flatten(), nn.Dropout(0.5)),
     )
-    return Backbone(body, nn.Linear(w512 * (image_size // 32) ** 2, num_classes))
+    return Backbone(body, nn.Linear(w512 * (image_size[0] // 32) * (image_size[1] // 32), num_classes))

@@ -50,13 +50,13 @@ def _resnet(block: Block, expansion: int, depths: tuple[int, ...], num_classes: 
     return network
 
 
-def resnet18(num_classes: int, width: float, image_size: int) -> Backbone:
+def resnet18(num_classes: int, width: float, image_size: tuple[int, int]) -> Backbone:
     return _resnet(_basic, 1, (2, 2, 2, 2), num_classes, width)
 
 
-def resnet34(num_classes: int, width: float, image_size: int) -> Backbone:
+def resnet34(num_classes: int, width: float, image_size: tuple[int, int]) -> Backbone:
     return _resnet(_basic, 1, (3, 4, 6, 3), num_classes, width)
 
 
-def resnet50(num_classes: int, width: float, image_size: int) -> Backbone:
+def resnet50(num_classes: int, width: float, image_size: tuple[int, int]) -> Backbone:
     return _resnet(_bottleneck, 4, (3, 4, 6, 3), num_classes, width)

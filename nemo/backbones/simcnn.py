@@ -9,7 +9,7 @@ from nemo.backbones.vgg import STAGES
 from nemo.layers import ConvUnit, LinearUnit
 
 
-def simcnn(num_classes: int, width: float, image_size: int) -> Backbone:
+def simcnn(num_classes: int, width: float, image_size: tuple[int, int]) -> Backbone:
     """Thirteen convolutions, three linear layers; `make_modular` adds the BatchNorm of the masked form."""
     layers: list[nn.Module] = []
     channels = 3
@@ -19,7 +19,7 @@ def simcnn(num_classes: int, width: float, image_size: int) -> Backbone:
             layers.append(ConvUnit(nn.Conv2d(channels, kernels, 3, padding=1), maskable=bool(layers)))
             channels = kernels
         layers.append(nn.MaxPool2d(2))
-    features = channels * (image_size // 32) ** 2
+    features = channels * (image_size[0] // 32) * (image_size[1] // 32)
     hidden = scaled(512, width)
     layers += [
         *(nn.Flatten(), nn.Dropout(0.5)),

@@ -10,7 +10,7 @@ from nemo.layers import ConvUnit, LinearUnit
 STAGES = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 
 
-def vgg16(num_classes: int, width: float, image_size: int) -> Backbone:
+def vgg16(num_classes: int, width: float, image_size: tuple[int, int]) -> Backbone:
     """Thirteen convolutions in five stages, each ended by a 2x2 max-pool, and three linear layers."""
     layers: list[nn.Module] = []
     channels = 3
@@ -21,7 +21,7 @@ def vgg16(num_classes: int, width: float, image_size: int) -> Backbone:
             layers.append(ConvUnit(conv, norm=nn.BatchNorm2d(kernels), maskable=bool(layers)))
             channels = kernels
         layers.append(nn.MaxPool2d(2))
-    features = channels * (image_size // 32) ** 2
+    features = channels * (image_size[0] // 32) * (image_size[1] // 32)
     hidden = scaled(512, width)
     layers += [
         nn.Flatten(),

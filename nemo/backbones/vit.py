@@ -25,12 +25,12 @@ from nemo.transformer import (
 _READOUT = {"deit": "two", "ijepa": "mean"}
 
 
-def vit(name: str, num_classes: int, width: float, image_size: int) -> Backbone:
+def vit(name: str, num_classes: int, width: float, image_size: tuple[int, int]) -> Backbone:
     """A Transformer with a random start; `width` scales the heads' dimension, and with it hidden and MLP size."""
     return wrap(transformers_model(name, num_classes, width, image_size))
 
 
-def transformers_model(name: str, num_classes: int, width: float, image_size: int) -> Any:
+def transformers_model(name: str, num_classes: int, width: float, image_size: tuple[int, int]) -> Any:
     """The freshly initialised model of transformers that a backbone is made of."""
     import transformers
 

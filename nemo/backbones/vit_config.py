@@ -11,6 +11,7 @@ from typing import Any
 from nemo.backbones.vit_fields import FIELDS
 from nemo.documents import read_document
 from nemo.errors import UserError
+from nemo.image_size import ImageSize, brief_size, height_width
 from nemo.zoo import names as zoo
 
 PREFIX = "vit:"
@@ -117,15 +118,15 @@ def _check_weights(folder: Path) -> None:
         )
 
 
-def check_config(name: str, image_size: int) -> None:
+def check_config(name: str, image_size: ImageSize) -> None:
     """Refuses a Transformer backbone that can't be built.
 
     Raises:
         UserError: See `read_config`; or the patches do not fill the image.
     """
     patch = read_config(name)["patch_size"]
-    if image_size % patch:
+    if any(side % patch for side in height_width(image_size)):
         raise UserError(
             f"image_size: {name} cuts images into patches of {patch}x{patch} pixels, "
-            f"choose a multiple of {patch}, not {image_size}."
+            f"choose a multiple of {patch}, not {brief_size(image_size)}."
         )

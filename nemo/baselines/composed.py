@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from nemo.datasets.dataset import Dataset, Split
+from nemo.datasets.pictures import Pictures
 from nemo.evaluation import predict
 from nemo.modular import ModularNetwork
 from nemo.surgery import extract_module
@@ -26,7 +27,8 @@ def fitness_images(train: Split, validation: Split | None, images: int) -> Split
     members = one_hot(split.labels)  # [n, N]
     place = (members.cumsum(dim=0) * members).sum(dim=1)  # of each image among those of its class, from 1
     chosen = place <= max(1, images // members.shape[1])
-    return Split(split.images[chosen], split.labels[chosen])
+    found = split.images[chosen]  # they are looked at in every generation
+    return Split(found.read() if isinstance(found, Pictures) else found, split.labels[chosen])
 
 
 def class_logit(

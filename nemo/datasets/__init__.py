@@ -5,60 +5,112 @@ Names: `digits`, `cifar10`, `cifar100` (option `coarse`), `svhn` (option `extra`
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from nemo.datasets.description import Description
+from nemo.datasets.loading import Loading, choose_loading
 from nemo.errors import UserError
+from nemo.image_size import ImageSize
 
 if TYPE_CHECKING:
     from nemo.datasets.dataset import Dataset
-    from nemo.datasets.source import Images, Source, Triple
+    from nemo.datasets.fit import Fit
+    from nemo.datasets.pictures import Images
+    from nemo.datasets.source import Labels, Source, Triple
 
 __all__ = ["DATASET_NAMES", "Description", "describe_dataset", "load_dataset"]
 
 DATASET_NAMES: tuple[str, ...] = ("digits", "cifar10", "cifar100", "svhn", "parquet:PATH", "folder:PATH")
 """What a study file may name; PATH is a folder."""
 
+STREAMED: tuple[str, ...] = ("parquet", "folder")
+"""The kinds of data sets whose images can be left where they lie."""
+
 
 def describe_dataset(
-    name: str, *, root: str | None = None, image_size: int | None = None, **options: Any
+    name: str, *, root: str | None = None, image_size: ImageSize | None = None, **options: Any
 ) -> Description:
     """Describes a data set, without torch and without decoding its images.
 
     Args:
         name: One of `DATASET_NAMES`.
         root: Folder of downloaded sets; default `$NEMO_DATA`, then `~/.cache/nemo`.
-        image_size: Height and width in pixels to resize to; default: the set's own (digits: 32).
+        image_size: Pixels to resize to, one number or height and width; default: the set's own (digits: 32).
         **options: The data set's options; `nemo.datasets.options` lists them.
 
     Raises:
         UserError: An unknown name or option, files that are missing or damaged, a class without images.
     """
     with _readable(name):
-        return _source(name, root, image_size, options).describe()
+        source = _source(name, root, image_size, options)
+        description = source.describe()
+        source.fit(description.image_size)  # refuses options that do not fit
+        return description
 
 
-def load_dataset(name: str, *, root: str | None = None, image_size: int | None = None, **options: Any) -> Dataset:
-    """Loads a data set into memory, downloading it to the root where that is how it is had.
+def loading_note(
+    description: Description,
+    name: str,
+    *,
+    image_size: ImageSize | None = None,
+    loading: Loading | None = None,
+    keep_shape: bool = False,
+    **options: Any,
+) -> str:
+    """The sentence about how a data set is loaded on this machine; empty where it is kept in memory as ever.
 
-    Arguments and errors are those of `describe_dataset`, and so is the fingerprint; its notes are warned of.
+    Arguments and errors are those of `load_dataset`; the description is the data set's.
+    """
+    source = _source(name, None, image_size, options)
+    fit = source.fit(description.image_size, keep_shape=keep_shape)
+    return choose_loading(name, description, fit, can_stream=source.can_stream, wanted=loading)[1]
+
+
+def load_dataset(
+    name: str,
+    *,
+    root: str | None = None,
+    image_size: ImageSize | None = None,
+    loading: Loading | None = None,
+    keep_shape: bool = False,
+    **options: Any,
+) -> Dataset:
+    """Loads a data set into memory, downloading it to the root where that is how it is had, or makes it stream.
+
+    The other arguments and errors are those of `describe_dataset`, and so is the fingerprint; its notes are warned of.
+
+    Args:
+        name: See `describe_dataset`.
+        root: See `describe_dataset`.
+        image_size: See `describe_dataset`.
+        loading: `memory`, `stream`, or None to choose by size, see `nemo.datasets.loading`; the images are the same.
+        keep_shape: Whether images are evaluated by their middle with their shapes kept, as `augment: imagenet` wants
+            it, rather than stretched.
+        **options: See `describe_dataset`.
 
     Raises:
-        UserError: Besides those, an image that cannot be read, or a download that failed.
+        UserError: Besides those, an image that cannot be read, a download that failed, or too little memory.
     """
-    dataset, description = read_dataset(name, root=root, image_size=image_size, **options)
+    dataset, description = read_dataset(
+        name, root=root, image_size=image_size, loading=loading, keep_shape=keep_shape, **options
+    )
     for note in description.notes:
         warnings.warn(note, stacklevel=2)
     return dataset
 
 
 def read_dataset(
-    name: str, *, root: str | None = None, image_size: int | None = None, **options: Any
+    name: str,
+    *,
+    root: str | None = None,
+    image_size: ImageSize | None = None,
+    loading: Loading | None = None,
+    keep_shape: bool = False,
+    **options: Any,
 ) -> tuple[Dataset, Description]:
     """`load_dataset` without warnings, and the description, which has them."""
     import torch
@@ -68,14 +120,17 @@ def read_dataset(
     with _readable(name):
         source = _source(name, root, image_size, options)
         description = source.describe()
-        _check_memory(name, description)
-        train, test = source.read()
-    mean, std = _channels(source, train[0])
+        fit = source.fit(description.image_size, keep_shape=keep_shape)
+        chosen, note = choose_loading(name, description, fit, can_stream=source.can_stream, wanted=loading)
+        if note:
+            description = replace(description, notes=(*description.notes, note))
+        (train, train_labels), (test, test_labels) = _images(source, fit, chosen)
+        mean, std = _channels(source, train, description.fingerprint, root)
     dataset = Dataset(
         name=description.name,
         classes=description.classes,
-        train=Split(torch.from_numpy(train[0]), torch.from_numpy(train[1])),
-        test=Split(torch.from_numpy(test[0]), torch.from_numpy(test[1])),
+        train=Split(train, torch.from_numpy(train_labels)),
+        test=Split(test, torch.from_numpy(test_labels)),
         mean=mean,
         std=std,
         padding=source.padding,
@@ -85,15 +140,42 @@ def read_dataset(
     return dataset, description
 
 
-def _check_memory(name: str, description: Description) -> None:
-    """Refuses images that the memory cannot hold, before they are read."""
-    count, size = description.train_size + description.test_size, description.image_size
-    needed, memory = count * 3 * size**2, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if needed > memory:
-        raise UserError(
-            f"dataset {name}: {count:,} images of {size}x{size} pixels take {needed / 2**30:,.0f} GB, this machine has "
-            f"{memory / 2**30:,.0f}; choose a smaller image_size, or fewer images with train_images."
-        )
+def _images(source: Source, fit: Fit, loading: Loading) -> tuple[tuple[Images, Labels], tuple[Images, Labels]]:
+    """The training and the test images as they are loaded, with their labels."""
+    import torch
+
+    from nemo.datasets.pictures import Held, Pictures
+
+    if loading == "memory" and fit.crop is None:
+        arrays, more = source.read(fit)
+        return (torch.from_numpy(arrays[0]), arrays[1]), (torch.from_numpy(more[0]), more[1])
+    found = []
+    for store, labels in source.stores(fit):
+        if loading == "stream":
+            store.open()
+        held = Held(store) if loading == "memory" and store.streams else store
+        found.append((Pictures(held, fit), labels))
+    return found[0], found[1]
+
+
+def _channels(source: Source, images: Images, fingerprint: str, root: str | None) -> tuple[Triple, Triple]:
+    """The given or computed mean and standard deviation of each channel, of values scaled to 0..1."""
+    if source.mean is not None and source.std is not None:
+        return source.mean, source.std
+    from nemo.datasets.channels import channels, kept_channels
+    from nemo.datasets.files import data_folder
+    from nemo.datasets.pictures import Pictures
+
+    if not isinstance(images, Pictures):
+        arrays = images.numpy()
+        mean, std = channels(arrays[start : start + 256] for start in range(0, len(arrays), 256))
+    elif images.store.streams:
+        fit = images.fit
+        how = f"{fit.height}x{fit.width}-{fit.interpolation}-{'stretched' if fit.crop is None else f'{fit.crop:.6f}'}"
+        mean, std = kept_channels(data_folder(root) / "streams" / f"{fingerprint}-{how}.json", images.chunks())
+    else:
+        mean, std = channels(images.chunks())
+    return source.mean or mean, source.std or std
 
 
 @contextmanager
@@ -107,14 +189,14 @@ def _readable(name: str) -> Iterator[None]:
         ) from error
 
 
-def _source(name: str, root: str | None, image_size: int | None, options: dict[str, Any]) -> Source:
+def _source(name: str, root: str | None, image_size: ImageSize | None, options: dict[str, Any]) -> Source:
     kind, _, path = name.partition(":")
     if kind in ("cifar10", "cifar100", "svhn") and not path:
         from nemo.datasets import torchvision_sets as sets
+        from nemo.datasets.files import data_folder
 
-        folder = Path(os.path.expanduser(root or os.environ.get("NEMO_DATA") or "~/.cache/nemo"))
         source = {"cifar10": sets.CIFARSource, "cifar100": sets.CIFAR100Source, "svhn": sets.SVHNSource}[kind]
-        return source(name, options, image_size, folder)
+        return source(name, options, image_size, data_folder(root))
     if name == "digits":
         from nemo.datasets.digits import Digits
 
@@ -122,27 +204,9 @@ def _source(name: str, root: str | None, image_size: int | None, options: dict[s
     if kind == "parquet" and path:
         from nemo.datasets.parquet import ParquetSource
 
-        return ParquetSource(name, options, image_size, path)
+        return ParquetSource(name, options, image_size, path, root)
     if kind == "folder" and path:
         from nemo.datasets.folder import FolderSource
 
         return FolderSource(name, options, image_size, path)
     raise UserError(f"dataset: there is no data set {name!r}; choose one of {', '.join(DATASET_NAMES)}.")
-
-
-def _channels(source: Source, images: Images) -> tuple[Triple, Triple]:
-    """The given or computed mean and standard deviation of each channel, of values scaled to 0..1."""
-    if source.mean is not None and source.std is not None:
-        return source.mean, source.std
-    import numpy as np
-
-    values = np.arange(256) / 255
-    counts = np.zeros((3, 256))  # exact, and small
-    for start in range(0, len(images), 256):  # bincount widens its input to 8 bytes a pixel
-        for channel in range(3):
-            counts[channel] += np.bincount(images[start : start + 256, channel].reshape(-1), minlength=256)
-    means = [float(n @ values / n.sum()) for n in counts]
-    stds = [float(np.sqrt(n @ (values - m) ** 2 / n.sum())) for n, m in zip(counts, means, strict=True)]
-    mean: Any = tuple(means)
-    std: Any = tuple(value or 1.0 for value in stds)  # a constant channel stays zero instead of dividing by it
-    return source.mean or mean, source.std or std

@@ -1,4 +1,4 @@
-"""A data set in memory, and its parts."""
+"""A data set as it is trained on, and its parts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from nemo.datasets.pictures import Images
 from nemo.datasets.splitting import stratify
+from nemo.image_size import plain_size
 
 
 @dataclass(frozen=True)
@@ -16,11 +18,11 @@ class Split:
     """Images and their labels.
 
     Attributes:
-        images: uint8 `[n, 3, H, W]`.
+        images: uint8 `[n, 3, H, W]`, or pictures in its place: kept at sizes of their own, or streamed.
         labels: int64 `[n]`.
     """
 
-    images: Tensor
+    images: Images
     labels: Tensor
 
     def __len__(self) -> int:
@@ -29,7 +31,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set in memory, with how its images are normalised and augmented (method.md 4.2).
+    """A data set, with how its images are normalised and augmented (method.md 4.2).
 
     Attributes:
         name: The short name that reports show.
@@ -59,9 +61,9 @@ class Dataset:
         return len(self.classes)
 
     @property
-    def image_size(self) -> int:
-        """Height and width in pixels."""
-        return int(self.train.images.shape[-1])
+    def image_size(self) -> int | tuple[int, int]:
+        """Height and width in pixels, one number of square images."""
+        return plain_size(tuple(self.train.images.shape[-2:]))
 
 
 def split_validation(split: Split, share: float, seed: int, names: Sequence[str] | None = None) -> tuple[Split, Split]:

@@ -14,7 +14,7 @@ class Description:
     Attributes:
         name: The short name that reports show ("cifar100-coarse", a folder's own name for files).
         classes: Class names; the index is the label.
-        image_size: Height and width in pixels.
+        image_size: Height and width in pixels, one number of square images.
         train_size: Training images.
         test_size: Test images.
         fingerprint: SHA-256 (hex) of everything that changes the tensors or their augmentation; enters steps' keys.
@@ -24,7 +24,7 @@ class Description:
 
     name: str
     classes: tuple[str, ...]
-    image_size: int
+    image_size: int | tuple[int, int]
     train_size: int
     test_size: int
     fingerprint: str

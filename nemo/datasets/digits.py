@@ -7,8 +7,7 @@ import hashlib
 import numpy as np
 
 from nemo.datasets.description import Description
-from nemo.datasets.images import resize_all
-from nemo.datasets.source import Images, Labels, Source
+from nemo.datasets.source import ArraySource, Images, Labels
 from nemo.datasets.splitting import stratify
 from nemo.errors import UserError
 
@@ -18,7 +17,7 @@ SHA256 = "87ff0c9e40dc7e2c0e34e7257799c2e3f3aec1a016363bb11cad869ec428a826"
 _TRAIN, _TEST, _SPLIT = 1437, 360, "stratified-0"
 
 
-class Digits(Source):
+class Digits(ArraySource):
     """The digits: 8 x 8 grey values 0..16, resized, in three equal channels; a fixed stratified split of 1,437 / 360.
 
     Trained with shifts of 2 pixels and, since a mirrored digit is another sign, no flip.
@@ -39,7 +38,7 @@ class Digits(Source):
             fingerprint=self.fingerprint({"sha256": SHA256, "split": _SPLIT}, self.size),
         )
 
-    def read(self) -> tuple[tuple[Images, Labels], tuple[Images, Labels]]:
+    def arrays(self) -> tuple[tuple[Images, Labels], tuple[Images, Labels]]:
         from sklearn.datasets import load_digits
 
         digits = load_digits()
@@ -47,7 +46,7 @@ class Digits(Source):
         if hashlib.sha256(raw.tobytes() + labels.astype(np.uint8).tobytes()).hexdigest() != SHA256:
             raise UserError("dataset digits: scikit-learn's digits are not the known ones; reinstall scikit-learn.")
         grey = np.rint(raw * (255 / 16)).astype(np.uint8)
-        images = resize_all(np.repeat(grey[:, None], 3, axis=1), self.size)
+        images = np.repeat(grey[:, None], 3, axis=1)
         train, test = stratify(labels, _TEST, seed=0, what="dataset digits")
         train, test = train[: self.limit("train", _TRAIN)], test[: self.limit("test", _TEST)]
         self.check_classes(tuple("0123456789"), labels[train], labels[test])

@@ -13,6 +13,7 @@ from typing import Any
 from nemo.datasets.images import Encoded, shorter_side
 from nemo.datasets.source import Source
 from nemo.errors import UserError
+from nemo.image_size import ImageSize
 
 MAX_DEFAULT_SIZE = 256
 """Without an `image_size`, larger images are refused: photographs at full size would fill the memory."""
@@ -29,7 +30,9 @@ class FilesSource(Source):
         UserError: There is no such folder.
     """
 
-    def __init__(self, name: str, options: Mapping[str, Any], image_size: int | None, path: str) -> None:
+    can_stream = True
+
+    def __init__(self, name: str, options: Mapping[str, Any], image_size: ImageSize | None, path: str) -> None:
         super().__init__(name, options, image_size)
         self.path = Path(os.path.expanduser(path))
         if not self.path.is_dir():
@@ -44,7 +47,7 @@ class FilesSource(Source):
         """The notes of a description, without empty ones."""
         return tuple(f"dataset {self.name}: {note}" for note in notes if note)
 
-    def size_of(self, first: Encoded, where: str) -> int:
+    def size_of(self, first: Encoded, where: str) -> int | tuple[int, int]:
         """The size to resize to: `image_size`, or the shorter side of the first training image.
 
         Raises:
@@ -59,6 +62,11 @@ class FilesSource(Source):
                 "be resized to, 32 or 64 for example."
             )
         return size
+
+
+def data_folder(root: str | None) -> Path:
+    """The folder of data that are downloaded or made: the one that is given, `$NEMO_DATA`, else `~/.cache/nemo`."""
+    return Path(os.path.expanduser(root or os.environ.get("NEMO_DATA") or "~/.cache/nemo"))
 
 
 def content_sha256(path: Path) -> str:

@@ -5,16 +5,22 @@ from __future__ import annotations
 import hashlib
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nemo.datasets.description import Description
 from nemo.datasets.files import FilesSource, content, told_turned, upright
+from nemo.datasets.fit import Fit
+from nemo.datasets.image_files import ImageFiles
 from nemo.datasets.images import decode_all, is_turned
 from nemo.datasets.leftovers import is_taken, leftovers
 from nemo.datasets.source import Images, Labels
 from nemo.datasets.splitting import stratify
 from nemo.errors import UserError
+
+if TYPE_CHECKING:
+    from nemo.datasets.pictures import Store
 
 _TEST_SHARE = 0.2  # where the folder has no train and test of its own
 
@@ -77,16 +83,20 @@ class FolderSource(FilesSource):
             notes=self.noted(leftovers(self.path, self._roots), told_turned(turned)),
         )
 
-    def read(self) -> tuple[tuple[Images, Labels], tuple[Images, Labels]]:
-        size = self._size()
+    def read(self, fit: Fit) -> tuple[tuple[Images, Labels], tuple[Images, Labels]]:
         parts = self._parts[1]
         train, test = (
-            (decode_all([file.read_bytes for file in files], size, [str(file) for file in files]), labels)
+            (decode_all([file.read_bytes for file in files], fit, [str(file) for file in files]), labels)
             for files, labels in (parts["train"], parts["test"])
         )
         return train, test
 
-    def _size(self) -> int:
+    def stores(self, fit: Fit) -> tuple[tuple[Store, Labels], tuple[Store, Labels]]:
+        parts = self._parts[1]
+        train, test = ((ImageFiles(files, self.path, fit), labels) for files, labels in (parts["train"], parts["test"]))
+        return train, test
+
+    def _size(self) -> int | tuple[int, int]:
         first = self._parts[1]["train"][0][0]
         return self.size_of(first.read_bytes, str(first))
 

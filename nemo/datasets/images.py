@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, PngImagePlugin
 
+from nemo.datasets.fit import Fit
 from nemo.errors import UserError
+from nemo.image_size import ImageSize, height_width
 
 MAX_PIXELS = 64_000_000
 """An image with more pixels is refused: a small file can unpack to gigabytes."""
@@ -27,6 +29,7 @@ _TELLS_ORIENTATION = (
 )
 _TIFF = (b"II*\0", b"MM\0*")  # which have the orientation among their own tags
 _ORIENTATION, _UPRIGHT = 0x0112, 1  # of EXIF
+_LYING = range(5, 9)  # by a quarter turn
 _SMALL = 64 * 64  # up to here Pillow spends its time under the interpreter's lock, and threads are in each other's way
 
 PngImagePlugin.MAX_TEXT_CHUNK = max(PngImagePlugin.MAX_TEXT_CHUNK, 1 << 24)
@@ -73,8 +76,8 @@ def shorter_side(content: Encoded, where: str) -> int:
     return min(_open(content, where).size)
 
 
-def decode(content: Encoded, size: int, where: str) -> NDArray[np.uint8]:
-    """One image as `[3, size, size]`: RGB, upright, resized (bilinear) without keeping its proportions.
+def decode(content: Encoded, size: ImageSize | Fit, where: str) -> NDArray[np.uint8]:
+    """One image as `[3, H, W]`: RGB, upright, resized, as it is kept for training, see `Fit.kept`.
 
     Of 16 bits the upper 8 are kept. Palettes, grey, black and white and CMYK become RGB as Pillow converts them.
     Transparency is dropped, as torchvision's loaders do: a pixel has the colour that is stored with it. Of several
@@ -82,20 +85,23 @@ def decode(content: Encoded, size: int, where: str) -> NDArray[np.uint8]:
 
     Args:
         content: The image.
-        size: Height and width in pixels.
+        size: Height and width in pixels, to which it is stretched bilinearly, or how it is fitted to them.
         where: What the image is called in a message.
 
     Raises:
         UserError: The image cannot be read.
     """
-    image = _open(content, where)
+    fit, image = _fit(size), _open(content, where)
+    height, width = fit.drafted
     try:
-        image.draft(None, (2 * size, 2 * size))  # unpacks a large JPEG at a fraction of its size, some 5 times faster
+        if height != width and _orientation(image) in _LYING:
+            height, width = width, height
+        image.draft(None, (width, height))  # unpacks a large JPEG at a fraction of its size, some 5 times faster
         image.load()
         orientation, mode = _orientation(image), image.mode
         if mode.startswith("I;16"):  # convert() would clip 16 bits at 255
             image = Image.fromarray((np.asarray(image).astype(np.int64) >> 8).astype(np.uint8))
-        array = np.asarray(_resized(_turned(image.convert("RGB"), orientation), size))
+        array = np.asarray(fit.kept(_turned(image.convert("RGB"), orientation)))
     except Exception as error:  # Pillow raises a dozen types on damaged files: each means the same here
         raise UserError(f"{where} is a damaged image ({error}); replace it or leave it out.") from error
     if mode in ("I", "F"):
@@ -132,22 +138,23 @@ def _turned(image: Image.Image, orientation: int) -> Image.Image:
     return ImageOps.exif_transpose(image)
 
 
-def _resized(image: Image.Image, size: int) -> Image.Image:
-    return image if image.size == (size, size) else image.resize((size, size), Image.Resampling.BILINEAR)
+def _fit(size: ImageSize | Fit) -> Fit:
+    return size if isinstance(size, Fit) else Fit(*height_width(size))
 
 
-def decode_all(contents: Sequence[Encoded], size: int, wheres: Sequence[str]) -> NDArray[np.uint8]:
-    """Many images as `[n, 3, size, size]`, large ones by threads.
+def decode_all(contents: Sequence[Encoded], size: ImageSize | Fit, wheres: Sequence[str]) -> NDArray[np.uint8]:
+    """Many images, stretched to `[n, 3, H, W]`, large ones by threads.
 
     Raises:
         UserError: As `decode`, for the first image that cannot be read.
     """
-    out = np.empty((len(contents), 3, size, size), dtype=np.uint8)
+    fit = _fit(size)
+    out = np.empty((len(contents), 3, fit.height, fit.width), dtype=np.uint8)
     first = _open(contents[0], wheres[0])
     threads = 1 if first.width * first.height <= _SMALL else min(8, cpu_count() or 1)
 
     def fill(index: int) -> None:
-        out[index] = decode(contents[index], size, wheres[index])
+        out[index] = decode(contents[index], fit, wheres[index])
 
     if threads == 1:
         for index in range(len(contents)):
@@ -158,11 +165,12 @@ def decode_all(contents: Sequence[Encoded], size: int, wheres: Sequence[str]) ->
     return out
 
 
-def resize_all(images: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """Arrays `[n, 3, H, W]` resized (bilinear) to `[n, 3, size, size]`; the same array where nothing changes."""
-    if images.shape[2:] == (size, size):
+def resize_all(images: NDArray[np.uint8], size: ImageSize | Fit) -> NDArray[np.uint8]:
+    """Arrays `[n, 3, h, w]` stretched to `[n, 3, H, W]`; the same array where nothing changes."""
+    fit = _fit(size)
+    if images.shape[2:] == (fit.height, fit.width):
         return images
-    out = np.empty((len(images), 3, size, size), dtype=np.uint8)
+    out = np.empty((len(images), 3, fit.height, fit.width), dtype=np.uint8)
     for index, image in enumerate(images):
-        out[index] = np.asarray(_resized(Image.fromarray(image.transpose(1, 2, 0)), size)).transpose(2, 0, 1)
+        out[index] = np.asarray(fit.kept(Image.fromarray(image.transpose(1, 2, 0)))).transpose(2, 0, 1)
     return out

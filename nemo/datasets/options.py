@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from nemo.datasets.fit import INTERPOLATIONS
 from nemo.errors import UserError
 
 MAX_PADDING = 64
+_LEAST_CROP = 0.1
 
 
 def _is_number(value: Any) -> bool:
@@ -46,6 +48,14 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
+def _is_interpolation(value: Any) -> bool:
+    return value in INTERPOLATIONS
+
+
+def _is_crop(value: Any) -> bool:
+    return _is_number(value) and (_LEAST_CROP <= value <= 1 or _is_count(value, least=2))
+
+
 def _is_flag(value: Any) -> bool:
     return isinstance(value, bool)
 
@@ -63,6 +73,12 @@ OPTIONS: Mapping[str, Option] = {
     "std": Option("three positive numbers, one per channel", _is_std),
     "padding": Option(f"a whole number of pixels from 0 to {MAX_PADDING}", _is_padding),
     "flip": Option("true or false", _is_flag),
+    "interpolation": Option(f"one of {', '.join(INTERPOLATIONS)}", _is_interpolation),
+    "crop": Option(
+        f"the share of an image's shorter side that is kept, from {_LEAST_CROP} to 1, or the pixels that this side is "
+        "resized to",
+        _is_crop,
+    ),
     "train_images": Option("a whole number, 1 or more", _is_count),
     "test_images": Option("a whole number, 1 or more", _is_count),
     "coarse": Option("true or false", _is_flag),
@@ -73,7 +89,7 @@ OPTIONS: Mapping[str, Option] = {
 }
 """Every option of every data set."""
 
-COMMON = ("mean", "std", "padding", "flip", "train_images", "test_images")
+COMMON = ("mean", "std", "padding", "flip", "interpolation", "crop", "train_images", "test_images")
 """The options that every data set takes; `train_images` and `test_images` keep the first n images only."""
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -23,13 +24,20 @@ from nemo.datasets.columns import (
     told_choice,
     told_names,
 )
-from nemo.datasets.description import Description
-from nemo.datasets.files import FilesSource, content_sha256, told_turned, upright
+from nemo.datasets.description import Description, fingerprint
+from nemo.datasets.extracted import Extracted
+from nemo.datasets.files import FilesSource, content_sha256, data_folder, told_turned, upright
+from nemo.datasets.fit import Fit
 from nemo.datasets.images import GIT_LFS, NOT_FETCHED, decode_all, is_turned
 from nemo.datasets.shards import find_shards, unread
 from nemo.datasets.source import Images, Labels
 from nemo.errors import UserError
+from nemo.image_size import ImageSize
 
+if TYPE_CHECKING:
+    from nemo.datasets.pictures import Store
+
+_PARTS = ("train", "test")
 _MOST_CLASSES = 100_000
 _UNREADABLE = (pa.ArrowException, OSError, UnicodeError, OverflowError, MemoryError)  # what damage makes pyarrow raise
 _ROWS = 4096  # rows whose encoded bytes are in memory at a time
@@ -42,15 +50,31 @@ class ParquetSource(FilesSource):
     Which column, where there are several: see `nemo.datasets.columns`; the options `image` and `label` name others.
     The class names are those in the schema's metadata, or the option `classes`, or the labels themselves. Labels of
     files whose names are in another order than in the first one are renumbered.
+
+    Args:
+        name, options, image_size, path: As for every set of files.
+        cache: Folder below which what is streamed is copied; default `$NEMO_DATA`, then `~/.cache/nemo`.
     """
 
     own_options = ("classes", "image", "label")
 
+    def __init__(
+        self,
+        name: str,
+        options: Mapping[str, Any],
+        image_size: ImageSize | None,
+        path: str,
+        cache: str | None = None,
+    ) -> None:
+        super().__init__(name, options, image_size, path)
+        self._cache = cache
+
     @cached_property
     def _files(self) -> dict[str, list[Path]]:
-        return {part: find_shards(self.name, self.path, part) for part in ("train", "test")}
+        return {part: find_shards(self.name, self.path, part) for part in _PARTS}
 
-    def _shards(self, part: str) -> list[Path]:
+    def shards(self, part: str) -> list[Path]:
+        """The files of "train" or "test"."""
         return self._files[part]
 
     @cached_property
@@ -99,9 +123,7 @@ class ParquetSource(FilesSource):
 
     def describe(self) -> Description:
         classes, size = self._classes, self._size()
-        data: dict[str, object] = {
-            "parquet": {part: [content_sha256(shard) for shard in shards] for part, shards in self._files.items()}
-        }
+        data: dict[str, object] = {"parquet": self.contents}
         # What was once read otherwise has another fingerprint, and what was read as it is now has the same.
         turned, moved = sum(self._turned(part) for part in self._files), self._read_labels[1]
         data |= upright(turned)
@@ -109,7 +131,7 @@ class ParquetSource(FilesSource):
             data["renumbered"] = True
         passed_over = [shard for part in self._files.values() for shard in part if self._passes_over(shard)]
         if passed_over and "image" not in self.options:
-            data["image"] = [self._image_column(shard) for shard in passed_over]
+            data["image"] = [self.image_column(shard) for shard in passed_over]
         return Description(
             name=self.label,
             classes=classes,
@@ -126,18 +148,35 @@ class ParquetSource(FilesSource):
             ),
         )
 
-    def read(self) -> tuple[tuple[Images, Labels], tuple[Images, Labels]]:
+    def read(self, fit: Fit) -> tuple[tuple[Images, Labels], tuple[Images, Labels]]:
         self._classes  # noqa: B018 - checks the labels before the long work
-        size = self._size()
-        return self._part("train", size), self._part("test", size)
+        return self._part("train", fit), self._part("test", fit)
 
-    def _part(self, part: str, size: int) -> tuple[Images, Labels]:
+    def stores(self, fit: Fit) -> tuple[tuple[Store, Labels], tuple[Store, Labels]]:
+        self._classes  # noqa: B018 - checks the labels before the long work
+        source = ParquetSource(self.name, self.options, self.image_size, str(self.path), self._cache)  # knows nothing
+        folder = data_folder(self._cache) / "streams"
+        stores = []
+        for part in _PARTS:
+            rows = [(str(shard), int(_file(shard).metadata.num_rows)) for shard in self.shards(part)]
+            count = len(self._labels[part])
+            columns = [self.image_column(shard) for shard in self.shards(part)]
+            digest = fingerprint(contents=self.contents[part], columns=columns, count=count)
+            stores.append((Extracted(source, part, rows, count, digest, folder, fit), self._labels[part]))
+        return stores[0], stores[1]
+
+    @cached_property
+    def contents(self) -> dict[str, list[str]]:
+        """The SHA-256 (hex) of every file, by part."""
+        return {part: [content_sha256(shard) for shard in shards] for part, shards in self._files.items()}
+
+    def _part(self, part: str, fit: Fit) -> tuple[Images, Labels]:
         labels = self._labels[part]
-        images = np.empty((len(labels), 3, size, size), dtype=np.uint8)
+        images = np.empty((len(labels), 3, fit.height, fit.width), dtype=np.uint8)
         done = 0
-        for contents, wheres in self._encoded(part):
+        for contents, wheres in self.encoded(part):
             n = min(len(contents), len(labels) - done)
-            images[done : done + n] = decode_all(contents[:n], size, wheres[:n])
+            images[done : done + n] = decode_all(contents[:n], fit, wheres[:n])
             done += n
             if done == len(labels):
                 break
@@ -146,18 +185,18 @@ class ParquetSource(FilesSource):
     def _turned(self, part: str) -> int:
         """How many of the images that are used EXIF turns."""
         left, turned = len(self._labels[part]), 0
-        for contents, _ in self._encoded(part):
+        for contents, _ in self.encoded(part):
             turned += sum(map(is_turned, contents[:left]))
             left -= len(contents)
             if left <= 0:
                 break
         return turned
 
-    def _encoded(self, part: str, rows: int = _ROWS) -> Iterator[tuple[list[bytes], list[str]]]:
+    def encoded(self, part: str, rows: int = _ROWS) -> Iterator[tuple[list[bytes], list[str]]]:
         """The encoded images in batches, with what each is called in a message."""
-        for shard in self._shards(part):
+        for shard in self.shards(part):
             file, row = _file(shard), 0
-            column = self._image_column(shard)
+            column = self.image_column(shard)
             try:
                 for batch in file.iter_batches(rows, columns=[column]):
                     array = batch.column(0)
@@ -173,11 +212,12 @@ class ParquetSource(FilesSource):
             except _UNREADABLE as error:
                 raise _damaged(shard, error) from error
 
-    def _size(self) -> int:
-        contents, wheres = next(self._encoded("train", rows=1))
+    def _size(self) -> int | tuple[int, int]:
+        contents, wheres = next(self.encoded("train", rows=1))
         return self.size_of(contents[0], wheres[0])
 
-    def _image_column(self, shard: Path) -> str:
+    def image_column(self, shard: Path) -> str:
+        """The column of a file that holds its images."""
         return image_column(_file(shard).schema_arrow, shard, self.options.get("image"))
 
     def _label_column(self, shard: Path) -> str:
@@ -185,13 +225,13 @@ class ParquetSource(FilesSource):
 
     def _passes_over(self, shard: Path) -> bool:
         """Whether the column of images is not the first that could be it, which was once taken."""
-        return self._image_column(shard) != image_columns(_file(shard).schema_arrow)[0]
+        return self.image_column(shard) != image_columns(_file(shard).schema_arrow)[0]
 
     def _told_choices(self) -> list[str]:
         """The sentences about columns that were chosen among several, or have other names in other files."""
         told = []
         for what, option, candidates, chosen in (
-            ("images", "image", called_images, self._image_column),
+            ("images", "image", called_images, self.image_column),
             ("labels", "label", called_labels, self._label_column),
         ):
             columns = {shard: chosen(shard) for shard in self._names}

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from nemo.datasets.description import Description
-from nemo.datasets.images import resize_all
-from nemo.datasets.source import Images, Labels, Source, Triple
+from nemo.datasets.source import ArraySource, Images, Labels, Triple
 from nemo.datasets.superclasses import COARSE_OF_FINE, FINE_CLASSES, SUPERCLASSES
 from nemo.errors import UserError
+from nemo.image_size import ImageSize
 
 _CIFAR_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 _CIFAR_MEAN, _CIFAR_STD = (0.4914, 0.4822, 0.4465), (0.2471, 0.2435, 0.2616)
@@ -60,7 +60,7 @@ SVHN = Known(
 )
 
 
-class TorchvisionSource(Source):
+class TorchvisionSource(ArraySource):
     """One of torchvision's sets (method.md 4.2: normalisation, padding 4, flip; SVHN is flipped too, for parity).
 
     Args:
@@ -70,7 +70,7 @@ class TorchvisionSource(Source):
 
     known: Known
 
-    def __init__(self, name: str, options: Mapping[str, Any], image_size: int | None, root: Path) -> None:
+    def __init__(self, name: str, options: Mapping[str, Any], image_size: ImageSize | None, root: Path) -> None:
         self.mean, self.std = self.known.mean, self.known.std
         super().__init__(name, options, image_size)
         self.root = root
@@ -103,16 +103,13 @@ class TorchvisionSource(Source):
             fingerprint=self.fingerprint({"md5": dict(self.known.archives)}, self.size),
         )
 
-    def read(self) -> tuple[tuple[Images, Labels], tuple[Images, Labels]]:
+    def arrays(self) -> tuple[tuple[Images, Labels], tuple[Images, Labels]]:
         parts = [self._load(part) for part in self._train_parts()]
         images, labels = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         test_images, test_labels = self._load("test")
         train, test = self.limit("train", len(labels)), self.limit("test", len(test_labels))
         self.check_classes(self._classes(), labels[:train], test_labels[:test])
-        return (
-            (resize_all(images[:train], self.size), labels[:train]),
-            (resize_all(test_images[:test], self.size), test_labels[:test]),
-        )
+        return (images[:train], labels[:train]), (test_images[:test], test_labels[:test])
 
     def _load(self, part: str) -> tuple[Images, Labels]:
         from torchvision.datasets.utils import check_md5

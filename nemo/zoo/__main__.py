@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
+from nemo.datasets.fit import INTERPOLATIONS
 from nemo.errors import UserError
 from nemo.zoo.weights import fetch
 
@@ -23,9 +25,14 @@ def main(arguments: list[str]) -> str:
     weights = fetch(name, which[0] if which else True, Path(folder))
     lines = [f"backbone: {name}", f"pretrained: {weights.path}"]
     if weights.image_size is not None:
-        lines.append(f"image_size: {weights.image_size}  # that of their training; any other may do")
-    own = {"mean": weights.mean, "std": weights.std}
-    given = ", ".join(f"{field}: {list(value)}" for field, value in own.items() if value is not None)
+        size = list(weights.image_size) if isinstance(weights.image_size, tuple) else weights.image_size
+        lines.append(f"image_size: {size}  # that of their training; any other may do")
+    own: dict[str, Any] = {name: list(value) for name in ("mean", "std") if (value := getattr(weights, name))}
+    if weights.interpolation in INTERPOLATIONS:
+        own["interpolation"] = weights.interpolation
+    if weights.crop is not None and (weights.crop < 1 or not name.startswith("hf:")):  # which stretch images then
+        own["crop"] = weights.crop
+    given = ", ".join(f"{field}: {value}" for field, value in own.items())
     return "\n".join([*lines, *([f"dataset_options: {{{given}}}"] if given else [])])
 
 

@@ -16,6 +16,7 @@ from nemo.distributed import Workers
 from nemo.evaluation import BATCH, predict
 from nemo.flops import count_flops, count_parameters
 from nemo.graph.program import Program
+from nemo.image_size import height_width
 from nemo.loader import Loader
 from nemo.metrics import subtask_accuracy
 from nemo.modular import ModularNetwork, unmasked_kernels
@@ -133,7 +134,7 @@ def finish_training(step: Step, trainer: Trainer, ledger: Ledger) -> dict[str, A
 
 def image_shape(train: Mapping[str, Any]) -> tuple[int, int, int]:
     """The shape of a training's images."""
-    return 3, train["image_size"], train["image_size"]
+    return 3, *height_width(train["image_size"])
 
 
 def standard_flops(train: Mapping[str, Any]) -> float:

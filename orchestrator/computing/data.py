@@ -11,14 +11,15 @@ import torch
 
 from nemo.datasets import read_dataset
 from nemo.datasets.dataset import Dataset, Split
+from nemo.datasets.pictures import Pictures
 from nemo.errors import UserError
 from orchestrator.plan.step import Step
 from orchestrator.storage.keys import canonical
 from orchestrator.study.data import held_out, location
 from orchestrator.study.study import Study
 
-SplitArrays = tuple["np.ndarray[Any, Any]", "np.ndarray[Any, Any]"]
-"""Images and labels."""
+SplitArrays = tuple["np.ndarray[Any, Any] | Pictures", "np.ndarray[Any, Any]"]
+"""Images and labels. Pictures hold arrays of their own, or say where files lie."""
 
 
 class DatasetArrays(TypedDict):
@@ -48,7 +49,12 @@ def dataset_arrays(where: Mapping[str, Any]) -> DatasetArrays:
         UserError: Its files are missing or damaged, or others than when the study was planned.
     """
     dataset, _ = read_dataset(
-        where["dataset"], root=where["data_root"], image_size=where["image_size"], **where["dataset_options"]
+        where["dataset"],
+        root=where["data_root"],
+        image_size=where["image_size"],
+        loading=where.get("loading"),
+        keep_shape=where.get("keep_shape", False),
+        **where["dataset_options"],
     )
     if dataset.fingerprint != where["fingerprint"]:
         raise UserError(
@@ -61,13 +67,16 @@ def dataset_arrays(where: Mapping[str, Any]) -> DatasetArrays:
 
 def as_dataset(arrays: DatasetArrays) -> Dataset:
     """The data set of `dataset_arrays`, on the same memory."""
-    train, test = (Split(*map(torch.from_numpy, part)) for part in (arrays["train"], arrays["test"]))
+    train, test = (
+        Split(images if isinstance(images, Pictures) else torch.from_numpy(images), torch.from_numpy(labels))
+        for images, labels in (arrays["train"], arrays["test"])
+    )
     fields: dict[str, Any] = {**arrays, "train": train, "test": test}
     return Dataset(**fields)
 
 
 def _numpy(part: Split) -> SplitArrays:
-    return part.images.numpy(), part.labels.numpy()
+    return part.images if isinstance(part.images, Pictures) else part.images.numpy(), part.labels.numpy()
 
 
 def data_key(step: Step) -> str:

@@ -19,6 +19,7 @@ from nemo.backbones.vit_config import ROLES, short_name, with_config
 from nemo.errors import UserError
 from nemo.frozen import freeze
 from nemo.graph.program import Program
+from nemo.image_size import height_width
 from nemo.methods import METHODS
 from nemo.modular import ModularNetwork
 from nemo.networks import build_network
@@ -231,7 +232,7 @@ def build_once(study: Study, steps: Iterable[Step], ledger: Ledger) -> None:
             with weights_of(step, ledger) as weights:
                 network = build(step.params, weights=weights)
             if only:
-                freeze(network, only, torch.zeros(3, step.params["image_size"], step.params["image_size"]))
+                freeze(network, only, torch.zeros(3, *height_width(step.params["image_size"])))
         except UserError as error:
             place = next(number for number, pair in enumerate(study.pairs) if _trains(study, pair, step))
             errors.append(f"{study.where('pairs', place, 'backbone')}: {step.params['method']}: {error}")

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from nemo.datasets.description import Description
+from nemo.image_size import brief_size, plain_size
 from orchestrator.ledger.document import sealed, unsealed
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.storage import layout
@@ -52,7 +53,7 @@ class Change:
         if before.counts is not None or before.train_size:
             fields += [("training images", f"{before.train_size:,}", f"{now.train_size:,}")]
             fields += [("test images", f"{before.test_size:,}", f"{now.test_size:,}")]
-        fields += [("image size", str(before.image_size), str(now.image_size))]
+        fields += [("image size", brief_size(before.image_size), brief_size(now.image_size))]
         if before.classes != now.classes:
             names = [", ".join(map(repr, each.classes[:_SHOWN])) for each in (before, now)]
             fields += [("number of classes", f"{len(before.classes):,}", f"{len(now.classes):,}")]
@@ -81,7 +82,10 @@ def recorded_data(ledger: Ledger) -> dict[str, Description]:
 
 def _description(fields: Mapping[str, Any]) -> Description:
     counts = None if fields["counts"] is None else tuple(map(int, fields["counts"]))
-    return Description(**{**fields, "classes": tuple(fields["classes"]), "counts": counts, "notes": ()})
+    size = plain_size(fields["image_size"])
+    return Description(
+        **{**fields, "classes": tuple(fields["classes"]), "image_size": size, "counts": counts, "notes": ()}
+    )
 
 
 def made_of(described: DescribedStudy, ledger: Ledger) -> tuple[DescribedStudy, list[Change]]:
@@ -130,7 +134,7 @@ def _of_results(pair: Pair, now: Description, ledger: Ledger) -> Description:
     classes = now.classes
     if len(classes) != params["num_classes"]:
         classes = tuple(map(str, range(params["num_classes"])))
-    size, mark = params["image_size"], params["fingerprint"]
+    size, mark = plain_size(params["image_size"]), params["fingerprint"]
     return Description(now.name, classes, size, 0, 0, mark)
 
 
@@ -140,4 +144,4 @@ def _is_on(pair: Pair, now: Description, params: Mapping[str, Any]) -> bool:
     if not isinstance(dataset, Mapping) or "fingerprint" not in params:
         return False
     same = (dataset.get("name"), dataset.get("options")) == (now.name, pair.dataset_options)
-    return same and pair.image_size in (None, params["image_size"])
+    return same and pair.image_size in (None, plain_size(params["image_size"]))

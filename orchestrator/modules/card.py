@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from nemo.image_size import height_width
 from orchestrator.modules.record import ModuleRecord, Origin
 from orchestrator.report.rendering import markdown_table
 
@@ -81,10 +82,10 @@ def slower_than_standard(record: ModuleRecord) -> str | None:
 
 
 def _use(record: ModuleRecord) -> str:
-    size = record.image_size
+    height, width = height_width(record.image_size)
     return (
-        f"Images are float32 `[B, 3, {size}, {size}]`, red, green and blue in 0..1; the module normalises them itself. "
-        f"The answer is logits `[B, {len(record.classes)}]`.\n\n"
+        f"Images are float32 `[B, 3, {height}, {width}]`, red, green and blue in 0..1; the module normalises them "
+        f"itself. The answer is logits `[B, {len(record.classes)}]`.\n\n"
         "| file | needs |\n|---|---|\n"
         "| `module.pt2`, as in `example.py` | torch |\n"
         "| `module.onnx`, as in `example_onnx.py` | numpy, onnxruntime |\n"

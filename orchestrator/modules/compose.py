@@ -13,8 +13,10 @@ from rich.markup import escape
 
 from nemo.composing import compose, without_held_out
 from nemo.datasets.dataset import Dataset, Split, select_classes
+from nemo.datasets.pictures import join
 from nemo.deployed import Deployed
 from nemo.errors import UserError
+from nemo.image_size import size_text
 from nemo.module_file import SavedModule, load_module
 from nemo.recipe import Finetune
 from nemo.training import TrainingDiverged
@@ -147,8 +149,8 @@ def check_parts(parts: Sequence[Part]) -> None:
         raise UserError("compose: needs two modules or more, give the folders that nemo reuse wrote.")
     first = parts[0]
     for part in parts[1:]:
-        if part.record.image_size != first.record.image_size:
-            ours, theirs = (f"{size}x{size}" for size in (first.record.image_size, part.record.image_size))
+        ours, theirs = (size_text(each.record.image_size) for each in (first, part))
+        if ours != theirs:
             raise UserError(
                 f"{part.folder}: takes images of {theirs} and {first.folder} of {ours}, compose modules of one size "
                 "(image_size of their studies' pairs)."
@@ -231,7 +233,8 @@ def _data_sets(parts: Sequence[Part]) -> dict[str, Data]:
 
 def _key(part: Part) -> str:
     where: Mapping[str, Any] = part.record.data[0].where
-    return canonical({name: where[name] for name in ("dataset", "dataset_options", "image_size", "fingerprint")})
+    names = ("dataset", "dataset_options", "image_size", "fingerprint", "keep_shape")
+    return canonical({name: where[name] for name in names if name in where})
 
 
 def _relabelled(split: Split, numbers: Sequence[int], labels: Sequence[int]) -> Split:
@@ -240,7 +243,7 @@ def _relabelled(split: Split, numbers: Sequence[int], labels: Sequence[int]) -> 
 
 
 def _joined(splits: Sequence[Split]) -> Split:
-    return Split(torch.cat([each.images for each in splits]), torch.cat([each.labels for each in splits]))
+    return Split(join([each.images for each in splits]), torch.cat([each.labels for each in splits]))
 
 
 def _print_parts(parts: Sequence[Part], record: ModuleRecord, console: Console) -> None:

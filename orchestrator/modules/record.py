@@ -89,7 +89,7 @@ class ModuleRecord:
 
     Attributes:
         classes: Names, in the order of the logits.
-        image_size: H and W in pixels.
+        image_size: Height and width in pixels, one number of square images.
         origins: One, or one for each part of a composed module.
         data: The data sets of their classes.
         figures: See `nemo.reuse.Reuse` and `nemo.composing.Composition`, without the history.
@@ -102,7 +102,7 @@ class ModuleRecord:
     """
 
     classes: Sequence[str]
-    image_size: int
+    image_size: int | Sequence[int]
     seed: int
     origins: Sequence[Origin]
     data: Sequence[Data]

@@ -17,6 +17,7 @@ from mlflow.types import Schema, TensorSpec
 
 from nemo.errors import UserError
 from nemo.export import INPUT, OUTPUT, example_images
+from nemo.image_size import height_width
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.modules.record import ModuleRecord
 from orchestrator.storage import Where
@@ -75,16 +76,17 @@ def write_model(folder: Path, record: ModuleRecord, to: Path) -> None:
     """Writes MLflow's form of a saved module."""
     import onnx
 
-    size, outputs = record.image_size, len(record.classes)
+    height, width = height_width(record.image_size)
+    outputs = len(record.classes)
     signature = ModelSignature(
-        inputs=Schema([TensorSpec(np.dtype(np.float32), (-1, 3, size, size), INPUT)]),
+        inputs=Schema([TensorSpec(np.dtype(np.float32), (-1, 3, height, width), INPUT)]),
         outputs=Schema([TensorSpec(np.dtype(np.float32), (-1, outputs), OUTPUT)]),
     )
     mlflow.onnx.save_model(
         onnx.load_model_from_string((folder / "module.onnx").read_bytes()),
         str(to),
         signature=signature,
-        input_example={INPUT: example_images(size).numpy()},
+        input_example={INPUT: example_images(record.image_size).numpy()},
         # Given, because MLflow would find them out by running the model in another process.
         pip_requirements=[f"{package}=={version(package)}" for package in ("mlflow", "numpy", "onnx", "onnxruntime")],
         metadata={"classes": list(record.classes)},

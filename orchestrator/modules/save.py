@@ -16,6 +16,7 @@ from rich.markup import escape
 
 from nemo.deployed import for_inference
 from nemo.export import disagreement, example_images, export_program, onnx_bytes, onnx_runner, program_bytes
+from nemo.image_size import ImageSize
 from nemo.latency import latencies
 from nemo.module_file import SavedModule
 from orchestrator.modules.card import figure_columns, figure_rows, model_card, slower_than_standard
@@ -56,7 +57,7 @@ def save_module(folder: Path, saved: SavedModule, record: ModuleRecord) -> Modul
     return finished
 
 
-def _agreement(network: torch.nn.Module, folder: Path, forms: Mapping[str, bytes], size: int) -> dict[str, float]:
+def _agreement(network: torch.nn.Module, folder: Path, forms: Mapping[str, bytes], size: ImageSize) -> dict[str, float]:
     """How far the files' logits lie from the network's, for batches of one and of three."""
     program = torch.export.load(folder / "module.pt2").module()
     differences = {"torch.export": 0.0, "ONNX": 0.0}
@@ -75,7 +76,7 @@ def _agreement(network: torch.nn.Module, folder: Path, forms: Mapping[str, bytes
     return differences
 
 
-def measure_latency(models: Mapping[str, torch.nn.Module], image_size: int) -> Latency:
+def measure_latency(models: Mapping[str, torch.nn.Module], image_size: ImageSize) -> Latency:
     """The latency of networks on this machine's CPU, in turns, for one image and with one thread."""
     ready = {name: for_inference(model) for name, model in models.items()}
     milliseconds = latencies(ready, example_images(image_size, 1), runs=RUNS)

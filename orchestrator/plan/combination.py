@@ -304,7 +304,10 @@ class Combination:
 
     def _where(self, resources: Mapping[str, Any]) -> dict[str, Any]:
         fingerprint = self.description.fingerprint
-        return {**location(self.study, self.pair), "fingerprint": fingerprint, "resources": dict(resources)}
+        where = {**location(self.study, self.pair), "fingerprint": fingerprint, "resources": dict(resources)}
+        trained_by = METHODS[self.method].starts_from or self.method
+        kept = self.study.recipe_for(self.pair, trained_by).augment == "imagenet"
+        return {**where, "keep_shape": True} if kept else where
 
 
 def _at(threshold: float | None) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from nemo.backbones.vit_config import short_name
+from nemo.image_size import brief_size
 from orchestrator.plan.combination import Combination
 from orchestrator.plan.combination_plan import CombinationPlan, Search, plan_combination
 from orchestrator.plan.results import GivenResults, Result, Results
@@ -142,7 +143,7 @@ def _pair_names(described: DescribedStudy) -> list[str]:
         return f"{short_name(pair.backbone)}/{described.of(pair).name}"
 
     def full(pair: Pair) -> str:
-        return f"{plain(pair)} width {pair.width:g} image {described.of(pair).image_size}"
+        return f"{plain(pair)} width {pair.width:g} image {brief_size(described.of(pair).image_size)}"
 
     names = []
     for position, pair in enumerate(described.study.pairs):

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from nemo.image_size import size_text
 from nemo.recipe import LATER, Recipe
 from orchestrator.storage.keys import canonical
 
@@ -28,6 +29,8 @@ def variants_of(records: list[Record]) -> dict[str, str]:
         options = params["dataset"].get("options", {}) if isinstance(params["dataset"], Mapping) else {}
         own = {name: params[name] for name in ("image_size", "config", "norm") if name in params}
         weights = params.get("foreign", {}).get("weights")
+        if isinstance(own.get("image_size"), list | tuple):
+            own["image_size"] = size_text(own["image_size"])
         return {**own, **({"pretrained": weights[:8]} if weights else {}), **options}
 
     groups = defaultdict(list)

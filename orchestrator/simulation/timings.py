@@ -9,6 +9,7 @@ from itertools import islice
 from random import Random
 from typing import Any
 
+from nemo.image_size import size_text
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.step import KINDS, Step
 
@@ -83,7 +84,7 @@ def _read(ledger: Ledger) -> dict[tuple[Any, ...], _Measured]:
 
 def _likeness(kind: str, train: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     """The keys under which similar steps share their measured times; the closest first."""
-    network = (kind, train["backbone"], train["width"], train["image_size"], train["dataset"]["name"])
+    network = (kind, train["backbone"], train["width"], size_text(train["image_size"]), train["dataset"]["name"])
     return [(*network, train["method"]), network]
 
 

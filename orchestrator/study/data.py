@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nemo.backbones import check_backbone
-from nemo.datasets import describe_dataset
+from nemo.datasets import describe_dataset, loading_note
 from nemo.datasets.naming import find_class
 from nemo.errors import UserError
+from nemo.image_size import height_width
 from orchestrator.study.class_names import check_class_names
 from orchestrator.study.pair import Pair
 from orchestrator.study.study import Study
@@ -47,13 +48,14 @@ class DescribedStudy:
         for pair in self.study.pairs:
             counts = self.of(pair).counts
             told += [] if counts is None else held_out(self.study, pair, self.of(pair).classes, counts)[1]
+            told += [_loading(self.study, pair, self.of(pair))]
         for position, pair in enumerate(self.study.pairs):
             if pair.fetches and pair.weights is None:
                 told.append(
                     f"{self.study.where('pairs', position, 'pretrained')}: the weights of {pair.backbone} are not here "
                     "yet; which they are tells its steps, so there are up to so many until nemo run has fetched them."
                 )
-        return list(dict.fromkeys(told))
+        return [note for note in dict.fromkeys(told) if note]
 
 
 def describe(study: Study) -> DescribedStudy:
@@ -79,14 +81,31 @@ def describe(study: Study) -> DescribedStudy:
     return DescribedStudy(study, descriptions)
 
 
+def _loading(study: Study, pair: Pair, description: Description) -> str:
+    """The sentence about how a pair's images are loaded; empty where they are in memory as ever."""
+    augments = {study.recipe_for(pair, method).augment for method in study.methods}
+    try:
+        return loading_note(
+            description,
+            pair.dataset,
+            image_size=pair.image_size,
+            loading=pair.loading,
+            keep_shape="imagenet" in augments,
+            **pair.dataset_options,
+        )
+    except UserError:  # too little memory; whoever reads them is told so
+        return ""
+
+
 def location(study: Study, pair: Pair) -> dict[str, Any]:
     """Where a pair's data lies, for workers that run in other folders than this process: paths are absolute."""
     kind, _, path = pair.dataset.partition(":")
     return {
         "dataset": f"{kind}:{absolute(path)}" if path else kind,
-        "image_size": pair.image_size,
+        "image_size": list(pair.image_size) if isinstance(pair.image_size, tuple) else pair.image_size,
         "dataset_options": pair.dataset_options,
         "data_root": absolute(study.data_root) if study.data_root else None,
+        **({"loading": pair.loading} if pair.loading else {}),
     }
 
 
@@ -108,7 +127,7 @@ def _content(file: Path, changed: int, size: int) -> str:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
-def architecture(backbone: str, num_classes: int, image_size: int) -> str:
+def architecture(backbone: str, num_classes: int, image_size: int | tuple[int, int]) -> str:
     """What a user's own function makes, as one number: its file may change without changing the network.
 
     Raises:
@@ -119,7 +138,7 @@ def architecture(backbone: str, num_classes: int, image_size: int) -> str:
 
 
 @lru_cache
-def _architecture(backbone: str, num_classes: int, image_size: int, content: str) -> str:
+def _architecture(backbone: str, num_classes: int, image_size: int | tuple[int, int], content: str) -> str:
     """`architecture` of a file with this content: a notebook may plan again after it was changed."""
     import torch
 
@@ -127,7 +146,7 @@ def _architecture(backbone: str, num_classes: int, image_size: int, content: str
     from nemo.zoo.digest import digest
 
     with torch.random.fork_rng(devices=[]):
-        return digest(build_foreign(backbone, num_classes, image_size), torch.rand(2, 3, image_size, image_size))
+        return digest(build_foreign(backbone, num_classes, image_size), torch.rand(2, 3, *height_width(image_size)))
 
 
 def check_data(described: DescribedStudy) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, PrivateAttr, Strict, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, Strict, model_validator
 
 from nemo.backbones import BACKBONE_NAMES, backbone_entry, check_backbone
 from nemo.backbones.vit_config import PREFIX, ROLES, is_transformer, read_config, with_config
-from nemo.datasets import DATASET_NAMES
+from nemo.datasets import DATASET_NAMES, STREAMED
 from nemo.errors import UserError
+from nemo.image_size import plain_size
 from nemo.recipe import Finetune
 from nemo.zoo import names as zoo
 from nemo.zoo.transformers_config import with_config as hf_with_config
@@ -30,6 +31,20 @@ def _check_backbone_name(name: str) -> str:
     if name.startswith(PREFIX) or zoo.is_foreign(name):
         return name
     return check_name((*BACKBONE_NAMES, f"{PREFIX}CONFIG"), "backbone")(name)
+
+
+def _read_size(given: Any) -> int | tuple[int, int] | None:
+    """Reads `32` or `[48, 64]`; of a square one number is made."""
+    if given is None:
+        return None
+    sides = given if isinstance(given, list | tuple) else [given] * 2
+    if len(sides) == 2 and all(isinstance(side, int) and not isinstance(side, bool) and side >= 1 for side in sides):
+        return plain_size(sides)
+    problems = Problems()
+    text = f"must be a whole number of pixels, 1 or more, or [height, width] of such, not {given!r:.60}."
+    problems.add(text=text)
+    problems.raise_any()
+    return None
 
 
 class Teacher(Model):
@@ -64,7 +79,9 @@ class Pair(Model):
         backbone: One of the registry, or `vit:` and the path of a transformers configuration.
         width: Multiplier of every hidden width of the backbone.
         norm: Whether the standard SimCNN and ResCNN get the norms that modular ones are given, see `build_network`.
-        image_size: Images are resized to it, in pixels; None takes the data set's own size.
+        image_size: Images are resized to it, in pixels: one number, or height and width; None takes the data set's own
+            size.
+        loading: Whether images are kept in memory or streamed; None chooses by size. Changes no result and no key.
         dataset_options: Options of the data set, such as `coarse: true` of `cifar100`.
         roles: The layers of a Transformer's blocks that get mask generators; None is all of them.
         teacher: What a backbone with a head for it (`deit_s`) is distilled from.
@@ -83,7 +100,8 @@ class Pair(Model):
     dataset: Annotated[str, AfterValidator(_check_dataset)]
     width: Annotated[Number, Field(gt=0)] = 1.0
     norm: bool = False
-    image_size: Annotated[Whole, Field(ge=1)] | None = None
+    image_size: Annotated[Any, BeforeValidator(_read_size)] = None
+    loading: Literal["memory", "stream"] | None = None
     dataset_options: dict[str, Any] = {}
     roles: Annotated[list[Annotated[str, AfterValidator(check_name(ROLES, "role"))]], NoDuplicates] | None = None
     teacher: Teacher | None = None
@@ -106,6 +124,9 @@ class Pair(Model):
         except UserError as error:
             field, _, text = str(error).partition(": ")
             problems.add(field, text=text)
+        if self.loading == "stream" and self.dataset.partition(":")[0] not in STREAMED:
+            text = f"stream is for {': and '.join(STREAMED)}: data sets, and {self.dataset} is none; remove it."
+            problems.add("loading", text=text)
         self._check_foreign(problems)
         problems.raise_any()  # what follows reads the configuration of a Transformer
         named = self.backbone.startswith(PREFIX)
@@ -172,6 +193,7 @@ class Pair(Model):
             width=self.width if own.width is None else own.width,
             norm=self.norm,
             image_size=self.image_size,
+            loading=self.loading,
             dataset_options=self.dataset_options,
             recipe=own.recipe,
         )

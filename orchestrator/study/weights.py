@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nemo.datasets.options import OPTIONS
+from nemo.image_size import plain_size
 from orchestrator.storage import Store
 from orchestrator.storage.keys import canonical
 from orchestrator.storage.layout import WEIGHTS, weights
@@ -68,11 +69,11 @@ def knowing_weights(described: DescribedStudy, store: Store) -> DescribedStudy:
 
 
 def _prepared(pair: Pair, known: Fetched) -> Pair:
-    own = {name: known[name] for name in _PREPARED if name in OPTIONS and known.get(name) is not None}
+    own = {name: known[name] for name in _PREPARED if OPTIONS[name].accepts(known.get(name))}
     size = known.get("image_size") if pair.image_size is None else pair.image_size
     changed = {
         "dataset_options": {**own, **pair.dataset_options},
-        "image_size": size if isinstance(size, int) else pair.image_size,
+        "image_size": None if size is None else plain_size(size),
     }
     prepared = pair.model_copy(update=changed)
     prepared._weights = known["sha256"]

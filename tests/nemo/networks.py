@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from nemo.backbones import BACKBONE_NAMES, build_backbone
 from nemo.backbones.backbone import Backbone, init_convolutions
 from nemo.backbones.vit_config import is_transformer
+from nemo.image_size import ImageSize, height_width
 from nemo.masking import make_modular
 from nemo.modular import ModularNetwork
 
@@ -20,7 +21,7 @@ def calibrated(
     backbone: str,
     *,
     width: float = 0.25,
-    image_size: int = 32,
+    image_size: ImageSize = 32,
     num_classes: int = 10,
     make: Callable[[Backbone], ModularNetwork] = make_modular,
 ) -> ModularNetwork:
@@ -47,8 +48,8 @@ def calibrated(
     return modular.eval()
 
 
-def images(count: int, image_size: int = 32) -> Tensor:
-    return torch.rand(count, 3, image_size, image_size, dtype=torch.float64)
+def images(count: int, image_size: ImageSize = 32) -> Tensor:
+    return torch.rand(count, 3, *height_width(image_size), dtype=torch.float64)
 
 
 def random_masks(

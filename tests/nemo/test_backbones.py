@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import nemo
+from nemo.backbones import BACKBONE_NAMES
 from nemo.layers import ConvMaskGenerator
 from tests.nemo.networks import CNNS
 
@@ -54,8 +55,18 @@ def test_any_number_of_classes_width_and_size(name: str, num_classes: int, width
 
 @pytest.mark.parametrize("name", ["vgg16", "simcnn", "rescnn"])
 def test_images_that_are_too_small_are_refused(name: str) -> None:
-    with pytest.raises(nemo.UserError, match=f"image_size: {name} .* choose image_size 32 or more"):
-        nemo.build_backbone(name, 10, image_size=28)
+    for size in (28, (64, 28)):
+        with pytest.raises(nemo.UserError, match=f"image_size: {name} .* choose image_size 32 or more"):
+            nemo.build_backbone(name, 10, image_size=size)
+
+
+@pytest.mark.parametrize("name", BACKBONE_NAMES)
+def test_images_need_not_be_square(name: str) -> None:
+    modular = nemo.make_modular(nemo.build_backbone(name, 3, 0.125, (48, 64)))
+    logits, masks = modular(torch.rand(2, 3, 48, 64))
+    assert logits.shape == (2, 3) and [mask.shape for mask in masks] == [(2, k) for k in modular.widths]
+    lying, standing = (nemo.build_backbone(name, 3, 0.125, size) for size in ((48, 64), (64, 48)))
+    assert nemo.count_flops(lying, (3, 48, 64)) == nemo.count_flops(standing, (3, 64, 48))
 
 
 def test_unknown_backbone_lists_the_choices() -> None:

@@ -51,9 +51,9 @@ def test_a_module_equals_the_constant_mask_model_for_so_many_random_masks(name: 
 
 
 @pytest.mark.parametrize("name", CNNS)
-@pytest.mark.parametrize("image_size", [32, 64])
+@pytest.mark.parametrize("image_size", [32, 64, (48, 64)])
 @torch.no_grad()
-def test_dense_masks_keep_a_strong_signal_and_stay_exact(name: str, image_size: int) -> None:
+def test_dense_masks_keep_a_strong_signal_and_stay_exact(name: str, image_size: int | tuple[int, int]) -> None:
     modular = calibrated(name, width=0.125, image_size=image_size)
     x = images(4, image_size)
     masks = [torch.rand(10, k) < 0.4 for k in modular.widths]

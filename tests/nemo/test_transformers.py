@@ -124,7 +124,8 @@ def test_refusals_name_the_file_and_the_remedy(tmp_path: Path) -> None:
     (tmp_path / "list.json").write_text("[]")
     (tmp_path / "broken.json").write_text("{")
     for name, image_size, match in (
-        ("vit_s", 30, "image_size: vit_s cuts images into patches of 4x4 pixels, choose a multiple of 4"),
+        ("vit_s", 30, "image_size: vit_s cuts images into patches of 4x4 pixels, choose a multiple of 4, not 30"),
+        ("vit_s", (32, 30), "image_size: vit_s cuts .* choose a multiple of 4, not 32x30"),
         (f"vit:{tmp_path}/none.json", 32, "none.json cannot be read"),
         (f"vit:{tmp_path}/broken.json", 32, "broken.json cannot be read"),
         (f"vit:{tmp_path}/list.json", 32, "holds no JSON object"),

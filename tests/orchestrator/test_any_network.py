@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 from pathlib import Path
@@ -122,6 +123,17 @@ def test_the_key_follows_what_a_function_makes_and_not_its_file(folder: Path, tm
     assert key() == first
     (folder / "nets.py").write_text(SOURCE.replace("(x + self.more(x))", "(x * self.more(x))"))
     assert key() != first
+
+
+def test_images_need_not_be_square(folder: Path, tmp_path: Path) -> None:
+    of = wanted(pairs=[{**PAIR, "image_size": [12, 18]}], methods=["nemo"], subtasks=None)
+    step = plan(describe(of), Ledger(tmp_path / "none", readonly=True)).steps[0]
+    from orchestrator.computing.networks import network_of
+
+    params = json.loads(json.dumps(step.params))  # as it comes out of a ledger
+    built = nemo.build_network(NAME, "nemo", 10, image_size=(12, 18))
+    network = network_of(params, built.state_dict())
+    assert network(torch.rand(2, 3, 12, 18))[0].shape == (2, 10)
 
 
 def test_pretrained_weights_are_what_a_training_starts_from(folder: Path, tmp_path: Path) -> None:

@@ -95,8 +95,9 @@ def test_what_is_fetched_is_in_the_key_and_says_how_images_are_prepared(vit: str
     assert {step.params["foreign"]["weights"] for step in steps} == {known["sha256"]}
     assert [step.params["foreign"].get("start") for step in steps] == [None, "identity"]
     assert {step.params["image_size"] for step in steps} == {16}
-    options = {**FEW, "mean": [0.5, 0.4, 0.3], "std": [0.2, 0.2, 0.1]}
-    assert all(step.params["dataset"]["options"] == options == step.where["dataset_options"] for step in steps)
+    options = {**FEW, "mean": [0.5, 0.4, 0.3], "std": [0.2, 0.2, 0.1], "interpolation": "bicubic", "crop": 1.0}
+    for step in steps:
+        assert step.params["dataset"]["options"] == options == step.where["dataset_options"]
     by_hand = wanted(vit, image_size=16, dataset_options=options)
     same = planned(keep_weights(describe(by_hand), store), store)
     assert [step.key for step in same.steps] == [step.key for step in planned(described, store).steps]
