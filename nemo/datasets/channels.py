@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from nemo.datasets.options import OPTIONS
+
 Triple = tuple[float, float, float]
 
 
@@ -41,9 +43,8 @@ def kept_channels(file: Path, chunks: Iterable[NDArray[np.uint8]]) -> tuple[Trip
     """
     with suppress(OSError, ValueError, KeyError, TypeError):
         known = json.loads(file.read_text())
-        mean, std = (tuple(map(float, known[name])) for name in ("mean", "std"))
-        if len(mean) == len(std) == 3:
-            return mean, std
+        if all(OPTIONS[name].accepts(known[name]) for name in ("mean", "std")):
+            return tuple(known["mean"]), tuple(known["std"])
     mean, std = channels(chunks)
     with suppress(OSError):  # it is only the time of the next pass that is lost
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -26,7 +26,7 @@ class ImageFiles:
     streams = True
 
     def __init__(self, files: Sequence[Path], folder: Path, fit: Fit) -> None:
-        self._folder, self._fit = folder, fit
+        self._folder, self._fit = folder.absolute(), fit  # read later, when the working folder may be another one
         self._names = np.asarray([os.fsencode(file.relative_to(folder)) for file in files], dtype=np.bytes_)
 
     def __len__(self) -> int:

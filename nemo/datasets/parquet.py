@@ -154,8 +154,10 @@ class ParquetSource(FilesSource):
 
     def stores(self, fit: Fit) -> tuple[tuple[Store, Labels], tuple[Store, Labels]]:
         self._classes  # noqa: B018 - checks the labels before the long work
-        source = ParquetSource(self.name, self.options, self.image_size, str(self.path), self._cache)  # knows nothing
-        folder = data_folder(self._cache) / "streams"
+        source = ParquetSource(
+            self.name, self.options, self.image_size, str(self.path.absolute()), self._cache
+        )  # knows nothing
+        folder = data_folder(self._cache).absolute() / "streams"
         stores = []
         for part in _PARTS:
             rows = [(str(shard), int(_file(shard).metadata.num_rows)) for shard in self.shards(part)]

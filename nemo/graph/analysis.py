@@ -10,12 +10,16 @@ from torch import Tensor, fx
 from torch.utils import _pytree as pytree
 
 from nemo.graph.capture import Captured
-from nemo.graph.dependence import LAYERS, MOVING, depends, moved, passed
+from nemo.graph.dependence import LAYERS, MOVING, PRODUCTS, depends, moved, passed
 from nemo.graph.facts import Facts, any_of, on_leaves
 from nemo.graph.nodes import arguments, operand, operation, words
 
 _STEADY = words("batch_norm relu relu6 hardtanh gelu silu hardswish elu mish")
 """Operations on one value that keep its shape and type."""
+
+
+class Unsound(Exception):
+    """Noise came through to what is known."""
 
 
 @torch.no_grad()
@@ -27,6 +31,8 @@ def analyse(
     wanted: Tensor,
     output: fx.Node,
     opaque: Collection[str] = (),
+    *,
+    noise: bool = True,
 ) -> Facts:
     """Runs a network on one sample, and follows beside every value what it depends on.
 
@@ -38,6 +44,11 @@ def analyse(
         wanted: 1 where an element of the output is asked for, of a shape that broadcasts with it.
         output: The node that is asked for.
         opaque: Names of nodes of which all is taken to depend on the input.
+        noise: Whether layers of whose values none should matter give noise, which is quick.
+
+    Raises:
+        Unsound: The noise came through to what is known.
+        Exception: Whatever an operation makes of noise that it would not make of values.
     """
     facts = Facts(captured)
     given = dict(zip(captured.inputs, inputs, strict=True))
@@ -55,7 +66,7 @@ def analyse(
             continue
         if node not in captured.fixed and any(source in facts.varies for source in sources):
             facts.varies.add(node)
-        anything = _anything(node, facts)
+        anything = _anything(node, facts) if noise else None
         if anything is not None:
             facts.entirely.add(node)
             facts.value[node], facts.unknown[node] = anything, _like(anything, 1.0)
@@ -64,6 +75,8 @@ def analyse(
         facts.value[node] = node.target(*args, **kwargs)
         if isinstance(facts.value[node], Tensor | tuple | list):
             facts.unknown[node] = _unknown(node, facts, opaque)
+            if noise and operation(node) in PRODUCTS:
+                _check_sound(node, facts)
     facts.demand[output] = wanted.expand(facts.shape(output)).clone()
     for node in reversed(captured.graph.nodes):
         if node.op == "call_function" and node in facts.demand:
@@ -90,6 +103,13 @@ def _anything(node: fx.Node, facts: Facts) -> Tensor | None:
         return None
     units = (-1,) if name == "linear" else (-1, *(1,) * (weight.dim() - 2))
     return torch.randn(len(weight), dtype=weight.dtype, generator=facts.noise).view(units).expand(found.shape)
+
+
+def _check_sound(node: fx.Node, facts: Facts) -> None:
+    """What is 0 for a factor of 0 is none where noise made infinity or nothing of the other factor."""
+    value, known = facts.value[node], facts.unknown[node] == 0
+    if value.is_floating_point() and not bool(value.isfinite().logical_or(~known).all()):
+        raise Unsound
 
 
 def _unknown(node: fx.Node, facts: Facts, opaque: Collection[str]) -> Any:

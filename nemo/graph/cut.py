@@ -144,7 +144,11 @@ class Cutter:
         inputs = [leaf[:1] for leaf in pytree.tree_leaves(self._example)]
         opaque: set[str] = set()
         while True:
-            facts = analyse(self.captured, state, inputs, places, wanted, output, opaque)
+            given = (self.captured, state, inputs, places, wanted, output, opaque)
+            try:
+                facts = analyse(*given)
+            except Exception:  # an operation may make anything of noise: an index out of range, a division by 0
+                facts = analyse(*given, noise=False)
             builder = Builder(facts, state, rule_of)
             try:
                 return builder, builder.build(output)

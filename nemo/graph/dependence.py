@@ -48,6 +48,9 @@ softplus pow clamp where masked_fill abs exp log sqrt rsqrt celu logsigmoid soft
 """)
 _NOT_POINTWISE = frozenset(["prelu", "_prelu_kernel", "dropout", "rrelu"])
 LAYERS = words("conv1d conv2d conv3d linear")
+PRODUCTS = words("mul matmul bmm scaled_dot_product_attention")
+"""Operations of which an element may be known though one of its operands is not: the other is 0 there."""
+
 _SOFTMAX = frozenset(["softmax", "log_softmax", "_softmax", "_safe_softmax"])
 _CONVOLUTIONS = {"conv1d": F.conv1d, "conv2d": F.conv2d, "conv3d": F.conv3d}
 _MAX_POOLS = {"max_pool1d": F.avg_pool1d, "max_pool2d": F.avg_pool2d, "max_pool3d": F.avg_pool3d}

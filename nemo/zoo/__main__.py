@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> str:
     own: dict[str, Any] = {name: list(value) for name in ("mean", "std") if (value := getattr(weights, name))}
     if weights.interpolation in INTERPOLATIONS:
         own["interpolation"] = weights.interpolation
-    if weights.crop is not None and (weights.crop < 1 or not name.startswith("hf:")):  # which stretch images then
+    if weights.crop is not None:
         own["crop"] = weights.crop
     given = ", ".join(f"{field}: {value}" for field, value in own.items())
     return "\n".join([*lines, *([f"dataset_options: {{{given}}}"] if given else [])])

@@ -18,7 +18,7 @@ class Preparation:
         std: Deviation of each channel.
         image_size: Height and width of the crop in the middle in pixels, one number if it is square.
         interpolation: By which the image is resized before: `bilinear`, `bicubic`, ...
-        crop: Fraction of the resized image's shorter side that the crop keeps.
+        crop: Fraction of the resized image's shorter side that the crop keeps; None too where images are stretched.
     """
 
     mean: tuple[float, ...] | None = None
@@ -55,8 +55,9 @@ def of_transformers(fields: Mapping[str, Any]) -> Preparation:
     """Of a `preprocessor_config.json`; nothing of an empty one."""
     if not fields:
         return Preparation()
-    size, cropped = _size(fields.get("size")), _size(fields.get("crop_size"))
-    crop = 1.0
+    given = fields.get("size")
+    size, cropped = _size(given), _size(fields.get("crop_size"))
+    crop = 1.0 if isinstance(given, Mapping) and "shortest_edge" in given else None
     if fields.get("crop_pct") and isinstance(size, int) and size < 384:  # ConvNeXt's rule
         crop = fields["crop_pct"]
     elif fields.get("do_center_crop") and isinstance(size, int) and isinstance(cropped, int):

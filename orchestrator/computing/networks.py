@@ -234,7 +234,7 @@ def build_once(study: Study, steps: Iterable[Step], ledger: Ledger) -> None:
             if only:
                 freeze(network, only, torch.zeros(3, *height_width(step.params["image_size"])))
         except UserError as error:
-            place = next(number for number, pair in enumerate(study.pairs) if _trains(study, pair, step))
+            place = next((number for number, pair in enumerate(study.pairs) if _trains(study, pair, step)), 0)
             errors.append(f"{study.where('pairs', place, 'backbone')}: {step.params['method']}: {error}")
     if errors:
         raise UserError("\n".join(dict.fromkeys(errors)))
@@ -243,7 +243,12 @@ def build_once(study: Study, steps: Iterable[Step], ledger: Ledger) -> None:
 def _trains(study: Study, pair: Pair, step: Step) -> bool:
     """Whether a training may be one of a pair's, or of its teacher."""
     names = [short_name(each.backbone) for each in (pair, pair.taught_by) if each is not None]
-    return step.params["backbone"] in names and location(study, pair).items() <= step.where.items()
+    if step.params["backbone"] not in names or not location(study, pair).items() <= step.where.items():
+        return False
+    weights = pair.weights if pair.fetches else pair.pretrained and content_of(str(pair.pretrained))
+    only = study.recipe_for(pair, step.params["method"]).train_only
+    theirs = step.params.get("foreign", {}).get("weights"), list(step.params["recipe"].get("train_only") or [])
+    return theirs == (weights or None, list(only or []))
 
 
 def gate_of(train: Mapping[str, Any]) -> str:

@@ -252,3 +252,14 @@ def test_the_processes_end_with_a_killed_training(tmp_path: Path) -> None:
     while any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children):
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+def test_a_stream_is_found_from_another_working_folder(
+    source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind, _, place = source.partition(":")
+    monkeypatch.chdir(Path(place).parent)
+    data = loaded(f"{kind}:{Path(place).name}", "cache", "stream")
+    monkeypatch.chdir(tmp_path)
+    assert len(list(Loader(data.train, dataset=data, batch_size=6, train=False).epoch())) > 1
+    assert not list(tmp_path.iterdir())

@@ -172,6 +172,7 @@ QUICK = (
         "transformers:resnet",
     ),
     *("own:densely", "own:channels", "own:unet", "own:lstm", "own:encoder", "own:groups", "own:volume", "own:signal"),
+    *("own:standardised", "own:levels"),
 )
 """One of every family that takes a second or two."""
 

@@ -241,6 +241,41 @@ def _numbers(high: int, *shape: int) -> Tensor:
     return torch.randint(high, shape, generator=torch.Generator().manual_seed(5))
 
 
+class Standardised(nn.Module):
+    """Features scaled by their own spread and range, complex numbers, and a gate that is multiplied by masked units."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.first, self.second = (nn.Conv2d(each, 8, 3, padding=1) for each in (3, 8, 8))
+        self.head = nn.Linear(8, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        x = (x - x.mean((2, 3), keepdim=True)) / x.std((2, 3), keepdim=True)
+        low, high = x.amin((2, 3), keepdim=True), x.amax((2, 3), keepdim=True)
+        gate = torch.sqrt((x - low) / (high - low))
+        turned = torch.view_as_complex(x.unflatten(3, (-1, 2)).contiguous())
+        y = F.relu(self.first(torch.view_as_real(turned * turned).flatten(3))) * gate
+        out: Tensor = self.head(F.relu(self.second(y)).mean((2, 3)))
+        return out
+
+
+class Levels(nn.Module):
+    """A table that is looked up by what a layer says."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.first, self.second = (nn.Conv2d(each, 8, 3, padding=1) for each in (3, 8, 8))
+        self.table = nn.Embedding(7, 8)
+        self.head = nn.Linear(8, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu6(self.stem(x))
+        y = F.relu(self.first(x)) + self.table(x.amin(1).round().long()).movedim(-1, 1)
+        out: Tensor = self.head(F.relu(self.second(y)).mean((2, 3)))
+        return out
+
+
 OWN: dict[str, Callable[[], tuple[nn.Module, Example]]] = {
     "densely": lambda: (Densely(), _rand(3, 3, 12, 16)),
     "channels": lambda: (Channels(), _rand(3, 3, 12, 12)),
@@ -252,5 +287,7 @@ OWN: dict[str, Callable[[], tuple[nn.Module, Example]]] = {
     "signal": lambda: (Signal(), _rand(3, 2, 30)),
     "quiet": lambda: (Quiet(), _rand(3, 3, 16, 16)),
     "heads": lambda: (Heads(), _numbers(40, 3, 10)),
+    "standardised": lambda: (Standardised(), _rand(3, 3, 8, 8)),
+    "levels": lambda: (Levels(), _rand(3, 3, 12, 12)),
     "shared": lambda: (Shared(), _rand(3, 3, 12, 12)),
 }

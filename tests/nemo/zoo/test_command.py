@@ -19,7 +19,7 @@ from nemo.zoo.weights import Weights
     [
         ("torchvision:resnet50", {"interpolation": "bilinear", "crop": 224 / 232}, {"crop": 224 / 232}),
         ("timm:convnext_atto", {"interpolation": "bicubic", "crop": 1.0}, {"interpolation": "bicubic", "crop": 1.0}),
-        ("hf:google/vit", {"interpolation": "box", "crop": 1.0}, {}),
+        ("hf:google/vit", {"interpolation": "box"}, {}),
     ],
 )
 def test_the_lines_of_a_pair(

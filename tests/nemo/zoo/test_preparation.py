@@ -12,8 +12,8 @@ SCALED = {"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}
 @pytest.mark.parametrize(
     ("fields", "size", "interpolation", "crop"),
     [
-        ({"size": 224, "resample": 2}, 224, "bilinear", 1.0),
-        ({"size": {"height": 192, "width": 256}}, (192, 256), "bilinear", 1.0),
+        ({"size": 224, "resample": 2}, 224, "bilinear", None),
+        ({"size": {"height": 192, "width": 256}}, (192, 256), "bilinear", None),
         ({"size": {"shortest_edge": 224}, "crop_pct": 0.875, "resample": 3}, 224, "bicubic", 0.875),
         ({"size": {"shortest_edge": 384}, "crop_pct": 0.875}, 384, "bilinear", 1.0),
         (
@@ -22,7 +22,9 @@ SCALED = {"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}
         ),
     ],
 )
-def test_the_forms_in_which_transformers_says_it(fields: Any, size: Any, interpolation: str, crop: float) -> None:
+def test_the_forms_in_which_transformers_says_it(
+    fields: Any, size: Any, interpolation: str, crop: float | None
+) -> None:
     expected = Preparation(mean=(0.5,) * 3, std=(0.5,) * 3, image_size=size, interpolation=interpolation, crop=crop)
     assert of_transformers(SCALED | fields) == expected
 

@@ -95,7 +95,7 @@ def test_what_is_fetched_is_in_the_key_and_says_how_images_are_prepared(vit: str
     assert {step.params["foreign"]["weights"] for step in steps} == {known["sha256"]}
     assert [step.params["foreign"].get("start") for step in steps] == [None, "identity"]
     assert {step.params["image_size"] for step in steps} == {16}
-    options = {**FEW, "mean": [0.5, 0.4, 0.3], "std": [0.2, 0.2, 0.1], "interpolation": "bicubic", "crop": 1.0}
+    options = {**FEW, "mean": [0.5, 0.4, 0.3], "std": [0.2, 0.2, 0.1], "interpolation": "bicubic"}
     for step in steps:
         assert step.params["dataset"]["options"] == options == step.where["dataset_options"]
     by_hand = wanted(vit, image_size=16, dataset_options=options)
@@ -198,6 +198,7 @@ def test_other_weights_in_a_folder_are_fetched_anew(vit: str, store: Store) -> N
 
 def test_weights_and_patterns_that_do_not_fit_are_told_before_anything_starts(vit: str, tmp_path: Path) -> None:
     pairs = [
+        {"backbone": vit, "dataset": "digits", "image_size": 32},
         {"backbone": vit, "dataset": "digits", "pretrained": True, "image_size": 32},
         {"backbone": "rescnn", "dataset": "digits", "width": 0.0625, "recipe": {"train_only": ["body.99*"]}},
         {"backbone": vit, "dataset": "digits", "pretrained": True, "recipe": {"train_only": ["*layer*.0*", "head"]}},
@@ -208,8 +209,8 @@ def test_weights_and_patterns_that_do_not_fit_are_told_before_anything_starts(vi
     with pytest.raises(UserError) as refused:
         build_once(described.study, planned(described, store).steps, Ledger(store))
     first, second = str(refused.value).splitlines()
-    assert first.startswith(f"{file}:3: pairs[0].backbone: standard: pretrained: the weights have a vit.embeddings.pos")
-    assert second.startswith(f"{file}:7: pairs[1].backbone: standard: recipe.train_only: 'body.99*' fits none of")
+    assert first.startswith(f"{file}:6: pairs[1].backbone: standard: pretrained: the weights have a vit.embeddings.pos")
+    assert second.startswith(f"{file}:10: pairs[2].backbone: standard: recipe.train_only: 'body.99*' fits none of")
 
 
 def test_a_study_from_kept_weights_to_its_modules(vit: str, tmp_path: Path) -> None:
