@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from nemo.activations import record_activations
     from nemo.backbones import build_backbone
     from nemo.datasets import describe_dataset, load_dataset
+    from nemo.deriving.derive import Derived, derive
     from nemo.errors import UserError
     from nemo.evaluation import evaluate, predict
     from nemo.flops import count_flops, count_parameters
@@ -39,6 +40,7 @@ _HOMES = {
     "activations": ("record_activations",),
     "backbones": ("build_backbone",),
     "datasets": ("describe_dataset", "load_dataset"),
+    "deriving.derive": ("Derived", "derive"),
     "errors": ("UserError",),
     "evaluation": ("evaluate", "predict"),
     "flops": ("count_flops", "count_parameters"),
@@ -63,6 +65,7 @@ _MODULES = (
 
 __all__ = [
     "METHODS",
+    "Derived",
     "Finetune",
     "FoundSites",
     "ModularNetwork",
@@ -76,6 +79,7 @@ __all__ = [
     "build_network",
     "count_flops",
     "count_parameters",
+    "derive",
     "describe_dataset",
     "evaluate",
     "extract_module",

@@ -22,6 +22,8 @@ _CONVOLUTIONS: dict[str, type[nn.Conv1d | nn.Conv2d | nn.Conv3d]] = {
     "conv3d": nn.Conv3d,
 }
 _NORMS = {2: nn.BatchNorm1d, 3: nn.BatchNorm1d, 4: nn.BatchNorm2d, 5: nn.BatchNorm3d}
+CUT = "cut"
+"""In the meta of a layer's node: which layer of the whole network it is, and the rows and columns that it has of it."""
 _ROUNDING = 1e-13  # of sums in double precision, in another order at every position
 
 
@@ -174,7 +176,9 @@ def _affine(
     others = {other: index for other, index in carried.items() if other != axis and operation(node) == "linear"}
     whole = dict.fromkeys(set(carried) - set(others))
     result = builder.module(name, layer, builder.aligned(source, {**whole, axis: columns}))
-    if share is not None:
+    if share is None:
+        result.meta[CUT] = name, rows, columns
+    else:
         for other, index in others.items():
             share = share.index_select(other, index)
         result = builder.module(f"{name}_map", Map(builder.shrunk(node, share, keep=axis).contiguous()), result)

@@ -261,14 +261,17 @@ def _follow_dtype(module: fx.GraphModule, dtype: torch.dtype) -> None:
         for name, buffer in layer._buffers.items():
             if buffer is not None and buffer.dtype is torch.float64:
                 layer._buffers[name] = buffer.to(dtype)
-    largest = torch.finfo(dtype).max
-
-    def follow(value: Any) -> Any:
-        if value is torch.float64:
-            return dtype
-        if isinstance(value, float) and math.isfinite(value):
-            return max(-largest, min(largest, value))
-        return value
-
     for node in module.graph.nodes:
-        node.args, node.kwargs = fx.node.map_aggregate((arguments(node), node.kwargs), follow)
+        node.args, node.kwargs = fx.node.map_aggregate(
+            (arguments(node), node.kwargs), lambda value: in_precision(value, dtype)
+        )
+
+
+def in_precision(value: Any, dtype: torch.dtype) -> Any:
+    """An argument of an operation that was followed in double precision, for one in another: its type, its bounds."""
+    if value is torch.float64:
+        return dtype
+    if isinstance(value, float) and math.isfinite(value):
+        largest = torch.finfo(dtype).max
+        return max(-largest, min(largest, value))
+    return value

@@ -1,0 +1,120 @@
+"""A trained network, frozen and in eval mode, at whose sites masks are imposed and out of which modules are cut."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nemo.backbones.backbone import Backbone
+from nemo.deriving.replay import Replay
+from nemo.errors import UserError
+from nemo.example import Example, call, logits_of, map_example
+from nemo.graph.capture import Captured, capture
+from nemo.graph.hooks import HookedSite, attach_open
+from nemo.graph.sites import SiteInfo, sites_of
+from nemo.modular import ModularNetwork
+from nemo.surgery import extract_module
+
+_INSIDE = "network"
+
+
+class _Whole(nn.Module):
+    """One of our backbones as a network like any other: followed by its graph, whatever it is made of."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> Any:
+        return self.network(x)
+
+
+class Masked:
+    """A copy of a network that knows its sites and learns nothing.
+
+    Attributes:
+        network: The copy; its parameters want no gradient.
+        sites: Where it is masked, in the order in which it computes; a mask of all ones leaves it as it is, to the bit.
+        captured: The computation of the network without masks, by the names of `network`.
+        outputs: Number of its logits, N.
+    """
+
+    def __init__(self, net: nn.Module, example: Example, sites: Sequence[str] = (), device: Any = "cpu") -> None:
+        """Follows a network and finds its sites.
+
+        Args:
+            net: Any that `nemo.find_sites` takes, or one of our backbones; not changed.
+            example: Inputs as it takes them.
+            sites: See `nemo.find_sites`.
+            device: Where it computes.
+
+        Raises:
+            UserError: It can't be followed, or has no site.
+        """
+        found = sites_of(net, capture(net, example), sites)
+        if not found.sites:
+            why = "; ".join(f"{layer} {reason}" for layer, reason in list(found.refused.items())[:3]) or "it has none"
+            raise UserError(f"network: no layer of it can be masked ({why}), see nemo.find_sites.")
+        self._prefix = f"{_INSIDE}." if isinstance(net, Backbone) else ""
+        whole = _Whole(net) if isinstance(net, Backbone) else net
+        infos = [_within(info, self._prefix) for info in found.sites]
+        self.captured: Captured = capture(whole, example)
+        self.network, self.sites = attach_open(whole, infos)
+        self.network = self.network.to(device).eval().requires_grad_(False)
+        self._modular = ModularNetwork(self.network, self.sites, map_example(Tensor.detach, example))
+        self._replay = Replay(self.captured, self.network, infos)
+        self.outputs = self.captured.width(self.captured.output)
+
+    @property
+    def widths(self) -> list[int]:
+        """K_l of every site."""
+        return [site.kernels for site in self.sites]
+
+    @property
+    def names(self) -> list[str]:
+        """The layer of every site, as the given network calls it."""
+        return [site.info.layer.removeprefix(self._prefix) for site in self.sites]
+
+    def logits(self, images: Tensor, masks: Sequence[Tensor] | None = None) -> Tensor:
+        """The logits `[B, N]` of the network under masks, through which gradients flow.
+
+        Args:
+            images: `[B, 3, H, W]`, normalised.
+            masks: Per site `[K_l]`, of 0 and 1; None for all ones.
+        """
+        if masks is None:
+            logits: Tensor = logits_of(call(self.network, images))
+            return logits
+        return self._replay(images, masks)
+
+    def cut(self, masks: Sequence[Tensor], rows: Sequence[int], *, check: bool = True) -> nn.Module:
+        """The module that computes what the network computes under masks, with the classifier's rows (method.md 6).
+
+        Args:
+            masks: Per site bool `[K_l]`.
+            rows: Of the classifier, in the order of the module's logits.
+            check: See `extract_module`.
+
+        Raises:
+            UserError: See `extract_module`.
+        """
+        every = [mask.cpu().expand(self.outputs, -1) for mask in masks]
+        return extract_module(self._modular, every, rows, head="slice", check=check)
+
+
+def ones(masked: Masked) -> list[Tensor]:
+    """Per site a bool `[K_l]` that keeps all."""
+    return [torch.ones(width, dtype=torch.bool) for width in masked.widths]
+
+
+def _within(info: SiteInfo, prefix: str) -> SiteInfo:
+    return replace(info, layer=prefix + info.layer, norm=None if info.norm is None else prefix + info.norm)
+
+
+def heard(site: HookedSite, network: nn.Module) -> nn.Module:
+    """The module whose output is a site's."""
+    return network.get_submodule(site.info.norm or site.info.layer)
