@@ -55,14 +55,15 @@ class Masked:
         Raises:
             UserError: It can't be followed, or has no site.
         """
-        found = sites_of(net, capture(net, example), sites)
+        captured = capture(net, example)
+        found = sites_of(net, captured, sites)
         if not found.sites:
             why = "; ".join(f"{layer} {reason}" for layer, reason in list(found.refused.items())[:3]) or "it has none"
             raise UserError(f"network: no layer of it can be masked ({why}), see nemo.find_sites.")
         self._prefix = f"{_INSIDE}." if isinstance(net, Backbone) else ""
         whole = _Whole(net) if isinstance(net, Backbone) else net
         infos = [_within(info, self._prefix) for info in found.sites]
-        self.captured: Captured = capture(whole, example)
+        self.captured: Captured = captured if whole is net else capture(whole, example)
         self.network, self.sites = attach_open(whole, infos)
         self.network = self.network.to(device).eval().requires_grad_(False)
         self._modular = ModularNetwork(self.network, self.sites, map_example(Tensor.detach, example))
