@@ -22,6 +22,7 @@ from nemo.errors import UserError
 from nemo.evaluation import evaluate
 from nemo.example import Example
 from nemo.flops import count_flops, count_parameters
+from nemo.image_size import height_width
 from nemo.loader import Loader
 from nemo.methods.method import Setting
 from nemo.recalibration import recalibrate
@@ -131,7 +132,7 @@ def derive(
     masked = Masked(net, example, sites, device)
     task = Task(masked, own, subtask, wanted, seed, device)
     base = masked.cut(ones(masked), own)
-    image = (3, dataset.image_size, dataset.image_size)
+    image = (3, *height_width(dataset.image_size))
     whole = wanted.count(base, image)
 
     def share(masks: list[Tensor]) -> float:

@@ -52,7 +52,7 @@ def test_the_base_is_the_untouched_network_and_the_module_the_imposed_one(
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize("settings", TRAINED, ids=["union", "assembled"])
+@pytest.mark.parametrize("settings", [TRAINED[0], pytest.param(TRAINED[1], marks=pytest.mark.slow)])
 def test_masks_of_every_class_beat_chance_too(settings: dict[str, Any], net: nn.Module, small_digits: Dataset) -> None:
     made = nemo.derive(net, small_digits, CLASSES, budget={"flops": 0.3}, settings=settings, controls=["random"])
     assert {tuple(each.shape[:1]) for each in made.scores} == {(3,)}

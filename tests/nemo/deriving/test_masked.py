@@ -49,7 +49,7 @@ def test_masks_of_all_ones_change_no_bit_and_modules_are_the_network_under_its_m
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize("measure", ["flops", "parameters"])
+@pytest.mark.parametrize("measure", ["flops", pytest.param("parameters", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_cost_of_masks_is_near_what_is_counted_on_the_cut(kind: str, measure: str) -> None:
     made, _, images = masked(kind)

@@ -42,9 +42,8 @@ def train(folder: Path, head: tuple[Path, Cluster], photographs: Path, workers: 
     return drive
 
 
-@pytest.mark.parametrize(
-    ("workers", "title"), [(1, "ImplicitFunc"), pytest.param(2, "RayTrainWorker", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("workers", "title"), [(1, "ImplicitFunc"), (2, "RayTrainWorker")])
 def test_a_killed_worker_changes_nothing(head: tuple[Path, Cluster], tmp_path: Path, workers: int, title: str) -> None:
     photographs = write_photographs(tmp_path / "photos", 8, 4)
     results = []
