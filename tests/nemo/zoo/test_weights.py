@@ -130,7 +130,7 @@ def test_a_folder_of_transformers_says_how_its_images_were_prepared(tmp_path: Pa
     folder = vit_folder(tmp_path / "tiny")
     weights = fetch(f"hf:{folder}", True, tmp_path)
     assert (weights.mean, weights.std) == ((0.5, 0.4, 0.3), (0.2, 0.2, 0.1))
-    assert (weights.image_size, weights.interpolation, weights.crop) == (16, "bicubic", 1.0)
+    assert (weights.image_size, weights.interpolation, weights.crop) == (16, "bicubic", None)
     whole, network = build_foreign(f"hf:{folder}", 7, 16), build_foreign(f"hf:{folder}", 3, 16)
     images = torch.rand(2, 3, 16, 16)
     load(whole, weights.path, images, classifier=range(7))
