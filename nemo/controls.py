@@ -65,7 +65,7 @@ def control_masks(
             generator = torch.Generator().manual_seed(int(draw))
             scores = [torch.rand(len(each), generator=generator) for each in kept]
         elif control == "magnitude":
-            scores = [_weight_norms(unit, network.network) for unit in network.units]
+            scores = [weight_norms(unit, network.network) for unit in network.units]
         elif control == "activation":
             scores = _activities(network, subtask, device)
         else:
@@ -140,7 +140,7 @@ def _largest(scores: Tensor, count: int) -> Tensor:
     return kept
 
 
-def _weight_norms(site: Site, network: nn.Module) -> Tensor:
+def weight_norms(site: Site, network: nn.Module) -> Tensor:
     """The L2 norm of the weights that compute each unit, `[K]`; of a sum that of all that feeds it."""
     if isinstance(site, HookedSite):
         return cast("Tensor", network.get_submodule(site.info.layer).weight).detach().flatten(1).double().norm(dim=1)
@@ -154,14 +154,14 @@ def _weight_norms(site: Site, network: nn.Module) -> Tensor:
 def _activities(network: ModularNetwork, subtask: Dataset, device: torch.device | str) -> list[Tensor]:
     """Per site the mean absolute output of each unit over the sub-task's training images, `[K]`."""
     backbone = network.network.to(device)
-    with eval_mode(backbone), _listening(network.units, backbone) as sums:
+    with eval_mode(backbone), listening(network.units, backbone) as sums:
         for batch in Loader(subtask.train, dataset=subtask, batch_size=BATCH, train=False, device=device).epoch():
             backbone(batch.images)
     return [sums[unit] for unit in network.units]
 
 
 @contextmanager
-def _listening(sites: Sequence[Site], network: nn.Module) -> Iterator[dict[Site, Tensor]]:
+def listening(sites: Sequence[Site], network: nn.Module) -> Iterator[dict[Site, Tensor]]:
     """Adds up what the sites put out while it is open: images count alike, for all have as many positions.
 
     Of another network than ours it is what the activation behind a site makes of it, where there is one.

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from nemo.datasets.dataset import Dataset, Split
+from nemo.datasets.dataset import Dataset, some_of
 from nemo.evaluation import BATCH
 from nemo.loader import Loader
 from nemo.modes import eval_mode
@@ -33,9 +33,7 @@ def recalibrate(
     norms = [layer for layer in module.modules() if isinstance(layer, _BatchNorm) and layer.track_running_stats]
     if not norms:
         return False
-    train = subtask.train
-    chosen = torch.randperm(len(train.labels), generator=torch.Generator().manual_seed(seed))[:images]
-    drawn = Split(train.images[chosen], train.labels[chosen])
+    drawn = some_of(subtask.train, images, seed=seed)
     size = -(-len(drawn) // -(-len(drawn) // BATCH))  # batches alike, for each counts as much
     momenta = [norm.momentum for norm in norms]
     with eval_mode(module):

@@ -125,3 +125,9 @@ def select_classes(split: Split, classes: Sequence[int]) -> Split:
     place = split.labels[:, None] == wanted  # [n, len(classes)]
     index = place.any(dim=1).nonzero().flatten()
     return Split(split.images[index], place[index].to(torch.uint8).argmax(dim=1))
+
+
+def some_of(split: Split, count: int, *, seed: int) -> Split:
+    """So many of a split's images, drawn by a seed, in the order of the draw; all where there are fewer."""
+    chosen = torch.randperm(len(split), generator=torch.Generator().manual_seed(seed))[:count]
+    return Split(split.images[chosen], split.labels[chosen])

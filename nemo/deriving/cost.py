@@ -12,9 +12,8 @@ import torch
 from torch import Tensor, fx
 
 from nemo.deriving.masked import Masked
-from nemo.graph.nodes import arguments, operation
+from nemo.graph.nodes import LAYERS, arguments, operation
 
-_LAYERS = frozenset(["linear", "conv1d", "conv2d", "conv3d"])
 _PRODUCTS = frozenset(["matmul", "bmm"])
 _ATTENTION = "scaled_dot_product_attention"
 
@@ -50,10 +49,10 @@ class Cost:
             name = operation(node)
             operands = [each for each in node.all_input_nodes if each in there]
             sources = [there[each] for each in operands]
-            if name in _LAYERS:
+            if name in LAYERS:
                 weight = arguments(node)[1]
                 assert isinstance(weight, fx.Node)
-                layer = captured.names.get(weight.name, "").removesuffix(".weight")
+                layer = captured.layer(weight)
                 inputs = sources[0] if sources else None
                 grouped = name != "linear" and _groups(node) > 1
                 if layer in self._number:

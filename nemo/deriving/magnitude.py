@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 from torch import Tensor
 
+from nemo.controls import weight_norms
 from nemo.deriving.budget import uniform
 from nemo.deriving.task import Derivation, Task
 from nemo.methods.method import Method, Settings
@@ -22,10 +21,8 @@ def spread(scores: list[Tensor], settings: Settings) -> list[Tensor]:
 
 
 def _scores(task: Task, settings: Settings) -> list[Tensor]:
-    network = task.masked.network
-    layers = [network.get_submodule(site.info.layer) for site in task.masked.sites]
-    weights = [cast("Tensor", layer.weight).detach().flatten(1).double().cpu() for layer in layers]
-    return spread([weight.norm(dim=1) for weight in weights], settings)
+    masked = task.masked
+    return spread([weight_norms(site, masked.network).cpu() for site in masked.sites], settings)
 
 
 DERIVATION = Derivation(Method("magnitude", {"spread": SPREADS}, source=None, head="slice"), _scores)

@@ -11,11 +11,10 @@ from torch import Tensor, nn
 
 from nemo.backbones.backbone import Backbone
 from nemo.deriving.replay import Replay
-from nemo.errors import UserError
 from nemo.example import Example, call, logits_of, map_example
 from nemo.graph.capture import Captured, capture
-from nemo.graph.hooks import HookedSite, attach_open
-from nemo.graph.sites import SiteInfo, sites_of
+from nemo.graph.hooks import attach_open
+from nemo.graph.sites import SiteInfo, one_at_least, sites_of
 from nemo.modular import ModularNetwork
 from nemo.surgery import extract_module
 
@@ -56,13 +55,10 @@ class Masked:
             UserError: It can't be followed, or has no site.
         """
         captured = capture(net, example)
-        found = sites_of(net, captured, sites)
-        if not found.sites:
-            why = "; ".join(f"{layer} {reason}" for layer, reason in list(found.refused.items())[:3]) or "it has none"
-            raise UserError(f"network: no layer of it can be masked ({why}), see nemo.find_sites.")
+        found = one_at_least(sites_of(net, captured, sites))
         self._prefix = f"{_INSIDE}." if isinstance(net, Backbone) else ""
         whole = _Whole(net) if isinstance(net, Backbone) else net
-        infos = [_within(info, self._prefix) for info in found.sites]
+        infos = [_within(info, self._prefix) for info in found]
         self.captured: Captured = captured if whole is net else capture(whole, example)
         self.network, self.sites = attach_open(whole, infos)
         self.network = self.network.to(device).eval().requires_grad_(False)
@@ -114,8 +110,3 @@ def ones(masked: Masked) -> list[Tensor]:
 
 def _within(info: SiteInfo, prefix: str) -> SiteInfo:
     return replace(info, layer=prefix + info.layer, norm=None if info.norm is None else prefix + info.norm)
-
-
-def heard(site: HookedSite, network: nn.Module) -> nn.Module:
-    """The module whose output is a site's."""
-    return network.get_submodule(site.info.norm or site.info.layer)

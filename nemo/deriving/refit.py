@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from nemo.datasets.dataset import Dataset, Split
+from nemo.datasets.dataset import Dataset, some_of
 from nemo.deriving.masked import Masked
 from nemo.evaluation import BATCH
 from nemo.graph.affine import CUT
@@ -40,9 +40,7 @@ def refit(module: nn.Module, masked: Masked, subtask: Dataset, images: int = IMA
     parts = list(_parts(module, masked))
     grams: dict[str, Tensor] = {}
     hooks = [masked.network.get_submodule(name).register_forward_pre_hook(_adder(name, grams)) for name, *_ in parts]
-    train = subtask.train
-    chosen = torch.randperm(len(train), generator=torch.Generator().manual_seed(seed))[:images]
-    drawn = Split(train.images[chosen], train.labels[chosen])
+    drawn = some_of(subtask.train, images, seed=seed)
     device = next(masked.network.parameters()).device
     try:
         for batch in Loader(drawn, dataset=subtask, batch_size=BATCH, train=False, device=device).epoch():

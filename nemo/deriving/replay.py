@@ -14,10 +14,8 @@ from torch import Tensor, fx, nn
 
 from nemo.graph.capture import Captured
 from nemo.graph.cut import in_precision
-from nemo.graph.nodes import function, operation
+from nemo.graph.nodes import LAYERS, function, operation
 from nemo.graph.sites import SiteInfo
-
-_LAYERS = frozenset(["linear", "conv1d", "conv2d", "conv3d"])
 
 
 class Replay:
@@ -79,6 +77,6 @@ class Replay:
 
 
 def _layer(node: fx.Node, captured: Captured) -> str | None:
-    if node.op != "call_function" or operation(node) not in _LAYERS or not isinstance(node.args[1], fx.Node):
+    if node.op != "call_function" or operation(node) not in LAYERS or not isinstance(node.args[1], fx.Node):
         return None
-    return captured.names.get(node.args[1].name, "").removesuffix(".weight")
+    return captured.layer(node.args[1])

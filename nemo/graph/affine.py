@@ -118,7 +118,7 @@ def whole_norm(builder: Builder, node: fx.Node) -> Carried | None:
         norm.bias.copy_(facts.value[bias])
     layout = {axis: index for axis, index in builder.get(source).layout.items() if axis < first}
     whole = builder.aligned(source, dict.fromkeys(range(first, dims)))
-    name = facts.captured.names[weight.name].removesuffix(".weight")
+    name = facts.captured.layer(weight)
     return Carried(builder.module(name, norm, whole), layout)
 
 
@@ -170,7 +170,7 @@ def _affine(
     layer = make(weight, own)
     layer.register_parameter("weight", nn.Parameter(weight.contiguous()))
     layer.register_parameter("bias", None if own is None else nn.Parameter(own.contiguous()))
-    name = facts.captured.names[weights.name].removesuffix(".weight")
+    name = facts.captured.layer(weights)
     carried = builder.get(source).layout
     # a convolution sees neighbours along the other axes, a linear layer doesn't
     others = {other: index for other, index in carried.items() if other != axis and operation(node) == "linear"}

@@ -10,9 +10,9 @@ from torch import Tensor, fx
 from torch.utils import _pytree as pytree
 
 from nemo.graph.capture import Captured
-from nemo.graph.dependence import LAYERS, MOVING, PRODUCTS, depends, moved, passed
+from nemo.graph.dependence import MOVING, PRODUCTS, depends, moved, passed
 from nemo.graph.facts import Facts, any_of, on_leaves
-from nemo.graph.nodes import arguments, operand, operation, words
+from nemo.graph.nodes import LAYERS, arguments, operand, operation, words
 
 _STEADY = words("batch_norm relu relu6 hardtanh gelu silu hardswish elu mish")
 """Operations on one value that keep its shape and type."""
@@ -107,21 +107,22 @@ def _anything(node: fx.Node, facts: Facts) -> Tensor | None:
 
 def _check_sound(node: fx.Node, facts: Facts) -> None:
     """What is 0 for a factor of 0 is none where noise made infinity or nothing of the other factor."""
-    value, known = facts.value[node], facts.unknown[node] == 0
-    if value.is_floating_point() and not bool(value.isfinite().logical_or(~known).all()):
+    value: Tensor = facts.value[node]
+    if not value.is_floating_point() or bool(value.sum().isfinite()):  # quick, and then all are
+        return
+    if not bool(value[facts.unknown[node] == 0].isfinite().all()):
         raise Unsound
 
 
 def _unknown(node: fx.Node, facts: Facts, opaque: Collection[str]) -> Any:
     value, sources = facts.value[node], _sources(node, facts)
-    everything = _like(value, 1.0)
     if node in facts.captured.fixed or all(facts.known(source) for source in sources):
         return _like(value, 0.0)
     if node.name in opaque:
-        return everything
+        return _like(value, 1.0)
     # where elements go to depends on the input: any of them may be anywhere
     if operation(node) in MOVING and any(not facts.known(source) for source in sources if source not in moved(node)):
-        return everything
+        return _like(value, 1.0)
     on = {source: facts.unknown[source] for source in sources}
     source = passed(node, on, facts)
     if source is not None:

@@ -18,7 +18,7 @@ from torch import Tensor, fx, nn
 
 from nemo.errors import UserError
 from nemo.example import Example, batch_of, call, logits_of, map_example
-from nemo.graph.nodes import PREFIX, arguments, function, operation, words
+from nemo.graph.nodes import PREFIX, arguments, function, operation, tensor_at, words
 
 aten = torch.ops.aten
 
@@ -77,6 +77,10 @@ class Captured:
         assert width is not None
         return width
 
+    def layer(self, weight: fx.Node) -> str:
+        """The name of the layer that a placeholder is the weight of; empty where it is none of the network's."""
+        return self.names.get(weight.name, "").removesuffix(".weight")
+
     def values(self, network: nn.Module, **others: Tensor) -> dict[str, Tensor]:
         """What the network holds now, by placeholder; floating values in double precision, on the CPU.
 
@@ -84,12 +88,10 @@ class Captured:
             network: Of the shape of the one that was captured.
             others: Tensors by name that it doesn't hold.
         """
-        state = {
-            **dict(network.named_parameters(remove_duplicate=False)),
-            **dict(network.named_buffers(remove_duplicate=False)),
-            **others,
+        own = {
+            place: in_double((others[name] if name in others else tensor_at(network, name)).detach())
+            for place, name in self.names.items()
         }
-        own = {place: in_double(state[name].detach()) for place, name in self.names.items()}
         return {**own, **self.made}
 
 

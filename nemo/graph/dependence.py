@@ -47,7 +47,6 @@ relu relu6 hardtanh gelu silu hardswish hardsigmoid sigmoid tanh add sub mul div
 softplus pow clamp where masked_fill abs exp log sqrt rsqrt celu logsigmoid softsign hardshrink
 """)
 _NOT_POINTWISE = frozenset(["prelu", "_prelu_kernel", "dropout", "rrelu"])
-LAYERS = words("conv1d conv2d conv3d linear")
 PRODUCTS = words("mul matmul bmm scaled_dot_product_attention")
 """Operations of which an element may be known though one of its operands is not: the other is 0 there."""
 

@@ -12,7 +12,7 @@ from torch import fx, nn
 
 from nemo.errors import UserError
 from nemo.graph.builder import Align, Map
-from nemo.graph.nodes import arguments
+from nemo.graph.nodes import arguments, tensor_at
 
 _FUNCTIONS = {
     name: getattr(operator, name)
@@ -48,7 +48,7 @@ def module_document(module: fx.GraphModule) -> Described:
     tensors = {}
     for node in module.graph.nodes:
         if node.op == "get_attr":
-            value = _tensor(module, str(node.target))
+            value = tensor_at(module, str(node.target))
             kind = "parameter" if isinstance(value, nn.Parameter) else "buffer"
             tensors[str(node.target)] = [kind, _name(value.dtype), list(value.shape)]
     return {"graph": graph_document(module.graph), "layers": layers, "tensors": tensors}
@@ -204,10 +204,3 @@ def _place(root: nn.Module, name: str) -> nn.Module:
             parent.add_module(part, nn.Module())
         parent = parent.get_submodule(part)
     return parent
-
-
-def _tensor(module: nn.Module, name: str) -> torch.Tensor:
-    path, _, own = name.rpartition(".")
-    value = getattr(module.get_submodule(path), own)
-    assert isinstance(value, torch.Tensor)
-    return value

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import fx
+from torch import Tensor, fx, nn
+
+LAYERS = frozenset(["conv1d", "conv2d", "conv3d", "linear"])
+"""Operations with a weight of units by inputs."""
 
 PREFIX = "network."  # of every name in a network that is followed
 
@@ -42,3 +45,11 @@ def module_of(node: fx.Node) -> str:
 def words(text: str) -> frozenset[str]:
     """The words of a text."""
     return frozenset(text.split())
+
+
+def tensor_at(module: nn.Module, name: str) -> Tensor:
+    """A module's parameter or buffer of this name."""
+    path, _, own = name.rpartition(".")
+    value = getattr(module.get_submodule(path), own)
+    assert isinstance(value, Tensor)
+    return value

@@ -11,7 +11,7 @@ from torch.nn import functional
 from nemo.errors import UserError
 from nemo.example import Example
 from nemo.graph.capture import Captured, capture
-from nemo.graph.nodes import arguments, module_of, operation
+from nemo.graph.nodes import LAYERS, arguments, module_of, operation
 from nemo.patterns import chosen
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -21,7 +21,6 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 """Activations that tell how much of a unit is passed on."""
 
-_LAYERS = frozenset(["conv1d", "conv2d", "conv3d", "linear"])
 _GLOBAL_POOLS = frozenset(f"adaptive_{kind}_pool{dims}d" for kind in ("avg", "max") for dims in (1, 2, 3))
 
 
@@ -80,7 +79,15 @@ def needed_sites(net: nn.Module, example: Example | None, sites: Sequence[str]) 
         raise UserError(
             "example: a network of another kind than ours is followed on an example, pass inputs as it takes them."
         )
-    found = find_sites(net, example, sites=sites)
+    return one_at_least(find_sites(net, example, sites=sites))
+
+
+def one_at_least(found: FoundSites) -> tuple[SiteInfo, ...]:
+    """The sites that were found.
+
+    Raises:
+        UserError: There is none; with the reasons of the first layers.
+    """
     if not found.sites:
         why = "; ".join(f"{layer} {reason}" for layer, reason in list(found.refused.items())[:3]) or "it has none"
         raise UserError(f"network: no layer of it can be masked ({why}), see nemo.find_sites.")
@@ -89,7 +96,7 @@ def needed_sites(net: nn.Module, example: Example | None, sites: Sequence[str]) 
 
 def sites_of(net: nn.Module, captured: Captured, patterns: Sequence[str] = ()) -> FoundSites:
     """`find_sites` on a network that has been captured."""
-    layers = [node for node in captured.graph.nodes if operation(node) in _LAYERS and node.op == "call_function"]
+    layers = [node for node in captured.graph.nodes if operation(node) in LAYERS and node.op == "call_function"]
     before, behind, pooled = _surroundings(captured.graph, layers)
     batch = captured.input_batch
     modules = dict(net.named_modules())
@@ -99,7 +106,7 @@ def sites_of(net: nn.Module, captured: Captured, patterns: Sequence[str] = ()) -
     for node in layers:
         weight = arguments(node)[1]
         assert isinstance(weight, fx.Node)
-        name = captured.names.get(weight.name, "").removesuffix(".weight")
+        name = captured.layer(weight)
         module = modules.get(name) if name else None
         if weight.name in captured.shared:
             refused[module_of(node) or name] = "shares its weight with another layer"

@@ -36,7 +36,7 @@ def find_classifier(network: nn.Module, example: Example, captured: Captured | N
             f"backbone: its logits are the output of {operation(node)} and not of one Linear layer, so its classifier "
             "can't be replaced, wrap it so that they are."
         )
-    name = captured.names[weight.name].removesuffix(".weight")
+    name = captured.layer(weight)
     layer = dict(network.named_modules()).get(name)
     if weight.name in captured.shared or len(weight.users) > 1 or not isinstance(layer, nn.Linear):
         raise UserError(f"backbone: its classifier {name} is no Linear layer with a weight of its own, give it one.")

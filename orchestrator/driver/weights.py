@@ -7,7 +7,7 @@ import logging
 import shutil
 import tempfile
 from dataclasses import asdict
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from nemo.errors import UserError
@@ -73,6 +73,6 @@ def _write(store: Store, known: dict[str, Fetched]) -> None:
 
 def _keep_file(file: Path, store: Store) -> None:
     kept = layout.weights(content_of(str(file)), file.suffix)
-    if f"{kept.rpartition('/')[2]}" not in store.list("weights"):
+    if PurePath(kept).name not in store.list(layout.WEIGHTS_FOLDER):
         with store.writing(kept) as path:
             shutil.copyfile(file, path)

@@ -24,7 +24,8 @@ FAILURES, SEARCHES = f"{LEDGER}/failures", f"{LEDGER}/searches"
 DATA = f"{LEDGER}/data.json"
 """What was known of a study's data when it was last run."""
 
-WEIGHTS = "weights/fetched.json"
+WEIGHTS_FOLDER = "weights"
+WEIGHTS = f"{WEIGHTS_FOLDER}/fetched.json"
 """Which pretrained weights were fetched for the study, and how their images were prepared."""
 
 LOCK = "lock"
@@ -88,7 +89,7 @@ def artifact(key: str, name: str) -> str:
 
 def weights(sha256: str, ending: str = ".safetensors") -> str:
     """A file of pretrained weights, by the SHA-256 of its content."""
-    return f"weights/{sha256}{ending}"
+    return f"{WEIGHTS_FOLDER}/{sha256}{ending}"
 
 
 def checkpoints(key: str) -> str:

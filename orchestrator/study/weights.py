@@ -11,7 +11,7 @@ from nemo.datasets.options import OPTIONS
 from nemo.image_size import plain_size
 from orchestrator.storage import Store
 from orchestrator.storage.keys import canonical
-from orchestrator.storage.layout import WEIGHTS, weights
+from orchestrator.storage.layout import WEIGHTS, WEIGHTS_FOLDER, weights
 from orchestrator.study.data import DescribedStudy, check_data, content_of, describe
 from orchestrator.study.pair import Pair
 from orchestrator.study.study import Study
@@ -35,7 +35,7 @@ def fetched_weights(store: Store) -> dict[str, Fetched]:
     """By `weights_name` what was fetched for the study in a store, and still lies there."""
     try:
         known = json.loads(store.read(WEIGHTS) or b"{}")
-        there = {f"weights/{name}" for name in store.list("weights")} if known else set()
+        there = {f"{WEIGHTS_FOLDER}/{name}" for name in store.list(WEIGHTS_FOLDER)} if known else set()
         return {name: each for name, each in known.items() if weights(each["sha256"]) in there}
     except (ValueError, KeyError, TypeError, AttributeError):  # damaged: it is fetched again, and is what it was
         return {}

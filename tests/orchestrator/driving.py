@@ -59,6 +59,17 @@ class Drive:
         searches = self.plan.searches
         run_trainings(wanted, searches, self.context, self.cluster, self.slots, self.shared, tell)
 
+    def train_killing(self, head: Path, title: str | None) -> None:
+        """Trains; a worker that runs `title` is killed once, after the first checkpoint; see `kill_one`."""
+        left = [title] if title else []
+
+        def kill(event: Event) -> None:
+            if event.kind == "epochs" and left:
+                kill_one(head, left.pop())
+
+        self.train(on_event=kill)
+        assert not left
+
     def fan_out(
         self, steps: list[Step], on_event: Callable[[FanOut, Event], None] = lambda fanout, event: None
     ) -> None:

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.cluster.cluster import Cluster
-from orchestrator.execution.context import Event
-from tests.orchestrator.driving import Drive, kill_one
+from tests.orchestrator.driving import Drive
 from tests.pictures import write_photographs
 
 pytestmark = [pytest.mark.ray, pytest.mark.heavy]
@@ -31,14 +30,7 @@ def train(folder: Path, head: tuple[Path, Cluster], photographs: Path, workers: 
         "resources": {"training": {"workers": workers, "cpus": 1}},
     }
     drive = Drive(folder, head[1], fields)
-    left = [title] if title else []
-
-    def kill(event: Event) -> None:
-        if event.kind == "epochs" and left:
-            kill_one(head[0], left.pop())
-
-    drive.train(on_event=kill)
-    assert not left
+    drive.train_killing(head[0], title)
     return drive
 
 

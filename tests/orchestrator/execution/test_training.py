@@ -34,14 +34,7 @@ def run(folder: Path, head: tuple[Path, Cluster], workers: int, title: str | Non
     """Trains the one step; a worker that runs `title` is killed once, after the first checkpoint."""
     resources = {"training": {"workers": workers, "cpus": 1}}
     drive = Drive(folder, head[1], {**ONE, "resources": resources})
-    left = [title] if title else []
-
-    def kill(event: Event) -> None:
-        if event.kind == "epochs" and left:
-            kill_one(head[0], left.pop())
-
-    drive.train(on_event=kill)
-    assert not left
+    drive.train_killing(head[0], title)
     return drive
 
 
