@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
-from nemo.controls import listening
-from nemo.datasets.dataset import some_of
-from nemo.deriving.magnitude import SPREADS, spread
-from nemo.deriving.task import Derivation, Task
+from nemo.deriving.task import SPREADS, Derivation, Task
 from nemo.errors import UserError
-from nemo.evaluation import BATCH
-from nemo.loader import Loader
 from nemo.methods.method import Method, Settings
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def _check(settings: Settings) -> None:
@@ -20,11 +17,18 @@ def _check(settings: Settings) -> None:
         raise UserError(f"images: should be a whole number from 1 on, not {settings['images']:g}.")
 
 
-@torch.no_grad()
 def _scores(task: Task, settings: Settings) -> list[Tensor]:
     """The mean absolute activation of every unit on training images, drawn where there are more than `images`."""
+    import torch
+
+    from nemo.controls import listening
+    from nemo.datasets.dataset import some_of
+    from nemo.deriving.fitting import spread
+    from nemo.evaluation import BATCH
+    from nemo.loader import Loader
+
     masked, drawn = task.masked, some_of(task.subtask.train, int(settings["images"]), seed=task.seed)
-    with listening(masked.sites, masked.network) as sums:
+    with torch.no_grad(), listening(masked.sites, masked.network) as sums:
         for batch in Loader(drawn, dataset=task.subtask, batch_size=BATCH, train=False, device=task.device).epoch():
             masked.logits(batch.images)
     return spread([sums[site].cpu() for site in masked.sites], settings)

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from nemo.datasets.dataset import Dataset, Split
-from nemo.deriving.budget import Budget, best
+from nemo.deriving.budget import Budget
+from nemo.deriving.fitting import best, spent
 from nemo.deriving.head import Rows, chosen_rows, fitted, outputs_of
 from nemo.deriving.masked import Masked, ones
 from nemo.deriving.methods import derivation
@@ -133,10 +134,10 @@ def derive(
     task = Task(masked, own, subtask, wanted, seed, device)
     base = masked.cut(ones(masked), own)
     image = (3, *height_width(dataset.image_size))
-    whole = wanted.count(base, image)
+    whole = spent(base, wanted.measure, image)
 
     def share(masks: list[Tensor]) -> float:
-        return wanted.count(masked.cut(masks, own, check=False), image) / whole
+        return spent(masked.cut(masks, own, check=False), wanted.measure, image) / whole
 
     accuracy = {"base": _accuracy(base, subtask, device)}
     flops = {"base": count_flops(base, image)}

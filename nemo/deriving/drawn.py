@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
-from nemo.deriving.magnitude import SPREADS, spread
-from nemo.deriving.task import Derivation, Task
+from nemo.deriving.task import SPREADS, Derivation, Task
 from nemo.methods.method import Method, Settings
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def _scores(task: Task, settings: Settings) -> list[Tensor]:
+    import torch
+
+    from nemo.deriving.fitting import spread
+
     generator = torch.Generator().manual_seed(task.seed)
     return spread([torch.rand(width, generator=generator).double() for width in task.masked.widths], settings)
 

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-
-from nemo.datasets.dataset import Dataset
 from nemo.deriving.budget import Budget
-from nemo.deriving.masked import Masked
 from nemo.methods.method import Method, Settings
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from nemo.datasets.dataset import Dataset
+    from nemo.deriving.masked import Masked
+
+SPREADS = ("uniform", "global")
+"""Every site loses the same share of its units; or one threshold for all, on scores over the mean of their site."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from nemo.deriving.budget import Budget, best, uniform
+from nemo.deriving.budget import Budget
+from nemo.deriving.fitting import best, uniform
 from nemo.errors import UserError
 
 PRICES = [torch.full((40,), 3.0), torch.full((100,), 1.0), torch.full((10,), 8.0)]

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from nemo.datasets.dataset import Dataset
 from nemo.deriving.budget import Budget
 from nemo.deriving.cost import Cost
+from nemo.deriving.mask_scores import MaskSearch
 from nemo.deriving.masked import Masked
-from nemo.deriving.masksearch import DERIVATION, MaskSearch
+from nemo.deriving.masksearch import DERIVATION
 from nemo.deriving.straight_through import indicator
 from nemo.deriving.task import Task
 from nemo.errors import UserError

@@ -1,0 +1,117 @@
+"""Which units a network keeps under a budget: the best that fit (method.md 9.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from nemo.deriving.budget import TOLERANCE, Budget
+from nemo.errors import UserError
+from nemo.flops import count_flops, count_parameters
+from nemo.methods.method import Settings
+
+_NEAR = 0.005  # the search ends here
+_MOST = 24  # cuts of one search
+_TRIED = 12  # units that are tried one by one, where the next one in the order is too large
+
+
+def spent(module: nn.Module, measure: str, image: tuple[int, int, int]) -> float:
+    """What a module costs of what a budget measures: FLOPs per image `[3, H, W]`, or parameters."""
+    return count_flops(module, image) if measure == "flops" else float(count_parameters(module))
+
+
+def uniform(scores: Sequence[Tensor]) -> list[Tensor]:
+    """Scores by which every site loses the same share of its units: the place in its own order, from 0 to 1."""
+    return [
+        (each.argsort(stable=True, descending=True).argsort().neg().double() + len(each) - 0.5) / len(each)
+        for each in scores
+    ]
+
+
+def spread(scores: list[Tensor], settings: Settings) -> list[Tensor]:
+    """Scores `[K_l]` per site as one row each, comparable between sites as the setting `spread` says."""
+    if settings["spread"] == "uniform":
+        return [each[None] for each in uniform(scores)]
+    return [(each / each.mean().clamp_min(1e-30))[None] for each in scores]
+
+
+def best(scores: Sequence[Tensor], budget: Budget, count: Callable[[list[Tensor]], float]) -> list[Tensor]:
+    """The units of the largest scores that meet a budget, at least one of every site.
+
+    Units of all sites are one list, ordered by their scores, of equals the first one first. The search asks for the
+    cost of its beginnings; as it is a search in a growing sequence, the kept units of a smaller budget are among those
+    of a larger one.
+
+    Args:
+        scores: Per site `[K_l]`.
+        budget: What is allowed.
+        count: The cost of what masks keep, per site bool `[K_l]`, as a share of the whole; called some ten times.
+
+    Returns:
+        Per site bool `[K_l]`.
+
+    Raises:
+        UserError: One unit of every site costs more than the budget.
+    """
+    order, sizes = _order(scores), [len(each) for each in scores]
+    total, least = len(order), len(sizes)
+
+    def cost(chosen: Tensor) -> float:
+        return count(_masks(chosen, sizes))
+
+    limit = budget.share * (1 + TOLERANCE)
+    low, below = least, cost(order[:least])
+    if below > limit:
+        raise UserError(
+            f"budget: {budget.measure} {budget.share:g} can't be reached, with one unit of every layer that can be cut "
+            f"{below:.3g} is left: choose at least {_up(below)}, or more sites."
+        )
+    high, above = total, 1.0
+    if budget.share >= 1 or low == high:
+        return _masks(order, sizes)
+    for step in range(_MOST):
+        if high - low <= 1 or abs(below - budget.share) <= _NEAR * budget.share:
+            break
+        guess = (budget.share - below) / max(above - below, 1e-12) if step % 3 < 2 else 0.5  # a line, then a half
+        middle = min(max(low + round((high - low) * guess), low + 1), high - 1)
+        found = cost(order[:middle])
+        if found <= budget.share * (1 + _NEAR):
+            low, below = middle, found
+        else:
+            high, above = middle, found
+    chosen = order[:low]
+    if below < budget.share * (1 - TOLERANCE):  # a unit is large: others, that come later, may fit
+        for unit in order[low + 1 : low + 1 + _TRIED]:
+            more = torch.cat([chosen, unit[None]])
+            found = cost(more)
+            if found <= limit:
+                chosen, below = more, found
+            if below >= budget.share * (1 - TOLERANCE):
+                break
+    return _masks(chosen, sizes)
+
+
+def _order(scores: Sequence[Tensor]) -> Tensor:
+    """The numbers of all units, best first; the best one of every site comes before all others: none may be empty."""
+    flat = torch.cat([each.detach().double().cpu() for each in scores])
+    start, first = 0, []
+    for each in scores:
+        first.append(start + int(each.argmax()))
+        start += len(each)
+    kept = torch.tensor(first)
+    flat = flat.clone()
+    flat[kept] = torch.inf
+    return flat.argsort(descending=True, stable=True)
+
+
+def _masks(chosen: Tensor, sizes: Sequence[int]) -> list[Tensor]:
+    flat = torch.zeros(sum(sizes), dtype=torch.bool)
+    flat[chosen] = True
+    return list(flat.split(list(sizes)))
+
+
+def _up(share: float) -> str:
+    """A share rounded up to three digits."""
+    return f"{int(share * 1000 + 1) / 1000:.3f}"
