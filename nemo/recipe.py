@@ -60,7 +60,8 @@ class Recipe:
     """One recipe for every method; the defaults are the published ones (method.md 4.1).
 
     Attributes:
-        epochs: Passes over the training images; the learning rate follows one cosine, stepped per epoch.
+        epochs: Passes over the training images; the learning rate follows one cosine, stepped per epoch. 0 leaves a
+            network with pretrained weights untouched.
         batch_size: Images per step over *all* workers.
         lr: Learning rate of the network's own weights.
         lr_mask: Learning rate of the mask generators; None means the same as `lr`.
@@ -123,7 +124,7 @@ class Recipe:
         object.__setattr__(self, "augment", _as_in_keys(self.augment))
         variants = ("reference", "masked_exp")
         _require_choices(self, optimizer=_OPTIMIZERS, precision=_PRECISIONS, variant=variants, gate=_GATES)
-        _require("epochs", self.epochs >= 1, "must be at least 1")
+        _require("epochs", self.epochs >= 0, "must not be negative")
         _require("batch_size", self.batch_size >= 2, "must be at least 2, BatchNorm needs two images")
         _require("lr", 0 < self.lr < math.inf, "must be positive")
         _require(

@@ -189,7 +189,7 @@ class Trainer:
         self.workers.share_buffers(self.network)
         require_finite(metrics, f"in epoch {self.epoch}")
         if self.evaluates:
-            metrics |= self._evaluate()
+            metrics |= self.evaluate()
             require_finite(metrics, f"in epoch {self.epoch}")  # no training loss sees what the last step did
         entry = {
             "epoch": float(self.epoch),
@@ -332,7 +332,8 @@ class Trainer:
         means["loss"] = learned + means.pop("objective", 0.0) + means.get("rehearsal", 0.0)
         return {"train/accuracy": accuracy, **{f"train/{name}": value for name, value in means.items()}}
 
-    def _evaluate(self) -> dict[str, float]:
+    def evaluate(self) -> dict[str, float]:
+        """What an epoch ends with: the metrics `validation/...` and `test/...` of the network as it is now."""
         metrics: dict[str, float] = {}
         for name, split in (("validation", self.validation), ("test", self.dataset.test)):
             if split is not None:

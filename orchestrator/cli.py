@@ -192,8 +192,8 @@ def plan(
         typer.Option(
             metavar="nodes=N,...",
             help="Also run the plan on a fake cluster: nodes=64,gpus=8, and cpus, failures (of a node, per hour), "
-            "recovery, stragglers (a share), slowdown, start, load, driver, mlflow, epoch, modularize, measure, reuse "
-            "(seconds), seed.",
+            "recovery, stragglers (a share), slowdown, start, load, driver, mlflow, epoch, modularize, measure, reuse, "
+            "derive (seconds), seed.",
         ),
     ] = None,
 ) -> None:

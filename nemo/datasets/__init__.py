@@ -6,11 +6,12 @@ Names: `digits`, `cifar10`, `cifar100` (option `coarse`), `svhn` (option `extra`
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from nemo.datasets.chosen import chosen_classes, places_of, restricted
 from nemo.datasets.description import Description
 from nemo.datasets.loading import Loading, choose_loading
 from nemo.errors import UserError
@@ -49,7 +50,7 @@ def describe_dataset(
         source = _source(name, root, image_size, options)
         description = source.describe()
         source.fit(description.image_size)  # refuses options that do not fit
-        return description
+        return restricted(description, chosen_classes(name, description.classes, options.get("only")))
 
 
 def loading_note(
@@ -119,12 +120,17 @@ def read_dataset(
 
     with _readable(name):
         source = _source(name, root, image_size, options)
-        description = source.describe()
+        whole = source.describe()
+        chosen = chosen_classes(name, whole.classes, options.get("only"))
+        description = restricted(whole, chosen)
         fit = source.fit(description.image_size, keep_shape=keep_shape)
-        chosen, note = choose_loading(name, description, fit, can_stream=source.can_stream, wanted=loading)
+        how, note = choose_loading(name, description, fit, can_stream=source.can_stream, wanted=loading)
         if note:
             description = replace(description, notes=(*description.notes, note))
-        (train, train_labels), (test, test_labels) = _images(source, fit, chosen)
+        parts = _images(source, fit, how)
+        if chosen is not None:
+            parts = _of_classes(parts[0], chosen), _of_classes(parts[1], chosen)
+        (train, train_labels), (test, test_labels) = parts
         mean, std = _channels(source, train, description.fingerprint, root)
     dataset = Dataset(
         name=description.name,
@@ -156,6 +162,13 @@ def _images(source: Source, fit: Fit, loading: Loading) -> tuple[tuple[Images, L
         held = Held(store) if loading == "memory" and store.streams else store
         found.append((Pictures(held, fit), labels))
     return found[0], found[1]
+
+
+def _of_classes(part: tuple[Images, Labels], chosen: Sequence[int]) -> tuple[Images, Labels]:
+    import torch
+
+    index, labels = places_of(part[1], chosen)
+    return part[0][torch.from_numpy(index)], labels
 
 
 def _channels(source: Source, images: Images, fingerprint: str, root: str | None) -> tuple[Triple, Triple]:

@@ -83,14 +83,16 @@ OPTIONS: Mapping[str, Option] = {
     "test_images": Option("a whole number, 1 or more", _is_count),
     "coarse": Option("true or false", _is_flag),
     "extra": Option("true or false", _is_flag),
+    "only": Option("a list of two or more different classes, numbers among them in quotes", _is_names),
     "classes": Option("a list of different class names, numbers among them in quotes", _is_names),
     "image": Option("the name of a column, a number in quotes", _is_text),
     "label": Option("the name of a column, a number in quotes", _is_text),
 }
 """Every option of every data set."""
 
-COMMON = ("mean", "std", "padding", "flip", "interpolation", "crop", "train_images", "test_images")
-"""The options that every data set takes; `train_images` and `test_images` keep the first n images only."""
+COMMON = ("mean", "std", "padding", "flip", "interpolation", "crop", "train_images", "test_images", "only")
+"""The options that every data set takes; `train_images` and `test_images` keep the first n images only, `only` those of
+some classes."""
 
 
 def check_options(dataset: str, options: Mapping[str, Any], own: tuple[str, ...]) -> None:

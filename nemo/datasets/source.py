@@ -110,7 +110,7 @@ class Source(ABC):
     def fingerprint(self, data: object, image_size: ImageSize) -> str:
         """The fingerprint of the data (anything that JSON holds) and of the options."""
         named = self.options.items()  # class names change no number, and false is what a flag is anyway
-        options = {name: value for name, value in named if name != "classes" and value is not False}
+        options = {name: value for name, value in named if name not in ("classes", "only") and value is not False}
         if options.get("interpolation") == "bilinear":
             del options["interpolation"]  # as it is without
         own = {"mean": self.mean, "std": self.std, "padding": self.padding, "flip": self.flip}

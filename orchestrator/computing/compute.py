@@ -56,29 +56,37 @@ _SAMPLE_LEVEL = ("sample_krr", "sample_cohesion", "sample_coupling", "dead_layer
 Array = np.ndarray[Any, Any]
 
 
-class ModelArrays(TypedDict):
-    """What all sub-tasks of one trained network share, as numpy arrays like those of a data set.
+class NetworkArrays(TypedDict):
+    """A trained network, as numpy arrays like those of a data set.
 
     Attributes:
         params: The training's.
-        standard_flops: FLOPs of the standard network.
         state: The weights by name.
+    """
+
+    params: Mapping[str, Any]
+    state: dict[str, Array]
+
+
+class ModelArrays(NetworkArrays):
+    """What all sub-tasks of one trained network share.
+
+    Attributes:
+        standard_flops: FLOPs of the standard network.
         masks: Per layer bool `[N, K_l]`: the modules that a search found; None for a training.
         frequencies, mean_masks: Per layer `[N, K_l]`, of the relevance pass.
         logits: Float32 `[n, N]` of the test images, of the network (`train`) and of the `standard` one.
         program: How a network from elsewhere is followed, see `program_of`.
-        pruned: Params and weights of the standard network that controls are cut from; None where there is none.
+        pruned: The standard network that controls are cut from; None where there is none.
     """
 
-    params: Mapping[str, Any]
     standard_flops: float
-    state: dict[str, Array]
     masks: list[Array] | None
     frequencies: list[Array]
     mean_masks: list[Array]
     logits: dict[str, Array]
     program: bytes | None
-    pruned: tuple[Mapping[str, Any], dict[str, Array]] | None
+    pruned: NetworkArrays | None
 
 
 def make_trainer(step: Step, dataset: Dataset, ledger: Ledger, device: torch.device, workers: Workers) -> Trainer:
@@ -88,6 +96,8 @@ def make_trainer(step: Step, dataset: Dataset, ledger: Ledger, device: torch.dev
     teacher = None if taught_by is None else network_of(params_of(ledger, taught_by), state_of(ledger, taught_by))
     with weights_of(step, ledger) as weights:
         network = build(params, weights=weights)
+    if params["recipe"]["epochs"] == 0 and "rows" not in params.get("foreign", {}):
+        network = _with_fitted_classifier(network, params, dataset, device)
     return Trainer(
         network,
         dataset,
@@ -101,13 +111,24 @@ def make_trainer(step: Step, dataset: Dataset, ledger: Ledger, device: torch.dev
     )
 
 
+def _with_fitted_classifier(
+    network: nn.Module, params: Mapping[str, Any], dataset: Dataset, device: torch.device
+) -> nn.Module:
+    """A network that nobody trains, with a classifier for the classes of its data set (method.md 9.1)."""
+    from nemo.deriving.head import fitted
+
+    images, _ = training_images(dataset, params["recipe"]["validation"], params["seed"])
+    example = torch.rand(2, *image_shape(params), device=device)
+    return fitted(network.to(device), example, replace(dataset, train=images), device)
+
+
 def finish_training(step: Step, trainer: Trainer, ledger: Ledger) -> dict[str, Any]:
     """Writes the artifacts of a trained network and returns the result.
 
     Artifacts: `network.safetensors`, its state; `logits.safetensors`, float32 `[n, N]` of the test images under `test`
     and of the validation images under `validation`.
     """
-    params, last = step.params, trainer.history[-1]
+    params, last = step.params, trainer.history[-1] if trainer.history else trainer.evaluate()
     shape = image_shape(params)
     splits = {"test": trainer.dataset.test, "validation": trainer.validation}
     precision = trainer.recipe.precision
@@ -219,20 +240,21 @@ def model_arrays(parents: Mapping[str, str], ledger: Ledger) -> ModelArrays:
         with artifact_of(ledger, parents[role], LOGITS) as path:
             logits[role] = load_numpy(path)["test"]
     return {
-        "params": params_of(ledger, parents["train"]),
+        **network_arrays(parents["train"], ledger),
         "standard_flops": result_of(ledger, parents["train"])["standard_flops"],
-        "state": {name: each.numpy() for name, each in state_of(ledger, parents["train"]).items()},
         "masks": None if masks is None else [each.numpy() for each in masks],
         "frequencies": [each.numpy() for each in stats.frequencies],
         "mean_masks": [each.numpy() for each in stats.mean_masks],
         "logits": logits,
         "program": program_of(ledger, parents["modularize"]),
-        "pruned": _weights(ledger, parents["pruned"]) if "pruned" in parents else None,
+        "pruned": network_arrays(parents["pruned"], ledger) if "pruned" in parents else None,
     }
 
 
-def _weights(ledger: Ledger, key: str) -> tuple[Mapping[str, Any], dict[str, Array]]:
-    return params_of(ledger, key), {name: each.numpy() for name, each in state_of(ledger, key).items()}
+def network_arrays(key: str, ledger: Ledger) -> NetworkArrays:
+    """The network of a finished training."""
+    state = {name: each.numpy() for name, each in state_of(ledger, key).items()}
+    return {"params": params_of(ledger, key), "state": state}
 
 
 def reuse(step: Step, dataset: Dataset, model: ModelArrays, device: torch.device) -> dict[str, Any]:
@@ -262,7 +284,7 @@ def reused(step: Step, dataset: Dataset, model: ModelArrays, device: torch.devic
         recalibration=params.get("recalibration", 0),
         mean_masks=[torch.from_numpy(each) for each in model["mean_masks"]],
         control=params.get("control"),
-        standard=None if model["pruned"] is None else _network(*model["pruned"]),
+        standard=None if model["pruned"] is None else network_in(model["pruned"]),
         device=device,
     )
     whole = {
@@ -302,11 +324,14 @@ def fine_tuning_images(dataset: Dataset, train: Mapping[str, Any], classes: Sequ
 
 def whole_network(model: ModelArrays) -> ModularNetwork:
     """The network of `model_arrays`, in eval mode."""
-    return cast("ModularNetwork", _network(model["params"], model["state"], model["program"]))
+    return cast("ModularNetwork", network_in(model, model["program"]))
 
 
-def _network(params: Mapping[str, Any], state: Mapping[str, Array], program: bytes | None = None) -> nn.Module:
-    return network_of(params, {name: torch.from_numpy(each) for name, each in state.items()}, program)
+def network_in(arrays: NetworkArrays, program: bytes | None = None) -> nn.Module:
+    """The network of such arrays, in eval mode; see `network_of`."""
+    return network_of(
+        arrays["params"], {name: torch.from_numpy(each) for name, each in arrays["state"].items()}, program
+    )
 
 
 def masks_at(model: ModelArrays, threshold: float | None) -> list[torch.Tensor]:

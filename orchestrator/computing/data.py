@@ -18,6 +18,9 @@ from orchestrator.storage.keys import canonical
 from orchestrator.study.data import held_out, location
 from orchestrator.study.study import Study
 
+_ELSEWHERE = ("resources", "weights", "keep")
+"""What a step's `where` says of other things than its data."""
+
 SplitArrays = tuple["np.ndarray[Any, Any] | Pictures", "np.ndarray[Any, Any]"]
 """Images and labels. Pictures hold arrays of their own, or say where files lie."""
 
@@ -81,7 +84,7 @@ def _numpy(part: Split) -> SplitArrays:
 
 def data_key(step: Step) -> str:
     """Identifies the data set of a step: steps with equal keys use the same one."""
-    return canonical({name: value for name, value in step.where.items() if name not in ("resources", "weights")})
+    return canonical({name: value for name, value in step.where.items() if name not in _ELSEWHERE})
 
 
 def load_once(study: Study, steps: Iterable[Step]) -> None:

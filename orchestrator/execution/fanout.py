@@ -1,4 +1,4 @@
-"""The fan-out: modularize, measure and reuse steps as plain Ray tasks, streamed back as they finish."""
+"""The fan-out: modularize, measure, reuse and derive steps as plain Ray tasks, streamed back as they finish."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ import ray
 import torch
 
 from orchestrator.cluster.capacity import MAX_RETRIES, Slots
-from orchestrator.computing.compute import ModelArrays, model_arrays
+from orchestrator.computing.compute import ModelArrays, NetworkArrays, model_arrays, network_arrays
 from orchestrator.computing.data import DatasetArrays, as_dataset, data_key, dataset_arrays
 from orchestrator.execution.context import Context, Event, OnEvent
-from orchestrator.execution.worker import compute_and_put, reuse_and_put
+from orchestrator.execution.worker import compute_and_put, cut_and_put
 from orchestrator.plan.results import Result
 from orchestrator.plan.step import Step
 
 OnError = Callable[[BaseException], object]
+
+CUTTING = ("reuse", "derive")
+"""The kinds of steps that cut a trained network, and so need it."""
 
 _POLL = 0.2  # seconds until newly submitted steps, or a change of the trainings' share, are noticed
 
@@ -36,7 +39,7 @@ class Shared:
         self._context = context
         self._lock = threading.Lock()
         self._datasets: dict[str, ray.ObjectRef[DatasetArrays]] = {}
-        self._models: dict[str, ray.ObjectRef[ModelArrays]] = {}
+        self._models: dict[str, ray.ObjectRef[ModelArrays | NetworkArrays]] = {}
         self._users: Counter[str] = Counter()
 
     def dataset(self, step: Step) -> ray.ObjectRef[DatasetArrays]:
@@ -52,12 +55,12 @@ class Shared:
         return {data_key(step): self.dataset(step) for step in steps}
 
     def expect(self, steps: Iterable[Step]) -> None:
-        """Announces reuse steps: their models stay in the object store until each of them was released."""
+        """Announces steps that cut: their models stay in the object store until each of them was released."""
         with self._lock:
-            self._users.update(_model_key(step) for step in steps if step.kind == "reuse")
+            self._users.update(_model_key(step) for step in steps if step.kind in CUTTING)
 
-    def model(self, step: Step) -> ray.ObjectRef[ModelArrays]:
-        """The trained network that a reuse step cuts from."""
+    def model(self, step: Step) -> ray.ObjectRef[ModelArrays | NetworkArrays]:
+        """The trained network that a reuse or derive step cuts from."""
         key = _model_key(step)
         with self._lock:
             if key not in self._models:
@@ -73,7 +76,7 @@ class Shared:
 
     def release(self, step: Step) -> None:
         """Marks a step as done; a model that no announced step needs any more is removed from the object store."""
-        if step.kind == "reuse":
+        if step.kind in CUTTING:
             key = _model_key(step)
             with self._lock:
                 self._users[key] -= 1
@@ -185,7 +188,7 @@ class FanOut:
             task = _run_steps.options(
                 retry_exceptions=[OSError], num_cpus=resources.cpus, num_gpus=resources.gpus, name=steps[0].kind
             )
-            model: Any = self._shared.model(steps[0]) if steps[0].kind == "reuse" else None
+            model: Any = self._shared.model(steps[0]) if steps[0].kind in CUTTING else None
             self._in_flight[task.remote(steps, self._context, [self._shared.dataset(steps[0])], model)] = steps
 
     def _next(self) -> list[Step]:
@@ -213,9 +216,12 @@ class FanOut:
 
 @ray.remote(max_retries=MAX_RETRIES)
 def _run_steps(
-    steps: list[Step], context: Context, dataset: list[ray.ObjectRef[DatasetArrays]], model: ModelArrays | None
+    steps: list[Step],
+    context: Context,
+    dataset: list[ray.ObjectRef[DatasetArrays]],
+    model: ModelArrays | NetworkArrays | None,
 ) -> list[Result]:
-    """One reuse or modularize step, or measure steps of one network."""
+    """One reuse, derive or modularize step, or measure steps of one network."""
     _show(steps[0].label)
     ledger = context.ledger
     documents = [ledger.get(step.key, step.kind) for step in steps]  # a first worker may have died in the middle
@@ -225,7 +231,7 @@ def _run_steps(
     if missing and model is None:
         computed = iter(compute_and_put(missing, context, dataset[0]))
     elif missing and model is not None:
-        computed = iter([reuse_and_put(missing[0], context, as_dataset(ray.get(dataset[0])), model)])
+        computed = iter([cut_and_put(missing[0], context, as_dataset(ray.get(dataset[0])), model)])
     return [next(computed) if document is None else document for document in documents]
 
 
@@ -243,7 +249,9 @@ def _read_dataset(where: dict[str, Any]) -> DatasetArrays:
 
 
 @ray.remote(num_cpus=0, max_retries=MAX_RETRIES)
-def _read_model(parents: dict[str, str], context: Context) -> ModelArrays:
+def _read_model(parents: dict[str, str], context: Context) -> ModelArrays | NetworkArrays:
+    if parents.keys() == {"train"}:
+        return network_arrays(parents["train"], context.ledger)
     return model_arrays(parents, context.ledger)
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import ray
 import torch
 
 from nemo.datasets.dataset import Dataset
 from orchestrator.computing import compute
-from orchestrator.computing.compute import ModelArrays
+from orchestrator.computing.compute import ModelArrays, NetworkArrays
 from orchestrator.computing.data import DatasetArrays, as_dataset
+from orchestrator.computing.deriving import derive_network
 from orchestrator.execution.context import Context
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.results import Result
@@ -31,11 +32,14 @@ def compute_and_put(steps: Sequence[Step], context: Context, dataset: ray.Object
     return [put(ledger, step, result, seconds, device) for step, result in zip(steps, results, strict=True)]
 
 
-def reuse_and_put(step: Step, context: Context, dataset: Dataset, model: ModelArrays) -> Result:
-    """Runs one reuse step in this process and puts its result."""
-    started, device = time.monotonic(), own_device()
-    result = compute.reuse(step, dataset, model, device)
-    return put(context.ledger, step, result, time.monotonic() - started, device)
+def cut_and_put(step: Step, context: Context, dataset: Dataset, model: ModelArrays | NetworkArrays) -> Result:
+    """Runs one reuse or derive step in this process and puts its result."""
+    started, device, ledger = time.monotonic(), own_device(), context.ledger
+    if step.kind == "derive":
+        result = derive_network(step, dataset, model, ledger, device)
+    else:
+        result = compute.reuse(step, dataset, cast("ModelArrays", model), device)
+    return put(ledger, step, result, time.monotonic() - started, device)
 
 
 def own_device() -> torch.device:

@@ -18,6 +18,7 @@ from nemo.recipe import LATER, RECALIBRATION, Recipe
 from nemo.subtasks import subtasks
 from nemo.zoo import names as zoo
 from orchestrator.plan.step import Step, make_step
+from orchestrator.study.class_sets import ClassSets
 from orchestrator.study.data import absolute, architecture, content_of, location
 from orchestrator.study.pair import Pair
 from orchestrator.study.study import Study
@@ -111,7 +112,7 @@ class Combination:
         }
         parents = {role: step.key for role, step in self.before.items()}
         compiles = self.study.recipe_for(self.pair, self.method).compile
-        where = self._where({**self.study.resources.training.model_dump(), "compile": compiles})
+        where = self.where({**self.study.resources.training.model_dump(), "compile": compiles})
         if self.pair.pretrained and not self.pair.fetches:
             where["weights"] = absolute(str(self.pair.pretrained))
         return make_step("train", params, parents, where, label)
@@ -185,7 +186,7 @@ class Combination:
             "modularize",
             {"version": VERSIONS["modularize"]},
             {"train": train.key},
-            self._where(self.study.resources.subtask.model_dump()),
+            self.where(self.study.resources.subtask.model_dump()),
             f"modularize {train.label}",
         )
 
@@ -196,7 +197,7 @@ class Combination:
             "measure",
             {"version": VERSIONS["measure"], "threshold": threshold},
             {"train": train.key, "modularize": modularize.key},
-            self._where(self.study.resources.subtask.model_dump()),
+            self.where(self.study.resources.subtask.model_dump()),
             f"measure {train.label}{_at(threshold)}",
         )
 
@@ -265,7 +266,7 @@ class Combination:
             recalibration = RECALIBRATION  # its modules were normalised by themselves
         if recalibration:
             shared["recalibration"] = recalibration
-        where = self._where(self.study.resources.subtask.model_dump())
+        where = self.where(self.study.resources.subtask.model_dump())
 
         def step(classes: Sequence[int], threshold: float | None, control: Control | None) -> Step:
             params = {**shared, "threshold": threshold, "classes": list(classes)}
@@ -293,16 +294,23 @@ class Combination:
 
     def subtask_classes(self) -> list[tuple[int, ...]]:
         """The classes of every sub-task, ascending, each once."""
-        settings = self.study.subtasks
-        if settings is None:
-            return []
+        return [] if self.study.subtasks is None else self.class_sets(self.study.subtasks)
+
+    def class_sets(self, settings: ClassSets, *, as_written: bool = False) -> list[tuple[int, ...]]:
+        """The class sets that are asked for of this data set, each once: ascending, or in the order of the file."""
         subsets = subtasks(len(self.description.classes), settings.sizes, settings.samples, settings.seed)
         for names in settings.classes:
-            numbers = [find_class(name, self.description.classes) for name in names]
-            subsets.append(tuple(sorted({number for number in numbers if number is not None})))
+            found = [find_class(name, self.description.classes) for name in names]
+            numbers = dict.fromkeys(number for number in found if number is not None)
+            subsets.append(tuple(numbers) if as_written else tuple(sorted(numbers)))
         return list(dict.fromkeys(subsets))
 
-    def _where(self, resources: Mapping[str, Any]) -> dict[str, Any]:
+    def where(self, resources: Mapping[str, Any]) -> dict[str, Any]:
+        """Where its data lies, and what a step of it runs on.
+
+        Args:
+            resources: As `Step.where` has them.
+        """
         fingerprint = self.description.fingerprint
         where = {**location(self.study, self.pair), "fingerprint": fingerprint, "resources": dict(resources)}
         trained_by = METHODS[self.method].starts_from or self.method

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from orchestrator.plan.best import TrainedPoint, best_point
 from orchestrator.plan.combination import Combination
+from orchestrator.plan.deriving import derive_count, derive_steps
 from orchestrator.plan.results import Result, Results, Trial
 from orchestrator.plan.step import Step
 from orchestrator.storage.keys import content_key
@@ -84,6 +85,9 @@ class _Planner:
             if best is not None:
                 steps += combination.reuse_steps(best, self._standard)
             up_to["reuse"] = 0 if decided else tasks
+        for point in points:
+            steps += derive_steps(combination, combination.train(point))
+        up_to["derive"] = missing * derive_count(combination)
         return CombinationPlan(
             steps, up_to, search, None if best is None else combination.train(best).key, self._dependencies
         )

@@ -8,9 +8,15 @@ from typing import Any, Literal, TypedDict, get_args
 
 from orchestrator.storage.keys import content_key
 
-Kind = Literal["train", "modularize", "measure", "reuse"]
+Kind = Literal["train", "modularize", "measure", "reuse", "derive"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-NOUNS = {"train": "trainings", "modularize": "modularizations", "measure": "measurements", "reuse": "sub-tasks"}
+NOUNS = {
+    "train": "trainings",
+    "modularize": "modularizations",
+    "measure": "measurements",
+    "reuse": "sub-tasks",
+    "derive": "derived networks",
+}
 
 
 @dataclass(frozen=True, slots=True)  # there may be a hundred thousand
@@ -19,7 +25,7 @@ class Step:
 
     Attributes:
         kind: `train` one network; `modularize` it: one relevance pass; `measure` its modules at one threshold;
-            `reuse` one of them: a sub-task at one threshold.
+            `reuse` one of them: a sub-task at one threshold; `derive` a small network of one for a class set.
         params: Everything that changes the numbers, as JSON.
         parents: Role -> key of the step whose result this one reads.
         where: What it runs on and where its data lies; never part of the key.

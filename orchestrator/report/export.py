@@ -138,7 +138,7 @@ def _series(name: str, values: list[float | None], kind: type[pl.Int64 | pl.Floa
 
 
 def _rows(frames: Frames) -> dict[str, pl.DataFrame]:
-    names = ("trainings", "modularizations", "subtasks", "epochs")
+    names = ("trainings", "modularizations", "subtasks", "derived", "epochs")
     return {name: getattr(frames, name) for name in names}
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from nemo.deriving.methods import DERIVATIONS
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.step import Kind
 from orchestrator.report.distinctions import (
@@ -82,6 +83,29 @@ SUBTASK: dict[str, Any] = {
 `modular_accuracy` and `standard_accuracy` are the whole networks'. `control` is None for a module, else what stands
 beside it at its size, see `nemo.control`; its `settings` end with it."""
 
+DERIVED: dict[str, Any] = {
+    **IDENTITY,
+    "training": pl.String,
+    "derivation": pl.String,
+    "compensate": pl.String,
+    "measure": pl.String,
+    "share": pl.Float64,
+    "classes": pl.List(pl.Int64),
+    "accuracy_before_finetuning": pl.Float64,
+    "base_accuracy": pl.Float64,
+    "flops": pl.Float64,
+    "parameters": pl.Int64,
+    "kept_flops": pl.Float64,
+    "kept_parameters": pl.Float64,
+    "kept_units": pl.Float64,
+    "deriving_seconds": pl.Float64,
+    "seconds": pl.Float64,
+}
+"""`method` and `settings` are the training's; `derivation` is the method of deriving with its settings where they are
+not the defaults, how it was compensated, and in what its fine-tuning differs from others of the pair. `measure` and
+`share` are the budget; the `kept_` columns are shares of the untouched network with the rows of the same classes, whose
+accuracy is `base_accuracy`; `deriving_seconds` is the part of `seconds` before fine-tuning."""
+
 
 EPOCH: dict[str, Any] = {
     **{name: kind for name, kind in IDENTITY.items() if name not in ("key", "accuracy")},
@@ -95,17 +119,18 @@ EPOCH: dict[str, Any] = {
 _OF_EPOCH = ("epoch", "train_loss", "test_accuracy")
 
 
-_BELOW: tuple[Kind, ...] = ("modularize", "measure", "reuse")
+_BELOW: tuple[Kind, ...] = ("modularize", "measure", "reuse", "derive")
 
 
 @dataclass(frozen=True)
 class Frames:
-    """A study's results; columns as `TRAINING`, `MODULARIZATION`, `SUBTASK` and `EPOCH` name them."""
+    """A study's results; columns as `TRAINING`, `MODULARIZATION`, `SUBTASK`, `DERIVED` and `EPOCH` name them."""
 
     study: str
     trainings: pl.DataFrame
     modularizations: pl.DataFrame
     subtasks: pl.DataFrame
+    derived: pl.DataFrame
     epochs: pl.DataFrame
 
 
@@ -134,11 +159,17 @@ def read_frames(ledger: Ledger, study: str, wanted: set[str] | None = None) -> F
     for record in (*below["modularize"], *below["measure"]):
         training = trainings[record["parents"]["train"]]
         training["modularizing_seconds"] = (training["modularizing_seconds"] or 0.0) + record["seconds"]
-    modularizations, subtasks = (
+    modularizations, subtasks, derived = (
         [_below(record, trainings[record["parents"]["train"]], schema) for record in found]
-        for found, schema in ((below["measure"], MODULARIZATION), (below["reuse"], SUBTASK))
+        for found, schema in (
+            (below["measure"], MODULARIZATION),
+            (below["reuse"], SUBTASK),
+            (below["derive"], DERIVED),
+        )
     )
-    tuned = finetunings_of(below["reuse"], trainings)
+    tuned = finetunings_of(below["reuse"], trainings) | finetunings_of(below["derive"], trainings)
+    for row, record in zip(derived, below["derive"], strict=True):
+        row |= derivation_of(record["params"], tuned[record["key"]])
     for row in subtasks:
         control = "" if row.get("control") is None else f"control={row['control']}"
         row["settings"] = " ".join(filter(None, (row["settings"], tuned[row["key"]], control)))
@@ -148,6 +179,7 @@ def read_frames(ledger: Ledger, study: str, wanted: set[str] | None = None) -> F
         _frame(list(trainings.values()), TRAINING).sort(order),
         _frame(modularizations, MODULARIZATION).sort([*order, "threshold"]),
         _frame(subtasks, SUBTASK).sort([*order, "threshold", pl.col("classes").list.len(), "key"]),
+        _frame(derived, DERIVED).sort([*order, "measure", "share", pl.col("classes").list.len(), "derivation", "key"]),
         pl.concat([_frame([], EPOCH), *(_epochs(records[key], each) for key, each in trainings.items())]).sort(
             [*order, "training", "epoch"]
         ),
@@ -198,6 +230,18 @@ def _below(record: Record, training: Row, schema: Mapping[str, Any]) -> Row:
         measured["accuracy"] = training["accuracy"]
     own = {"key": record["key"], "training": training["key"], "seconds": record["seconds"]}
     return {**shared, **measured, **own}
+
+
+def derivation_of(params: Mapping[str, Any], tuned: str) -> Row:
+    """The columns that say how a network was derived."""
+    ((measure, share),) = params["budget"].items()
+    compensate, settings = params["compensate"], params["settings"]
+    usual = DERIVATIONS[params["derivation"]].method.complete({})
+    unusual = [name for name in settings if settings[name] != usual.get(name)]
+    words = [params["derivation"], settings_text(settings, unusual)]
+    words += [] if compensate == "none" else [compensate]
+    told = " ".join(filter(None, [*words, tuned]))
+    return {"derivation": told, "compensate": compensate, "measure": measure, "share": share}
 
 
 def _frame(rows: list[Row], schema: Mapping[str, Any]) -> pl.DataFrame:

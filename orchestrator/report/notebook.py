@@ -52,6 +52,11 @@ class LoadedStudy:
         return self._report.frames.modularizations
 
     @property
+    def derived(self) -> pl.DataFrame:
+        """Small networks of trained ones, a row each; see `orchestrator.report.frames.DERIVED`."""
+        return self._report.frames.derived
+
+    @property
     def subtasks(self) -> pl.DataFrame:
         """A row per sub-task and threshold."""
         return self._report.frames.subtasks

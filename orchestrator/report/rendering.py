@@ -20,12 +20,13 @@ _TERMINAL_ROWS = 100
 
 
 def as_json(frames: Frames) -> str:
-    """One JSON object: `study`, and a list of rows each for `trainings`, `modularizations`, `subtasks` and `epochs`.
+    """One JSON object: `study`, and a list of rows each for `trainings`, `modularizations`, `subtasks`, `derived` and
+    `epochs`.
 
     Rates are fractions; what is not known is null. A row names its training by key (`training`). The fields are
     those of `orchestrator.report.frames`.
     """
-    topics = {name: getattr(frames, name) for name in ("trainings", "modularizations", "subtasks", "epochs")}
+    topics = {name: getattr(frames, name) for name in ("trainings", "modularizations", "subtasks", "derived", "epochs")}
     # A line for each row, and never all rows as Python's objects: a large study has half a million.
     parts = [f'"study": {json.dumps(frames.study)}']
     for name, frame in topics.items():

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from orchestrator.report.figures.derived import derived_figure
 from orchestrator.report.figures.figure import Figure
 from orchestrator.report.figures.figures import curve_figure, front_figure, subtask_figure, threshold_figure
 from orchestrator.report.figures.maps import HeatMap, Missing, heat_maps
@@ -55,6 +56,10 @@ def sections_of(report: StudyReport) -> list[Section]:
         _section(
             ("Sub-tasks", "Modules of some of the classes"),
             lambda: _woven([subtask_figure(*each) for each in sized], tables["subtasks"]),
+        ),
+        _section(
+            ("Derived", "Small networks of trained ones"),
+            lambda: _woven([derived_figure(part) for part in parts_of(frames.derived, PAIR)], tables["derived"]),
         ),
         _section(
             ("Maps", "What each class keeps"),

@@ -109,8 +109,21 @@ def _judged(difference: float, variance_of_mean: float, freedom: float, quantity
     return Judged(difference, low, high, "better" if (low > 0) != (quantity in SMALLER_IS_BETTER) else "worse")
 
 
-def paired(first: pl.DataFrame, other: pl.DataFrame, quantity: str) -> np.ndarray | None:
-    """`other - first` for the seeds and sub-tasks that both have, `[seeds, sub-tasks]`; None without two such seeds.
+def judge_sets(differences: np.ndarray, quantity: str = "accuracy") -> Judged:
+    """What differences of the same class sets, of one network, say of other class sets of that network.
+
+    Args:
+        differences: `[sub-tasks]`.
+        quantity: Says in which direction a difference is better.
+    """
+    mean = float(differences.mean())
+    if len(differences) < 2:
+        return Judged(mean, None, None, "unresolved")
+    return _judged(mean, float(differences.var(ddof=1)) / len(differences), len(differences) - 1, quantity)
+
+
+def paired(first: pl.DataFrame, other: pl.DataFrame, quantity: str, least: int = 2) -> np.ndarray | None:
+    """`other - first` for the seeds and sub-tasks that both have, `[seeds, sub-tasks]`; None with too few such seeds.
 
     A sub-task that one of these seeds lacks is left out.
 
@@ -118,12 +131,13 @@ def paired(first: pl.DataFrame, other: pl.DataFrame, quantity: str) -> np.ndarra
         first: Columns `seed`, `classes` and the quantity, one row for each seed and sub-task.
         other: The same.
         quantity: The column.
+        least: So many seeds are enough.
     """
     ours, theirs = (_cells(frame, quantity) for frame in (first, other))
     shared = ours.keys() & theirs.keys()
     seeds = sorted({seed for seed, _ in shared})
     tasks = sorted({task for _, task in shared if all((seed, task) in shared for seed in seeds)})
-    if len(seeds) < 2 or not tasks:
+    if len(seeds) < least or not tasks:
         return None
     return np.array([[theirs[seed, task] - ours[seed, task] for task in tasks] for seed in seeds])
 

@@ -12,10 +12,11 @@ from nemo.errors import UserError
 from orchestrator.ledger.data import submitted_made_of
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.planner import Plan, plan
+from orchestrator.report.derived import derived_table
 from orchestrator.report.frames import Frames, read_frames
 from orchestrator.report.fronts import front_table
 from orchestrator.report.published import published_tables
-from orchestrator.report.tables import Table, method_name, tables_by_topic
+from orchestrator.report.tables import PAIR, Table, method_name, parts_of, tables_by_topic
 from orchestrator.storage import Where
 from orchestrator.storage.keys import keys_named
 from orchestrator.study.data import DescribedStudy
@@ -48,7 +49,7 @@ class StudyReport:
 
     Attributes:
         planned: None where the study cannot be planned here; everything in its store is then shown.
-        tables: By topic: those of `tables_by_topic`, `published` and `fronts`.
+        tables: By topic: those of `tables_by_topic`, `derived`, `published` and `fronts`.
     """
 
     ledger: Ledger
@@ -97,6 +98,7 @@ def report_of(ledger: Ledger) -> StudyReport:
     fronts = [] if planned is None else [front_table(search, ledger) for search in planned.plan.searches]
     tables = {
         **tables_by_topic(frames),
+        "derived": [derived_table(part) for part in parts_of(frames.derived, PAIR)],
         "published": published_tables(frames),
         "fronts": [front for front in fronts if front is not None],
     }

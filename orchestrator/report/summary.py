@@ -11,6 +11,7 @@ from orchestrator.report.number import Number
 from orchestrator.report.status import Overview, count
 from orchestrator.report.study_report import StudyReport
 from orchestrator.report.tables import Table
+from orchestrator.study.deriving import Deriving
 from orchestrator.system.terminal import duration
 
 
@@ -37,6 +38,7 @@ def asked(report: StudyReport) -> list[tuple[str, str]]:
         "Seeds": ", ".join(map(str, study.seeds)),
         "Thresholds": ", ".join(f"{threshold:g}" for threshold in study.thresholds),
         "Sub-tasks": "" if study.subtasks is None else _subtasks(study.subtasks.model_dump(by_alias=True)),
+        "Derived": "" if study.derive is None else _derived(study.derive),
     }
     return [(name, text) for name, text in lines.items() if text]
 
@@ -51,10 +53,20 @@ def _sweep(sweep: Mapping[str, Any]) -> str:
 
 
 def _subtasks(wanted: Mapping[str, Any]) -> str:
+    return f"{_sets(wanted)}, cut from {'the best' if wanted['from'] == 'best' else 'every'} sweep point"
+
+
+def _derived(wanted: Deriving) -> str:
+    budgets = ", ".join(f"{measure} {share:g}" for budget in wanted.budgets for measure, share in budget.items())
+    methods = ", ".join(dict.fromkeys(each.method for each in wanted.methods))
+    return f"{_sets(wanted.model_dump())}, by {methods}, within {budgets}"
+
+
+def _sets(wanted: Mapping[str, Any]) -> str:
     sizes = ", ".join(map(str, wanted["sizes"]))
     parts = [f"of {sizes} classes ({wanted['samples']} of each size)"] if sizes else []
     parts += [f"{len(wanted['classes'])} given by their classes"] if wanted["classes"] else []
-    return f"{' and '.join(parts)}, cut from {'the best' if wanted['from'] == 'best' else 'every'} sweep point"
+    return " and ".join(parts)
 
 
 def facts(report: StudyReport, overview: Overview | None) -> list[tuple[str, str]]:
@@ -65,6 +77,7 @@ def facts(report: StudyReport, overview: Overview | None) -> list[tuple[str, str
     numbers = [
         ("trainings", f"{len(frames.trainings)}"),
         ("sub-tasks", f"{len(frames.subtasks)}"),
+        *([("derived", f"{len(frames.derived)}")] if len(frames.derived) else []),
         ("steps' time", duration(seconds)),
         ("failed", f"{failed}"),
     ]
@@ -78,6 +91,7 @@ def _seconds(report: StudyReport) -> dict[str, float]:
         "Trainings": float(frames.trainings["seconds"].sum()),
         "Modularizing": float(frames.trainings["modularizing_seconds"].sum()),
         "Sub-tasks": float(frames.subtasks["seconds"].sum()),
+        **({"Deriving": float(frames.derived["seconds"].sum())} if len(frames.derived) else {}),
     }
 
 
@@ -89,7 +103,12 @@ def ran_tables(report: StudyReport, shown: Overview | None) -> list[Table]:
 
 def cost_table(report: StudyReport, shown: Overview | None) -> Table:
     """The steps and their time; how many were planned is not known of a study that cannot be planned here."""
-    kinds = {"Trainings": ("train",), "Modularizing": ("modularize", "measure"), "Sub-tasks": ("reuse",)}
+    kinds = {
+        "Trainings": ("train",),
+        "Modularizing": ("modularize", "measure"),
+        "Sub-tasks": ("reuse",),
+        "Deriving": ("derive",),
+    }
     rows = []
     for name, seconds in _seconds(report).items():
         parts = [] if shown is None else [each for each in shown.counts if each.kind in kinds[name]]

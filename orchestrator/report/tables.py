@@ -45,7 +45,7 @@ class Table:
 def tables_by_topic(frames: Frames) -> dict[str, list[Table]]:
     """Every table that the study has results for, each of one pair, by topic.
 
-    The topics are `accuracy`, `thresholds`, `time` and `subtasks`.
+    The topics are `accuracy`, `thresholds`, `time` and `subtasks`; derived networks have a file of their own.
     """
     trainings = parts_of(frames.trainings, PAIR)
     return {

@@ -8,6 +8,7 @@ from pydantic import Field, ValidationError
 
 from nemo.errors import UserError
 from orchestrator.cluster.cluster import Cluster
+from orchestrator.plan.step import KINDS
 from orchestrator.study.problems import Model, Number, Whole, field_name, sentence
 from orchestrator.study.yaml_source import parse_value
 
@@ -31,8 +32,8 @@ class FakeCluster(Model):
         load: Seconds until a node has a data set.
         driver: Seconds that the driver spends on each step (`benchmarks/scale.py`).
         mlflow: Seconds that a write to MLflow takes (`benchmarks/overhead.py`), in a thread of its own.
-        epoch, modularize, measure, reuse: Seconds of an epoch of a training, and of the other steps; where they are
-            not given, what was measured counts.
+        epoch, modularize, measure, reuse, derive: Seconds of an epoch of a training, and of the other steps; where
+            they are not given, what was measured counts.
         seed: Of all chance.
     """
 
@@ -51,6 +52,7 @@ class FakeCluster(Model):
     modularize: Seconds | None = None
     measure: Seconds | None = None
     reuse: Seconds | None = None
+    derive: Seconds | None = None
     seed: Whole = 0
 
     @property
@@ -66,7 +68,7 @@ class FakeCluster(Model):
     @property
     def given(self) -> dict[str, float]:
         """Kind -> seconds of a step, of an epoch for a training, where they were given."""
-        named = {"train": self.epoch, "modularize": self.modularize, "measure": self.measure, "reuse": self.reuse}
+        named = {kind: getattr(self, "epoch" if kind == "train" else kind) for kind in KINDS}
         return {kind: seconds for kind, seconds in named.items() if seconds is not None}
 
 

@@ -52,7 +52,7 @@ class Imagined:
                 result = {"accuracy": 1.0, "validation_accuracy": 1.0}
             case "measure":
                 result = {name: draw.random() for name in ("krr", "cohesion", "coupling", "flops_reduction")}
-            case "reuse":
+            case "reuse" | "derive":
                 return  # nothing is planned by it
         self._results[step.key] = cast("Result", {**describe_step(step), "result": result})
 

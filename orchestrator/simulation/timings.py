@@ -13,7 +13,7 @@ from nemo.image_size import size_text
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.step import KINDS, Step
 
-ASSUMED = {"train": 10.0, "modularize": 30.0, "measure": 10.0, "reuse": 30.0}
+ASSUMED = {"train": 10.0, "modularize": 30.0, "measure": 10.0, "reuse": 30.0, "derive": 120.0}
 """Kind -> seconds of a step, and of an epoch of a training, where nothing else is known."""
 
 ENOUGH = 2000
@@ -92,7 +92,7 @@ def _epochs(kind: str, params: Mapping[str, Any]) -> int:
     """The number of epochs by which a step's time scales."""
     match kind:
         case "train":
-            return int(params["recipe"]["epochs"])
-        case "reuse":
+            return max(1, int(params["recipe"]["epochs"]))
+        case "reuse" | "derive":
             return max(1, int(params["finetune"]["epochs"]))
     return 1

@@ -34,8 +34,8 @@ SPOOL = "spool/mlflow.jsonl"
 CHECKPOINTS = "checkpoints"
 """The folder of the checkpoints of trainings that are not finished."""
 
-NETWORK, LOGITS, RELEVANCE, MODULES, PROGRAM = (
-    f"{name}.safetensors" for name in ("network", "logits", "relevance", "modules", "program")
+NETWORK, LOGITS, RELEVANCE, MODULES, PROGRAM, DERIVED = (
+    f"{name}.safetensors" for name in ("network", "logits", "relevance", "modules", "program", "derived")
 )
 """The artifacts of steps."""
 

@@ -16,6 +16,7 @@ from nemo.datasets.naming import find_class
 from nemo.errors import UserError
 from nemo.image_size import height_width
 from orchestrator.study.class_names import check_class_names
+from orchestrator.study.class_sets import ClassSets
 from orchestrator.study.pair import Pair
 from orchestrator.study.study import Study
 
@@ -172,7 +173,8 @@ def check_data(described: DescribedStudy) -> None:
         if description.counts is not None:
             refused, _ = held_out(study, pair, description.classes, description.counts)
             wrong += [f"{study.where('pairs', position, 'dataset')}: {text}" for text in refused]
-        wrong += _wrong_subtasks(study, description)
+        for field, sets in (("subtasks", study.subtasks), ("derive", study.derive)):
+            wrong += [] if sets is None else _wrong_classes(study, field, sets, description)
     if wrong:
         raise UserError("\n".join(dict.fromkeys(wrong)))
 
@@ -211,21 +213,20 @@ def _classes(names: Sequence[str]) -> str:
     return f"class {shown} has" if len(names) == 1 else f"classes {shown} have"
 
 
-def _wrong_subtasks(study: Study, description: Description) -> list[str]:
-    """What is wrong with the sub-tasks for a data set with these classes."""
+def _wrong_classes(study: Study, field: str, sets: ClassSets, description: Description) -> list[str]:
+    """What is wrong with a field's class sets for a data set with these classes."""
     wrong = []
     known = f"{description.name} has {len(description.classes)} classes"
-    subtasks = study.subtasks
-    for index, size in enumerate(subtasks.sizes if subtasks else []):
+    for index, size in enumerate(sets.sizes):
         if size > len(description.classes):
             wrong.append(
-                f"{study.where('subtasks', 'sizes', index)}: {size} is too many, {known}: "
+                f"{study.where(field, 'sizes', index)}: {size} is too many, {known}: "
                 f"choose sizes from 2 to {len(description.classes)}."
             )
-    for index, classes in enumerate(subtasks.classes if subtasks else []):
+    for index, classes in enumerate(sets.classes):
         found: list[int] = []
         for place, name in enumerate(classes):
-            where = study.where("subtasks", "classes", index, place)
+            where = study.where(field, "classes", index, place)
             try:
                 number = find_class(name, description.classes)
             except UserError as error:

@@ -92,8 +92,8 @@ def _is_new(place: Place, known: list[Place], data: Any) -> bool:
         shared = min(len(place), len(first))
         if place[:shared] == first[:shared] or (isinstance(first[-1], int) and place[: len(first) - 1] == first[:-1]):
             return False
-        if place == ("subtasks", "sizes") and first[:2] == ("subtasks", "classes"):
-            return False  # there were sub-tasks before their classes were removed
+        if place[1:] == ("sizes",) and first[:2] == (place[0], "classes"):
+            return False  # there were class sets before their classes were removed
         if place[:-1] == first[:-1] and not _is_given(data, place):
             return False  # what is missing here may be what is misspelt there
     return True

@@ -27,12 +27,13 @@ def misread_names(data: Any, plain_text: PlainText) -> Iterator[tuple[Place, str
 
 def _names(data: Any) -> Iterator[tuple[Place, Any]]:
     """Every place where a name is asked for, and its value."""
-    subtasks = _items(_get(data, "subtasks", "classes"), ("subtasks", "classes"))
-    for place, classes in subtasks:
-        yield from _items(classes, place)
+    for field in ("subtasks", "derive"):
+        for place, classes in _items(_get(data, field, "classes"), (field, "classes")):
+            yield from _items(classes, place)
     for place, pair in _items(_get(data, "pairs"), ("pairs",)):
         options = _get(pair, "dataset_options")
-        yield from _items(_get(options, "classes"), (*place, "dataset_options", "classes"))
+        for name in ("classes", "only"):
+            yield from _items(_get(options, name), (*place, "dataset_options", name))
         for name in ("image", "label"):
             if isinstance(options, dict) and name in options:
                 yield (*place, "dataset_options", name), options[name]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated, Any, Self
 
@@ -16,6 +16,7 @@ from nemo.errors import UserError
 from nemo.methods import METHODS, Setting
 from nemo.recipe import GENERATORS, Finetune, Recipe
 from orchestrator.storage.layout import STORES
+from orchestrator.study.deriving import Deriving
 from orchestrator.study.methods import MethodEntry, Methods, RecipeFields
 from orchestrator.study.pair import Pair
 from orchestrator.study.problems import Model, NoDuplicates, Place, Problems, Whole, field_name, valid_fields
@@ -57,6 +58,7 @@ class Study(Model):
     sweep: Annotated[dict[str, Sweep], BeforeValidator(read_sweeps)] = {}
     thresholds: Annotated[list[Threshold], Field(min_length=1), NoDuplicates] = [0.9]
     subtasks: Subtasks | None = None
+    derive: Deriving | None = None
     select: Selection = Selection()
     resources: Resources = Resources()
     tracking: TrackingSettings = TrackingSettings()
@@ -72,6 +74,10 @@ class Study(Model):
     def finetune_for(self, pair: Pair) -> Finetune:
         """How a pair's modules are fine-tuned."""
         return Finetune(**{**(self.subtasks.finetune if self.subtasks else {}), **pair.finetune})
+
+    def derived_finetune_for(self, pair: Pair) -> Finetune:
+        """How networks are fine-tuned that are derived from a pair's."""
+        return Finetune(**{**(self.derive.finetune if self.derive else {}), **pair.finetune})
 
     def recipe_for(self, pair: Pair, method: str, **changed: float) -> Recipe:
         """The recipe of one training: the pair's fields win over the method's, and those over the study's."""
@@ -157,6 +163,7 @@ def _check_whole(study: Study) -> None:
     _check_activations(study, problems)
     _check_recipes(study, problems)
     _check_subtasks(study, problems)
+    _check_deriving(study, problems)
     problems.raise_any()
 
 
@@ -204,6 +211,8 @@ def _check_recipes(study: Study, problems: Problems) -> None:
             if GENERATORS in only and not masked and (spot := _place("train_only", layers, seen)):
                 text = f"{method} has no generators, give train_only to the methods that have them, in their `recipe`."
                 problems.add(*spot, text=text)
+            if method != "standard" or not pair.pretrained:
+                _check_trains(recipe, layers, problems, seen)
             if recipe is None or recipe.validation > 0:
                 continue
             if method in study.sweep and study.sweep[method].search and (spot := _place("validation", layers, seen)):
@@ -215,7 +224,8 @@ def _check_recipes(study: Study, problems: Problems) -> None:
             standard = study.methods.get("standard")
             of_method = [] if standard is None else [(("methods", "standard", "recipe"), standard.recipe)]
             own: tuple[Place, dict[str, Any]] = (("pairs", position, "teacher", "recipe"), pair.taught_by.recipe)
-            _check_recipe(study, [(("recipe",), study.recipe), *of_method, own], problems, seen)
+            layers = [(("recipe",), study.recipe), *of_method, own]
+            _check_trains(_check_recipe(study, layers, problems, seen), layers, problems, seen)
 
 
 def _check_recipe(study: Study, layers: Layers, problems: Problems, seen: set[Place]) -> Recipe | None:
@@ -230,6 +240,12 @@ def _check_recipe(study: Study, layers: Layers, problems: Problems, seen: set[Pl
         text = f"{recipe.batch_size} leaves less than 2 images for each of {workers} workers, raise it."
         problems.add(*spot, text=text)
     return recipe
+
+
+def _check_trains(recipe: Recipe | None, layers: Layers, problems: Problems, seen: set[Place]) -> None:
+    if recipe is not None and recipe.epochs == 0 and (spot := _place("epochs", layers, seen)):
+        text = "must be at least 1, not 0: `standard` alone, with pretrained weights, may be left untouched."
+        problems.add(*spot, text=text)
 
 
 def _place(field: str, layers: Layers, seen: set[Place]) -> Place | None:
@@ -260,13 +276,7 @@ def _check_subtasks(study: Study, problems: Problems) -> None:
         modular = [name for name, method in METHODS.items() if method.modular]
         text = f"need a modular network to cut, add {' or '.join(modular)} to methods."
         problems.add("subtasks", text=text)
-    for position, pair in enumerate(study.pairs):
-        fields = {**study.subtasks.finetune, **pair.finetune}
-
-        def place(field: str, position: int = position, pair: Pair = pair) -> Place | None:
-            return ("pairs", position, "finetune", field) if field in pair.finetune else None
-
-        valid_fields(Finetune, fields, problems, place)
+    _check_finetuning(study, study.subtasks.finetune, problems)
     if study.subtasks.surgery == "paper" and study.subtasks.mask_values == "keep_generator":
         text = "keep_generator needs the whole stream that generators read, choose drop or `surgery: exact`."
         problems.add("subtasks", "mask_values", text=text)
@@ -278,3 +288,23 @@ def _check_subtasks(study: Study, problems: Problems) -> None:
         if threshold not in study.thresholds:
             text = f"{threshold} is none of the study's thresholds, add it there."
             problems.add("subtasks", "thresholds", position, text=text)
+
+
+def _check_deriving(study: Study, problems: Problems) -> None:
+    if study.derive is None:
+        return
+    if "standard" not in study.methods:
+        text = "needs a network without generators to derive from, add `standard: {}` to methods, or drop it."
+        problems.add("derive", text=text)
+    if study.subtasks is None:
+        _check_finetuning(study, study.derive.finetune, problems)
+
+
+def _check_finetuning(study: Study, fields: Mapping[str, Any], problems: Problems) -> None:
+    """Builds the fine-tuning of every pair; a problem is reported where the pair has set it."""
+    for position, pair in enumerate(study.pairs):
+
+        def place(field: str, position: int = position, pair: Pair = pair) -> Place | None:
+            return ("pairs", position, "finetune", field) if field in pair.finetune else None
+
+        valid_fields(Finetune, {**fields, **pair.finetune}, problems, place)

@@ -11,6 +11,7 @@ from typing import Any
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric
 
 from orchestrator.plan.frontier import Outcome
+from orchestrator.plan.step import Step
 
 STATUS: Mapping[Outcome, str] = {"unfinished": "KILLED", "failed": "FAILED", "finished": "FINISHED"}
 """MLflow's word for what became of a study that nobody runs."""
@@ -29,6 +30,15 @@ def threshold_text(threshold: float | None) -> str:
 def identity_tags(params: Mapping[str, Any]) -> dict[str, str]:
     """The tags by which a training's run, and the runs below it, can be filtered."""
     return {name: flat_params(params)[name] for name in ("backbone", "dataset", "method", "seed")}
+
+
+def subtask_tags(step: Step) -> dict[str, str]:
+    """The tags by which sub-tasks and derived networks of one training are told apart."""
+    if step.kind == "derive":
+        ((measure, share),) = step.params["budget"].items()
+        return {"derivation": step.params["derivation"], "budget": f"{measure}={share:g}"}
+    control = {"control": step.params["control"]} if "control" in step.params else {}
+    return {"threshold": threshold_text(step.params["threshold"]), **control}
 
 
 def machine_tags(record: Mapping[str, Any]) -> dict[str, str]:

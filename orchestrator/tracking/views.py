@@ -21,6 +21,11 @@ VIEWS: dict[str, tuple[str, list[str], list[str]]] = {
         ["krr", "accuracy", "accuracy_before_finetuning", "standard_accuracy", "flops", "flops_reduction"],
         ["method", "backbone", "dataset", "classes", "threshold", "seed"],
     ),
+    "derived": (
+        "derived",
+        ["kept_flops", "accuracy", "accuracy_before_finetuning", "base_accuracy", "kept_parameters", "flops"],
+        ["derivation", "compensate", "backbone", "dataset", "classes", "seed"],
+    ),
 }
 """Name -> the stage whose runs are shown, the columns of metrics and those of parameters."""
 
@@ -41,7 +46,7 @@ def view_tags() -> dict[str, str]:
         state = {
             "searchFilter": f"tags.stage = '{stage}'",
             # Sorted by a metric the page lists runs flat; by time it would fold them under their parents.
-            "orderByKey": "metrics.`krr`",
+            "orderByKey": f"metrics.`{'kept_flops' if name == 'derived' else 'krr'}`",
             "orderByAsc": True,
             "selectedColumns": [f"metrics.`{name}`" for name in metrics] + [f"params.`{name}`" for name in params],
         }

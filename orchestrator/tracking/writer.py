@@ -32,6 +32,7 @@ from orchestrator.tracking.entries import (
     machine_tags,
     milliseconds,
     result_points,
+    subtask_tags,
     threshold_points,
     threshold_text,
 )
@@ -42,6 +43,10 @@ from orchestrator.tracking.views import view_tags
 log = logging.getLogger(__name__)
 
 Write = Callable[[], None]
+
+CUT = ("reuse", "derive")
+OWN = ("train", *CUT)
+"""The kinds of steps that have runs of their own; the others write into their training's."""
 
 REASON_LENGTH = 2000  # a tag has room for a few thousand characters, and what it is compared with must be what it holds
 
@@ -176,7 +181,7 @@ class StudyRuns:
             self._write_epochs(run, result.get("history", []))
             self._runs.write(run, metrics=result_points(result, end), tags=machine_tags(record))
             self._copy(run, artifact(step.key, NETWORK), "model")
-        elif step.kind == "reuse":
+        elif step.kind in CUT:
             counts = {"class_count": len(result["classes"]), "seconds": record.get("seconds")}
             self._runs.write(run, metrics=result_points({**counts, **result}, end))
         elif step.kind == "modularize":
@@ -184,7 +189,7 @@ class StudyRuns:
             self._runs.write(run, metrics=[Metric("kernels", float(sum(result["widths"])), end, 0)])
         else:
             self._runs.write(run, metrics=threshold_points(result, end))
-        if step.kind in ("train", "reuse"):
+        if step.kind in OWN:
             self._runs.excuse(run)
             self._runs.end(run, "FINISHED", end)
         elif run.reason.startswith(f"{step.kind}: "):
@@ -194,7 +199,7 @@ class StudyRuns:
         """Marks a step as FAILED, or as KILLED if it was stopped early, with the reason."""
         run = self._run_of(step, when)
         if run is not None:
-            if step.kind in ("train", "reuse"):
+            if step.kind in OWN:
                 self._runs.end(run, status, when)
             self._runs.give_reason(run, _reason(step, reason))
 
@@ -239,7 +244,7 @@ class StudyRuns:
         training = self._training_of(step)
         if training is None:
             return True  # there is nothing yet that it could be written to
-        if step.kind in ("train", "reuse"):
+        if step.kind in OWN:
             run = self._runs.find(step.key)
             return run is not None and run.status == "FINISHED"
         run = self._runs.find(training.key)
@@ -250,7 +255,7 @@ class StudyRuns:
         training = self._training_of(step)
         if training is None:
             return True
-        if step.kind in ("train", "reuse"):
+        if step.kind in OWN:
             run = self._runs.find(step.key)
             return run is not None and run.status == status and run.reason == _reason(step, reason)
         # A training has one reason, and several steps may have failed on it.
@@ -274,7 +279,7 @@ class StudyRuns:
         training = self._training_of(step)
         if training is None:
             return None
-        if step.kind == "reuse":
+        if step.kind in CUT:
             return self._subtask_run(step, training, started)
         return self._training_run(training, started)
 
@@ -292,11 +297,9 @@ class StudyRuns:
         run = self._runs.find(step.key)
         identity = identity_tags(training.params)
         if run is None:
-            tags = {**identity, "threshold": threshold_text(step.params["threshold"])}
-            if "control" in step.params:
-                tags["control"] = step.params["control"]
             parent = self._training_run(training, started)
-            run = self._runs.make(step.key, step.label, "subtask", parent, started, tags)
+            kind = "derived" if step.kind == "derive" else "subtask"
+            run = self._runs.make(step.key, step.label, kind, parent, started, {**identity, **subtask_tags(step)})
         if not run.params:
             self._runs.write(run, params={**identity, **flat_params(step.params)})
         return run

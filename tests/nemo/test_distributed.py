@@ -56,7 +56,7 @@ def _measure(method: str, workers: Workers) -> dict[str, object]:
         total = workers.sum(shares) + parts.get("objective", torch.tensor(0.0))  # type: ignore[arg-type]
         losses.append(total.item())
         gradients.append(torch.cat([p.grad.flatten() for p in network.parameters() if p.grad is not None]))
-    return {"losses": losses, "gradients": gradients, "evaluation": trainer._evaluate()}
+    return {"losses": losses, "gradients": gradients, "evaluation": trainer.evaluate()}
 
 
 def _train(workers: Workers) -> dict[str, object]:

@@ -62,7 +62,7 @@ def study_on(folder: Path, dataset: object, **changes: Any) -> Path:
         ({"pairs": [{**PAIR, "dataset": "cifar11"}]}, "pairs[0].dataset: 'cifar11' is no data set here; did you mean"),
         ({"methods": {"mtw": {}}, "sweep": None}, "methods.mtw: 'mtw' is no method here; did you mean 'mwt'?"),
         ({"recipe": {"epoch": 1, "validation": 0.1}}, "recipe.epoch: 'epoch' is no field here; did you mean 'epochs'?"),
-        ({"recipe": {"epochs": 0, "validation": 0.1}}, "recipe.epochs: must be at least 1, not 0."),
+        ({"recipe": {"epochs": 0, "validation": 0.1}}, "recipe.epochs: must be at least 1, not 0: "),
         ({"thresholds": [1.5]}, "thresholds[0]: should be less than or equal to 1, not 1.5."),
         ({"subtasks": {"sizes": [11]}}, "subtasks.sizes[0]: 11 is too many, digits has 10 classes: choose sizes from"),
         ({"subtasks": {"classes": [[*range(11)]]}}, "subtasks.classes[0][10]: 10 is unknown, digits has 10 classes:"),

@@ -19,7 +19,7 @@ Fields = dict[str, dict[Scope, str]]
 
 WHOLE: Scope = ("", "")
 
-_WHOLE_STUDY = ("seeds", "thresholds", "sweep", "subtasks", "select")
+_WHOLE_STUDY = ("seeds", "thresholds", "sweep", "subtasks", "derive", "select")
 _OF_PAIRS = {"recipe", "methods", "finetune"}  # the pairs' own are in what they resolve to
 
 

@@ -82,7 +82,7 @@ def test_parents_come_before_their_children():
 
 def test_counts_of_a_grid():
     result = planned(study(seeds=[0, 1], thresholds=[0.5, 0.9], subtasks={"sizes": [2, 3], "samples": 4}, **GRID))
-    assert result.counts() == {"train": 6, "modularize": 4, "measure": 8, "reuse": 32}
+    assert result.counts() == {"train": 6, "modularize": 4, "measure": 8, "reuse": 32, "derive": 0}
     assert sum(result.up_to.values()) == 0
 
 
@@ -261,7 +261,7 @@ def test_steps_of_the_same_key_appear_once():
     twin = {**one, "methods": {"mwt": {"lambda_coh": 0.5}}}
     points = {"mwt": {"list": [{"lambda_coup": 1.5}, {"lambda_coh": 0.5}]}}
     made = study(pairs=[one, twin], sweep=points, subtasks={"sizes": [2], "samples": "all", "classes": [[1, 0]]})
-    assert planned(made).counts() == {"train": 2, "modularize": 1, "measure": 1, "reuse": 45}
+    assert planned(made).counts() == {"train": 2, "modularize": 1, "measure": 1, "reuse": 45, "derive": 0}
 
 
 def test_labels_tell_pairs_apart():
@@ -332,16 +332,16 @@ def test_a_failed_point_is_not_waited_for():
 def test_an_adaptive_search_grows_with_its_suggestions():
     made = study(sweep={"mwt": SEARCH}, thresholds=[0.5, 0.9], **BEST)
     before = planned(made, Finished())
-    assert before.counts() == {"train": 1, "modularize": 0, "measure": 0, "reuse": 0}
-    assert before.up_to == {"train": 3, "modularize": 3, "measure": 6, "reuse": 4}
+    assert before.counts() == {"train": 1, "modularize": 0, "measure": 0, "reuse": 0, "derive": 0}
+    assert before.up_to == {"train": 3, "modularize": 3, "measure": 6, "reuse": 4, "derive": 0}
     (search,) = before.searches
     assert search.directions == {"accuracy": "maximize", "krr": "minimize"}
     assert search.threshold == 0.9
 
     trials = [Trial(0, {"lambda_coup": 1.5}), Trial(1, {"lambda_coup": 2.5})]
     after = planned(made, Finished(trials=trials))
-    assert after.counts() == {"train": 3, "modularize": 2, "measure": 4, "reuse": 0}
-    assert after.up_to == {"train": 1, "modularize": 1, "measure": 2, "reuse": 4}
+    assert after.counts() == {"train": 3, "modularize": 2, "measure": 4, "reuse": 0, "derive": 0}
+    assert after.up_to == {"train": 1, "modularize": 1, "measure": 2, "reuse": 4, "derive": 0}
     assert search.combination.point_steps({"lambda_coup": 1.5})[0] == of_kind(after, "train")[1]
 
     trials.append(Trial(2, {"lambda_coup": 2.0}, {"state": "stopped", "epoch": 3}))

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from orchestrator.report import published
-from orchestrator.report.frames import IDENTITY, MODULARIZATION, SUBTASK, TRAINING, Frames
+from orchestrator.report.frames import DERIVED, IDENTITY, MODULARIZATION, SUBTASK, TRAINING, Frames
 from orchestrator.report.published import MISSING, published_tables
 from orchestrator.report.tables import Table
 
@@ -35,6 +35,7 @@ def frames(backbone: str = "vgg16", width: float = 1.0, sizes: tuple[int, ...] =
         frame(trainings, TRAINING),
         frame(modules, MODULARIZATION),
         frame(subtasks, SUBTASK),
+        frame([], DERIVED),
         frame([], {**IDENTITY}),
     )
 

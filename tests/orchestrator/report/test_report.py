@@ -25,7 +25,7 @@ THREE_SEEDS = STUDY + "seeds: [0, 1, 2]\n"
 def test_json_has_every_row_with_the_promised_fields(storage: Path) -> None:
     study, ledger = invented_study(storage)
     report = json.loads(as_json(read_frames(ledger, study.name)))
-    assert list(report) == ["study", "trainings", "modularizations", "subtasks", "epochs"]
+    assert list(report) == ["study", "trainings", "modularizations", "subtasks", "derived", "epochs"]
     assert len(report["epochs"]) == 3 * len(report["trainings"])
     steps = plan_of(study, ledger).steps
     for name, kind in (("trainings", "train"), ("modularizations", "measure"), ("subtasks", "reuse")):

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from nemo.datasets.options import OPTIONS
 from nemo.methods import METHODS
 from nemo.recipe import Finetune, Recipe
+from orchestrator.study.deriving import Deriving
 from orchestrator.study.pair import Pair, Teacher
 from orchestrator.study.resources import Resources, SubtaskResources, TrackingSettings, TrainingResources
 from orchestrator.study.study import Study
@@ -29,6 +30,7 @@ MODELS = {
     "sweep": Sweep,
     "subtasks": Subtasks,
     "finetune": Finetune,
+    "derive": Deriving,
     "select": Selection,
     "resources": Resources,
     "training": TrainingResources,

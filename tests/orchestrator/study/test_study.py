@@ -139,7 +139,10 @@ def test_its_text_reads_back_as_the_same_study(tmp_path):
         ),
         (HEAD + "subtasks: {sizes: [2], finetune: {lr: 0}}\n", "subtasks.finetune.lr: must be positive, not 0.0."),
         (HEAD + "subtasks: {classes: [[1, 1]]}\n", "subtasks.classes[0][1]: 1 is given twice"),
-        (HEAD + "recipe: {epochs: 0}\n", "FILE:4: recipe.epochs: must be at least 1, not 0."),
+        (
+            HEAD + "recipe: {epochs: 0}\n",
+            "FILE:4: recipe.epochs: must be at least 1, not 0: `standard` alone",
+        ),
         (HEAD + "recipe: {precision: half}\n", "FILE:4: recipe.precision: should be 'float32' or 'bfloat16'"),
         (HEAD + "recipe: {train_only: []}\n", "FILE:4: recipe.train_only: must name something"),
         (HEAD + "recipe: {train_only: [1]}\n", "FILE:4: recipe.train_only[0]: should be a valid string, not 1"),
@@ -273,7 +276,10 @@ def test_overrides(tmp_path):
 @pytest.mark.parametrize(
     ("override", "told"),
     [
-        ("recipe.epochs=0", "--set recipe.epochs=0: recipe.epochs: must be at least 1, not 0."),
+        (
+            "recipe.epochs=0",
+            "--set recipe.epochs=0: recipe.epochs: must be at least 1, not 0: `standard` alone",
+        ),
         ("recipe.epoch=3", "--set recipe.epoch=3: recipe.epoch: 'epoch' is no field here; did you mean 'epochs'?"),
         ("pairs.7.width=1", "--set pairs.7.width=1: 7 is no position of a list of 1"),
         ("name.x=1", "--set name.x=1: name is a single value"),

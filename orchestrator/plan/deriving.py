@@ -1,0 +1,59 @@
+"""The small networks of a combination: a step for each method, compensation, budget and class set."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from nemo.deriving.methods import DERIVATIONS
+from orchestrator.plan.combination import Combination
+from orchestrator.plan.step import Step, make_step
+from orchestrator.study.sweep import setting_text
+
+VERSION = 1
+"""Raised when the same step would give other numbers."""
+
+
+def derive_steps(combination: Combination, train: Step) -> list[Step]:
+    """The networks that a study derives of a finished training of its; none of one with mask generators."""
+    wanted = combination.study.derive
+    if wanted is None or combination.method != "standard":
+        return []
+    shared: dict[str, Any] = {
+        "version": VERSION,
+        "finetune": dataclasses.asdict(combination.study.derived_finetune_for(combination.pair)),
+        "seed": combination.seed,
+    }
+    if wanted.recalibration is not None:
+        shared["recalibration"] = wanted.recalibration
+    if combination.pair.sites:
+        shared["sites"] = combination.pair.sites
+    where = combination.where(combination.study.resources.subtask.model_dump())
+    if wanted.keep:
+        where["keep"] = True
+    steps = []
+    for derivation in wanted.methods:
+        method = DERIVATIONS[derivation.method].method
+        settings = method.telling(derivation.settings)
+        usual = method.complete({})
+        unusual = {name: value for name, value in settings.items() if value != usual[name]}
+        words = " ".join([derivation.method, *(f"{name}={setting_text(each)}" for name, each in unusual.items())])
+        own = {**shared, "derivation": derivation.method, "settings": settings}
+        for compensate in wanted.compensate:
+            for budget in wanted.budgets:
+                ((measure, share),) = budget.items()
+                told = f"{words} {measure}={share:g}" + ("" if compensate == "none" else f" {compensate}")
+                for classes in combination.class_sets(wanted, as_written=True):
+                    params = {**own, "compensate": compensate, "budget": budget, "classes": list(classes)}
+                    label = f"derive {','.join(map(str, classes))} by {told} of {train.label}"
+                    steps.append(make_step("derive", params, {"train": train.key}, where, label))
+    return steps
+
+
+def derive_count(combination: Combination) -> int:
+    """How many networks are derived of each training."""
+    wanted = combination.study.derive
+    if wanted is None or combination.method != "standard":
+        return 0
+    ways = len(wanted.methods) * len(wanted.compensate) * len(wanted.budgets)
+    return ways * len(combination.class_sets(wanted, as_written=True))

@@ -1,0 +1,52 @@
+"""The class sets of a study: which classes modules are cut out for, or small networks derived."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from orchestrator.study.problems import Model, NoDuplicates, Problems, Whole
+
+
+def _check_samples(value: Any) -> Any:
+    problems = Problems()
+    if value not in ("all", "nested") and (type(value) is not int or value < 1):
+        problems.add(text=f"should be a whole number of at least 1, all or nested, not {value!r:.60}.")
+    problems.raise_any()
+    return value
+
+
+def _check_class(value: Any) -> Any:
+    problems = Problems()
+    if type(value) not in (int, str):
+        problems.add(text=f"should be the number or the name of a class, not {value!r:.60}; put a name in quotes.")
+    problems.raise_any()
+    return value
+
+
+Class = Annotated[int | str, BeforeValidator(_check_class)]
+
+
+class ClassSets(Model):
+    """Class sets that are drawn by their sizes, and such as are given one by one (method.md 7).
+
+    Attributes:
+        sizes: Numbers of classes.
+        samples: Sets drawn per size, `all` of them, or the `nested` ones {0, 1}, {0, 1, 2}, ...
+        seed: Of the draw.
+        classes: Sets given one by one, by class number or name.
+    """
+
+    sizes: Annotated[list[Annotated[Whole, Field(ge=2)]], NoDuplicates] = []
+    samples: Annotated[int | Literal["all", "nested"], BeforeValidator(_check_samples)] = 10
+    seed: Annotated[Whole, Field(ge=0)] = 0
+    classes: list[Annotated[list[Class], Field(min_length=2), NoDuplicates]] = []
+
+    @model_validator(mode="after")
+    def _check_sets(self) -> Self:
+        problems = Problems()
+        if not self.sizes and not self.classes:
+            problems.add("sizes", text="is empty, give the sub-tasks' sizes, or the sub-tasks themselves as classes.")
+        problems.raise_any()
+        return self
