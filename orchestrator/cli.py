@@ -5,13 +5,54 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from nemo.errors import UserError
+from orchestrator.options import (
+    AsCut,
+    BudgetText,
+    Classes,
+    ComparisonFormat,
+    Compensate,
+    Controls,
+    Cut,
+    DashboardUrl,
+    Data,
+    Database,
+    Epochs,
+    Export,
+    Failures,
+    Force,
+    ImageSide,
+    MethodName,
+    Network,
+    OfStudy,
+    Out,
+    Overrides,
+    Port,
+    Pretrained,
+    RayAddress,
+    Register,
+    Replace,
+    ReportFormat,
+    RetryFailed,
+    Rows,
+    Run,
+    Saved,
+    Seed,
+    Simulate,
+    Storage,
+    StudyFile,
+    StudyName,
+    SubmittedName,
+    Variables,
+    Weights,
+    parse_budget,
+    parse_rows,
+)
 from orchestrator.storage.studies import default_storage, find_study, storage_root
 from orchestrator.system.credentials import masked
 from orchestrator.system.streams import standard_streams
@@ -24,63 +65,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-StudyFile = Annotated[
-    Path, typer.Argument(readable=False, metavar="STUDY", help="The study file (YAML).", show_default=False)
-]
-StudyName = Annotated[str, typer.Argument(metavar="NAME", help="The study's name.", show_default=False)]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Another value for a field, such as recipe.epochs=5; repeatable."),
-]
-RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Try again what failed for good in an earlier run.")]
-Replace = Annotated[
-    bool, typer.Option("--replace", help="Go on although the study changed and leaves finished work unused.")
-]
-DashboardUrl = Annotated[
-    str, typer.Option("--address", metavar="URL", help="The cluster's dashboard, such as http://127.0.0.1:8265.")
-]
-SubmittedName = Annotated[
-    str, typer.Argument(metavar="NAME", help="The study's name, or a job's, such as quickstart-r2.", show_default=False)
-]
-Storage = Annotated[
-    str | None,
-    typer.Option("--storage", help="Where the studies lie; else the study file's storage, $NEMO_STORAGE, or runs."),
-]
-Out = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", help="Write it there, and not to standard output.", show_default=False),
-]
-Saved = Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where to save; made.", show_default=False)]
-Failures = Annotated[bool, typer.Option("--failures", help="Show why steps failed, with the end of each traceback.")]
-Force = Annotated[bool, typer.Option("--force", help="Replace the module that lies there.")]
-
-
-class ReportFormat(StrEnum):
-    """What a report can be written as."""
-
-    terminal = "terminal"
-    md = "md"
-    json = "json"
-    html = "html"
-
-
-class ComparisonFormat(StrEnum):
-    """What a comparison can be written as."""
-
-    terminal = "terminal"
-    md = "md"
-    json = "json"
-
 
 @app.command()
 def run(
     study: StudyFile,
     overrides: Overrides = None,
     storage: Storage = None,
-    address: Annotated[
-        str | None,
-        typer.Option(help="A running Ray head (host:port, or auto); without it, nemo starts and ends its own."),
-    ] = None,
+    address: RayAddress = None,
     retry_failed: RetryFailed = False,
     replace: Replace = False,
 ) -> None:
@@ -128,10 +119,7 @@ def submit(
     ] = None,
     retry_failed: RetryFailed = False,
     replace: Replace = False,
-    variables: Annotated[
-        list[str] | None,
-        typer.Option("--env", metavar="NAME", help="A variable of this environment that goes along; repeatable."),
-    ] = None,
+    variables: Variables = None,
     follow: Annotated[bool, typer.Option("--follow", help="Show the job's log until it ends.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would be shipped; asks no cluster.")] = False,
 ) -> None:
@@ -187,15 +175,7 @@ def plan(
     study: StudyFile,
     overrides: Overrides = None,
     storage: Storage = None,
-    simulate: Annotated[
-        str | None,
-        typer.Option(
-            metavar="nodes=N,...",
-            help="Also run the plan on a fake cluster: nodes=64,gpus=8, and cpus, failures (of a node, per hour), "
-            "recovery, stragglers (a share), slowdown, start, load, driver, mlflow, epoch, modularize, measure, reuse, "
-            "derive (seconds), seed.",
-        ),
-    ] = None,
+    simulate: Simulate = None,
 ) -> None:
     """Show what would run: steps by kind, what is finished, and how long the rest takes; touches nothing."""
     from rich.console import Console
@@ -249,14 +229,7 @@ def report(
         typer.Option(help="Tables for a terminal, Markdown, JSON with every row, or one page with tables and figures."),
     ] = ReportFormat.terminal,
     out: Out = None,
-    export: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER",
-            help="Write everything there: the page, rows and tables as CSV and parquet, figures as PNG and SVG.",
-            show_default=False,
-        ),
-    ] = None,
+    export: Export = None,
     storage: Storage = None,
 ) -> None:
     """Show what a study found so far."""
@@ -298,32 +271,15 @@ def compare(
 @app.command()
 def reuse(
     name: StudyName,
-    classes: Annotated[
-        str,
-        typer.Option(
-            metavar="CLASS,...",
-            help="Names, numbers, or numbers as names in quotes; the logits' order.",
-            show_default=False,
-        ),
-    ],
+    classes: Classes,
     out: Saved,
-    run: Annotated[
-        str | None,
-        typer.Option(metavar="KEY", help="The training to cut from, or how its key begins; the best one if not given."),
-    ] = None,
-    threshold: Annotated[float | None, typer.Option(help="One of the study's; the highest if not given.")] = None,
+    run: Run = None,
+    threshold: Cut = None,
     storage: Storage = None,
     force: Force = False,
-    register: Annotated[
-        bool, typer.Option("--register", help="Also register it as a model with the study's MLflow server.")
-    ] = False,
-    as_cut: Annotated[
-        bool, typer.Option("--as-cut", help="Do not fine-tune it; for networks that were trained with recipe.as_cut.")
-    ] = False,
-    controls: Annotated[
-        bool,
-        typer.Option("--controls", help="Also tell what rivals of its size reach."),
-    ] = False,
+    register: Register = False,
+    as_cut: AsCut = False,
+    controls: Controls = False,
 ) -> None:
     """Cut one module out of a study's network, fine-tune it and save it as files that run without nemo."""
     from rich.console import Console
@@ -338,6 +294,65 @@ def reuse(
         from orchestrator.modules.registry import register_module
 
         typer.echo(register_module(where, out, record))
+
+
+@app.command()
+def derive(
+    network: Network,
+    classes: Classes,
+    budget: BudgetText,
+    out: Saved,
+    data: Data = None,
+    pretrained: Pretrained = False,
+    weights: Weights = None,
+    classes_of: Rows = None,
+    image_size: ImageSide = None,
+    run: OfStudy = None,
+    method: MethodName = "masksearch",
+    compensate: Compensate = "none",
+    epochs: Epochs = 3,
+    seed: Seed = None,
+    overrides: Overrides = None,
+    storage: Storage = None,
+    force: Force = False,
+    register: Register = False,
+) -> None:
+    """Derive the small network for some classes of a trained one, and save it as files that run without nemo."""
+    from rich.console import Console
+
+    from nemo.datasets.naming import parse_classes
+    from orchestrator.driver.derive import Wanted, derive_and_save
+    from orchestrator.system.signals import Interrupted
+
+    if pretrained and weights is not None:
+        raise UserError("--weights: says which weights to start from, leave --pretrained out.")
+    wanted = Wanted(
+        network,
+        parse_classes(classes),
+        parse_budget(budget),
+        out,
+        data=data,
+        image_size=image_size,
+        pretrained=pretrained or weights,
+        classes_of=parse_rows(classes_of),
+        run=run,
+        method=method,
+        compensate=compensate,
+        epochs=epochs,
+        seed=seed,
+        overrides=overrides or [],
+        storage=storage,
+        force=force,
+    )
+    try:
+        record = derive_and_save(wanted, Console(highlight=False))
+    except Interrupted as end:
+        print(f"nemo: stopped by {end}; the same command carries on", file=sys.stderr)
+        raise typer.Exit(end.exit_code) from None
+    if register:
+        from orchestrator.modules.registry import register_module
+
+        typer.echo(register_module(find_study(storage_root(storage), record.origins[0].study), out, record))
 
 
 @app.command()
@@ -367,17 +382,8 @@ def sync(name: StudyName, storage: Storage = None) -> None:
 @app.command()
 def ui(
     storage: Storage = None,
-    port: Annotated[
-        int | None,
-        typer.Option(min=1, max=65535, help="The port; 5000 where it is free, else any."),
-    ] = None,
-    uri: Annotated[
-        str | None,
-        typer.Option(
-            envvar="MLFLOW_BACKEND_STORE_URI",
-            help="Another MLflow database, such as postgresql://..., in place of the storage's own.",
-        ),
-    ] = None,
+    port: Port = None,
+    uri: Database = None,
 ) -> None:
     """Open the MLflow page on this store, for this machine only, until Ctrl-C."""
     from orchestrator.system.signals import as_interrupts

@@ -37,3 +37,8 @@ class Budget:
         if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share <= 1:
             raise UserError(f"budget: {measure} should be the share to keep, above 0 and at most 1, not {share!r}.")
         return cls(measure, float(share))
+
+    @property
+    def given(self) -> dict[str, float]:
+        """As a user writes it."""
+        return {self.measure: self.share}

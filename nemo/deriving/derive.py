@@ -173,6 +173,26 @@ def derive(
     )
 
 
+def untouched(net: nn.Module, dataset: Dataset, classes: Sequence[int], *, rows: Rows = None) -> nn.Module:
+    """What derived networks are measured against: a network with the rows of some classes, and all its units.
+
+    Args:
+        net: See `derive`.
+        dataset: See `derive`.
+        classes: In the order of the logits.
+        rows: See `derive`; `fit` is not for this.
+
+    Raises:
+        UserError: See `derive`.
+    """
+    example = _example(dataset, "cpu")
+    masked = Masked(net, example)
+    own = chosen_rows(rows, classes, dataset, masked.outputs)
+    if own is None:
+        raise UserError("rows: the network knows other classes, give a row for each.")
+    return masked.cut(ones(masked), own)
+
+
 def _checked(classes: Sequence[int], dataset: Dataset) -> list[int]:
     found = [int(label) for label in classes]
     if not found or len(set(found)) < len(found) or not all(0 <= each < dataset.num_classes for each in found):

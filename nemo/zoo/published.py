@@ -39,6 +39,28 @@ def published(name: str, wanted: str | None) -> Published:
     return _transformers(wanted or rest)
 
 
+def usual_preparation(name: str) -> Preparation:
+    """How the images are prepared that a network's library publishes its weights for; asks nobody.
+
+    Args:
+        name: The network's.
+
+    Raises:
+        UserError: Its library is not installed or does not know it.
+    """
+    prefix, rest = split(name)
+    if prefix == "torchvision":
+        return of_torchvision(torchvision_weights(rest).DEFAULT.transforms())
+    if prefix == "timm":
+        timm_architecture(rest)
+        timm = library("timm")
+        described = timm.get_pretrained_cfg(rest)
+        return Preparation() if described is None else of_timm(timm.data.resolve_data_config(described.to_dict()))
+    if prefix == "hf" and not rest.startswith("{"):
+        return of_transformers(stored_fields(rest, "preprocessor_config.json", optional=True))
+    return Preparation()
+
+
 def _torchvision(rest: str, wanted: str) -> Published:
     known = torchvision_weights(rest).__members__
     if wanted.rpartition(".")[2] not in known:

@@ -15,6 +15,7 @@ def model_card(record: ModuleRecord) -> str:
     """The text of `README.md`."""
     title = ", ".join(record.classes) if len(record.classes) <= 6 else f"{len(record.classes)} classes"
     kind = "Several modules composed into one classifier" if record.composed else "A module"
+    kind = "A small network, derived of a trained one" if record.derived else kind
     parts = [
         f"# {title}",
         f"{kind}, made by `nemo` ({_made_with(record)}): it tells {len(record.classes)} classes apart. Its logits:",
@@ -30,8 +31,7 @@ def model_card(record: ModuleRecord) -> str:
         "## Where it comes from",
         *(_origin(origin) for origin in record.origins),
         _data(record),
-        f"Fine-tuned ({'the head alone' if record.composed else 'all weights'}, seed {record.seed}) with "
-        f"{_settings(record.finetune)}.",
+        _tuning(record),
         f"Made by\n\n```\n{record.command}\n```",
         "The same command on the same kind of device and with as many threads gives the same weights.",
         "## Licence",
@@ -43,6 +43,8 @@ def model_card(record: ModuleRecord) -> str:
 
 def figure_columns(record: ModuleRecord) -> list[str]:
     """The networks whose figures stand beside each other."""
+    if record.derived:
+        return ["Derived", "Untouched"]
     return ["Composed"] if record.composed else ["Module", "Whole modular", "Whole standard"]
 
 
@@ -51,12 +53,13 @@ def figure_rows(record: ModuleRecord) -> Rows:
     own: dict[str, Any] = {**record.figures, "latency": record.latency.milliseconds.get("module")}
     columns = [own]
     if not record.composed:
-        for role in ("modular", "standard"):
+        for role in ("base",) if record.derived else ("modular", "standard"):
             columns.append({**record.whole.get(role, {}), "latency": record.latency.milliseconds.get(role)})
     rows = [
         ("Accuracy before fine-tuning %", "accuracy_before_finetuning", 100, ".2f"),
         ("Accuracy %", "accuracy", 100, ".2f"),
         ("KRR %", "krr", 100, ".2f"),
+        ("Units kept %", "kept_units", 100, ".2f"),
         ("Weights kept %", "weight_retention", 100, ".2f"),
         ("FLOPs M", "flops", 1e-6, ".3f"),
         ("Parameters", "parameters", 1, ",.0f"),
@@ -71,12 +74,13 @@ def figure_rows(record: ModuleRecord) -> Rows:
 
 
 def slower_than_standard(record: ModuleRecord) -> str | None:
-    """What is said of a module that takes longer than the whole standard network; None of one that doesn't."""
-    own, standard = (record.latency.milliseconds.get(name) for name in ("module", "standard"))
+    """What is said of a module that takes longer than the whole network; None of one that doesn't."""
+    whole = "untouched" if record.derived else "standard"
+    own, standard = (record.latency.milliseconds.get(name) for name in ("module", "base" if record.derived else whole))
     if own is None or standard is None or own <= standard:
         return None
     return (
-        f"It takes longer than the standard network ({own:.3f} against {standard:.3f} ms): in so small a network the "
+        f"It takes longer than the {whole} network ({own:.3f} against {standard:.3f} ms): in so small a network the "
         "time goes into the number of operations, and a cut adds some that put channels in their places."
     )
 
@@ -105,6 +109,12 @@ def _notes(record: ModuleRecord) -> str:
             "the class of which one of the modules is surest. FLOPs count a multiply-add as one. Nothing was chosen on "
             f"test images. {_timed(record)}"
         )
+    if record.derived:
+        return (
+            "Accuracies are on the test images of these classes. Untouched: the trained network, its classifier's rows "
+            "for these classes alone. FLOPs count a multiply-add as one. Nothing was chosen on test images. "
+            f"{_timed(record)} {slower_than_standard(record) or ''}".rstrip()
+        )
     return (
         "Accuracies are on the test images of these classes, the whole networks' told apart among these classes; "
         "before fine-tuning: the cut with the trained classifier. KRR is the share of the maskable kernels that are "
@@ -121,12 +131,25 @@ _CONTROLS = {
 }
 
 
+_RIVALS = {"random": "units drawn at random", "magnitude": "the units of largest weights"}
+
+
 def _controls(record: ModuleRecord) -> list[str]:
     """What rivals of its size reach."""
     if not record.controls:
         return []
+    if record.derived:
+        told = [f"{_RIVALS[name]}: {100 * figures['accuracy']:.2f} %" for name, figures in record.controls.items()]
+        return [f"What other choices of units give within the same budget, treated alike: {'; '.join(told)}."]
     told = [f"{_CONTROLS[name]}: {100 * figures['accuracy']:.2f} %" for name, figures in record.controls.items()]
     return [f"What else a network of this size reaches, made alike, one draw each: {'; '.join(told)}."]
+
+
+def _tuning(record: ModuleRecord) -> str:
+    if record.finetune["epochs"] == 0:
+        return "Not fine-tuned: as it was cut."
+    what = "the head alone" if record.composed else "all weights"
+    return f"Fine-tuned ({what}, seed {record.seed}) with {_settings(record.finetune)}."
 
 
 def _timed(record: ModuleRecord) -> str:
@@ -136,22 +159,27 @@ def _timed(record: ModuleRecord) -> str:
 
 
 def _origin(origin: Origin) -> str:
-    return markdown_table(
-        ("", ""),
-        [
-            ("Classes", ", ".join(origin.classes)),
-            ("Study", origin.study),
-            ("Trained network", f"{origin.label} (run `{origin.run}`)"),
-            ("Sub-task", f"`{origin.step}`"),
-            ("Backbone", f"{origin.backbone} x{origin.width:g}"),
-            ("Method", f"{origin.method} {_settings(origin.settings)}".strip()),
+    rows = [
+        ("Classes", ", ".join(origin.classes)),
+        ("Study", origin.study),
+        ("Trained network", f"{origin.label} (run `{origin.run}`)"),
+        ("Sub-task", f"`{origin.step}`"),
+        ("Backbone", f"{origin.backbone} x{origin.width:g}"),
+        ("Method", f"{origin.method} {_settings(origin.settings)}".strip()),
+    ]
+    if origin.budget is None:
+        rows += [
             ("Threshold", "none" if origin.threshold is None else f"{origin.threshold:g}"),
             ("Cut", f"mask_values {origin.mask_values}, head {origin.head}, surgery {origin.surgery}"),
             ("KRR", f"{100 * origin.krr:.2f} %"),
-            ("Seed", str(origin.seed)),
-        ],
-        words=2,
-    )
+        ]
+    else:
+        rows += [
+            ("Budget", f"{_settings(origin.budget)} of the untouched network"),
+            ("Compensated", str(origin.compensate)),
+            ("Units kept", f"{100 * origin.krr:.2f} %"),
+        ]
+    return markdown_table(("", ""), [*rows, ("Seed", str(origin.seed))], words=2)
 
 
 def _data(record: ModuleRecord) -> str:

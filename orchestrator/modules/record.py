@@ -33,6 +33,8 @@ class Origin:
         finetune: See `nemo.recipe.Finetune`.
         validation: The share of the training images that the training held out, with which `nemo.training` draws them
             again; None in records of before this was recorded.
+        budget, compensate: Of a network that was derived of a trained one by the method; None of all others. Its KRR
+            is the share of the units that it kept.
     """
 
     study: str
@@ -54,6 +56,8 @@ class Origin:
     accuracy: float
     finetune: Mapping[str, Any]
     validation: float | None = None
+    budget: Mapping[str, float] | None = None
+    compensate: str | None = None
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,8 @@ class Latency:
 
     Attributes:
         machine: Its CPU.
-        milliseconds: `module`, `modular` and `standard`, or the parts' numbers; in PyTorch without compiling.
+        milliseconds: `module`, `modular` and `standard`, of a derived one `module` and `base`, or the parts' numbers;
+            in PyTorch without compiling.
     """
 
     machine: str
@@ -92,8 +97,9 @@ class ModuleRecord:
         image_size: Height and width in pixels, one number of square images.
         origins: One, or one for each part of a composed module.
         data: The data sets of their classes.
-        figures: See `nemo.reuse.Reuse` and `nemo.composing.Composition`, without the history.
-        whole: The same figures of the whole networks: `modular` and `standard`.
+        figures: See `nemo.reuse.Reuse` and `nemo.composing.Composition`, without the history; of a derived network
+            those of its step.
+        whole: The same figures of the whole networks: `modular` and `standard`, or `base`.
         agreement: Form -> the largest difference of its logits from the network's here, over the largest logit.
         files: Name -> SHA-256.
         controls: Rivals of its size, see `nemo.control`: name -> accuracy, and accuracy before fine-tuning.
@@ -121,6 +127,11 @@ class ModuleRecord:
     def composed(self) -> bool:
         """Whether it is several modules in one."""
         return len(self.origins) > 1
+
+    @property
+    def derived(self) -> bool:
+        """Whether it was derived of a network that was trained before, and not cut out of a modular one."""
+        return "base" in self.whole
 
     def to_json(self) -> str:
         """The text of `module.json`."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -47,6 +48,34 @@ class StudySource:
             if place[: len(override.place)] == override.place:
                 return plain_text(override.node, place[len(override.place) :])
         return plain_text(self._root, place)
+
+
+class OptionSource:
+    """Where a study came from that a command made: its options, and the overrides.
+
+    Attributes:
+        text: The study as YAML.
+    """
+
+    def __init__(self, text: str, options: Mapping[Place, str], overrides: list[Override]) -> None:
+        self.text, self._options, self._overrides = text, options, overrides
+
+    def where(self, place: Place) -> str:
+        """The option or the override that set a field, or the field."""
+        for override in reversed(self._overrides):
+            if place[: len(override.place)] == override.place:
+                return f"--set {override.text}: {field_name(place)}"
+        for length in range(len(place), 0, -1):
+            if place[:length] in self._options:
+                return self._options[place[:length]]
+        return field_name(place) or "study"
+
+    def plain_text(self, place: Place) -> str | None:
+        """See `StudySource`."""
+        for override in reversed(self._overrides):
+            if place[: len(override.place)] == override.place:
+                return plain_text(override.node, place[len(override.place) :])
+        return None
 
 
 def _line(node: yaml.Node, place: Place) -> int:
@@ -125,6 +154,24 @@ def load_study_file(path: str | Path, overrides: Sequence[str] = (), label: str 
     return _study_of(read_text(Path(path), file), file, overrides)
 
 
+def study_of_options(data: dict[str, Any], options: Mapping[Place, str], overrides: Sequence[str]) -> DescribedStudy:
+    """The study that the options of a command make, with its data.
+
+    Args:
+        data: What a study file of the same would hold.
+        options: The place of a field -> the option that has set it, which messages name.
+        overrides: See `load_study_file`.
+
+    Raises:
+        UserError: All of what is wrong, one line each.
+    """
+    data, applied = apply_overrides(data, list(overrides))
+    study = _checked(data, OptionSource(dump_yaml(data, allow_unicode=True), options, applied))
+    described = describe(study)
+    check_data(described)
+    return described
+
+
 def _study_of(text: str, file: str, overrides: Sequence[str]) -> Study:
     """Reads and checks the text of a study; `file` is what messages call it."""
     root, data = parse_yaml(text, file)
@@ -133,7 +180,10 @@ def _study_of(text: str, file: str, overrides: Sequence[str]) -> Study:
     data, applied = apply_overrides(data, list(overrides))
     if applied:
         text = dump_yaml(data, allow_unicode=True)
-    source = StudySource(file, text, root, applied)
+    return _checked(data, StudySource(file, text, root, applied))
+
+
+def _checked(data: dict[str, Any], source: StudySource | OptionSource) -> Study:
     study, errors = find_errors(data, misread_names(data, source.plain_text))
     if study is not None:
         study._source = source

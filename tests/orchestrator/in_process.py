@@ -17,9 +17,11 @@ from orchestrator.computing.compute import (
     measure_modules,
     model_arrays,
     modularize,
+    network_arrays,
     reuse,
 )
 from orchestrator.computing.data import as_dataset, dataset_arrays
+from orchestrator.computing.deriving import derive_network
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.planner import plan
 from orchestrator.plan.step import Step
@@ -42,6 +44,8 @@ def compute(step: Step, ledger: Ledger) -> dict[str, Any]:
         return modularize(step, dataset, ledger, CPU)
     if step.kind == "measure":
         return measure_modules([step], ledger, CPU)[0]
+    if step.kind == "derive":
+        return derive_network(step, dataset, network_arrays(step.parents["train"], ledger), ledger, CPU)
     return reuse(step, dataset, model_arrays(step.parents, ledger), CPU)
 
 

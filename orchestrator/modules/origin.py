@@ -1,0 +1,206 @@
+"""What a network is derived from: one from elsewhere, or one that a study has trained."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nemo.datasets import describe_dataset
+from nemo.datasets.options import OPTIONS
+from nemo.errors import UserError
+from nemo.zoo.names import check_name, check_pretrained, is_published
+from orchestrator.ledger.data import submitted_made_of
+from orchestrator.ledger.ledger import Ledger
+from orchestrator.modules.choose import class_numbers
+from orchestrator.plan.combination_plan import plan_combination
+from orchestrator.plan.planner import combinations
+from orchestrator.plan.step import Step
+from orchestrator.storage import Store, layout
+from orchestrator.storage.keys import keys_named
+from orchestrator.study.data import DescribedStudy
+
+_SHOWN = 8
+
+
+def pair_of_network(
+    network: str,
+    data: str | None,
+    image_size: int | None,
+    pretrained: bool | str | None,
+    classes: Sequence[str | int],
+    classes_of: Mapping[str, int],
+) -> dict[str, Any]:
+    """The pair of a study for some classes of a network from elsewhere, and of a data set.
+
+    Weights that come as a file were trained on images as the network's library prepares them, so these are prepared so.
+
+    Args:
+        network: Its name.
+        data: The data set.
+        image_size: Pixels of a side; None takes the network's library's, or the data set's own.
+        pretrained: See `Pair`.
+        classes: By name or number, in the order of the logits.
+        classes_of: Class -> row of the trained classifier; none for a new one.
+
+    Raises:
+        UserError: One of these is missing or not here, or a class does not exist.
+    """
+    try:
+        check_name(network)
+    except UserError as error:
+        raise UserError(f"NETWORK: {str(error).removeprefix('backbone: ')}") from None
+    if not pretrained:
+        raise UserError(
+            "--weights: is missing, give the file of the trained network's weights (its state_dict()), or --pretrained "
+            "for those that its library publishes."
+        )
+    try:
+        check_pretrained(network, pretrained)
+    except UserError as error:
+        option = "--pretrained" if pretrained is True else "--weights"
+        raise UserError(f"{option}: {str(error).removeprefix('pretrained: ')}") from None
+    if data is None:
+        raise UserError("--data: is missing, give images of the classes, such as folder:photos.")
+    own: dict[str, Any] = {}
+    if not is_published(pretrained):
+        from nemo.zoo.published import usual_preparation
+
+        try:
+            usual = usual_preparation(network)
+        except UserError as error:
+            raise UserError(f"NETWORK: {str(error).removeprefix('backbone: ')}") from None
+        image_size = image_size or usual.image_size  # type: ignore[assignment]
+        known = {name: getattr(usual, name) for name in ("mean", "std", "interpolation", "crop")}
+        own = {name: list(value) if isinstance(value, tuple) else value for name, value in known.items()}
+        own = {name: value for name, value in own.items() if OPTIONS[name].accepts(value)}
+    try:
+        description = describe_dataset(data, image_size=image_size)
+    except UserError as error:
+        raise UserError(f"--data: {error}") from None
+    names = [description.classes[number] for number in class_numbers(classes, description)]
+    odd = sorted(set(classes_of) ^ set(names)) if classes_of else []
+    if odd:
+        raise UserError(f"--classes-of: {odd[0]!r} is not in both, give a row for each class of --classes.")
+    pair: dict[str, Any] = {"backbone": network, "dataset": data, "dataset_options": {**own, "only": names}}
+    pair |= {"pretrained": pretrained, "image_size": image_size, "classes_of": dict(classes_of)}
+    return {name: value for name, value in pair.items() if value}
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network that a study has trained without mask generators.
+
+    Attributes:
+        store: Of that study.
+        described: The study.
+        step: The training.
+        fields: Of a study of this training alone, but for its name.
+        classes: Of its data set.
+    """
+
+    store: Store
+    described: DescribedStudy
+    step: Step
+    fields: dict[str, Any]
+    position: int
+
+    def class_names(self, classes: Sequence[str | int]) -> list[str]:
+        """The names of classes given by name or by number.
+
+        Raises:
+            UserError: See `class_numbers`.
+        """
+        description = self.described.of(self.described.study.pairs[self.position])
+        return [description.classes[number] for number in class_numbers(classes, description)]
+
+    def adopt_into(self, ledger: Ledger, derived: DescribedStudy) -> None:
+        """Copies the training's result into the ledger of another study, which has a step of the same key.
+
+        Raises:
+            UserError: It has none, because the study's data or files have changed; or the result is damaged.
+        """
+        source = Ledger(self.store, readonly=True)
+        document = source.get(self.step.key, "train")
+        (combination, _), *_ = combinations(derived)
+        if document is None or (not combination.waits and combination.train({}).key != self.step.key):
+            raise UserError(
+                f"study {self.described.study.name!r}: its training {self.step.key} can't be planned again with the "
+                "files that are here now, run the study again first."
+            )
+        _copy_weights(self.store, ledger.store)
+        if ledger.get(self.step.key, "train") is not None:
+            return
+        for name in document["artifacts"]:
+            with source.reading(self.step.key, name) as path:
+                if path is None:
+                    raise UserError(f"study {self.described.study.name!r}: {name} of {self.step.key} is damaged.")
+                with ledger.writing(self.step.key, name) as copy:
+                    shutil.copyfile(path, copy)
+        ran = {name: document[name] for name in ("device", "threads", "workers", "compiled") if name in document}
+        environment, seconds = document["environment"], document["seconds"]
+        ledger.put(self.step, document["result"], seconds=seconds, environment=environment, **ran)
+
+
+def trained_network(store: Store, run: str | None) -> Trained:
+    """The network of a study to derive from: the one of a key, or the best on validation images.
+
+    Args:
+        store: The study's.
+        run: A training's key, or how it begins; None chooses.
+
+    Raises:
+        UserError: There is none, or it cannot be decided which.
+    """
+    ledger = Ledger(store, readonly=True)
+    described, _ = submitted_made_of(ledger)
+    study = described.study
+    found: dict[str, tuple[Step, int, float | None]] = {}
+    for combination, standard in combinations(described):
+        if combination.method != "standard":
+            continue
+        for train in plan_combination(combination, standard, ledger).steps:
+            result = ledger.get(train.key, "train") if train.kind == "train" else None
+            if result is not None and train.params["method"] == "standard":
+                position = study.pairs.index(combination.pair)
+                found[train.key] = train, position, result["result"]["validation_accuracy"]
+    keys = list(found) if run is None else keys_named(run, found)
+    if not found:
+        raise UserError(f"study {study.name!r}: no standard network is trained yet, let nemo run finish one.")
+    if len(keys) > 1 and run is None and all(found[key][2] is not None for key in keys):
+        keys = [max(keys, key=lambda key: (found[key][2], key))]
+    if len(keys) != 1:
+        listed = ", ".join(f"{key} ({found[key][0].label})" for key in list(keys or found)[:_SHOWN])
+        raise UserError(f"--run: which of the study's standard networks is meant? Give one of {listed}.")
+    step, position, _ = found[keys[0]]
+    return Trained(store, described, step, _fields(described, step, position), position)
+
+
+def _fields(described: DescribedStudy, step: Step, position: int) -> dict[str, Any]:
+    """A study of one training, as data of a file."""
+    dumped = described.study.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    pair = dumped["pairs"][position]
+    own = pair.pop("methods", {})
+    if "standard" in own:
+        pair["methods"] = {"standard": own["standard"]}
+    kept: dict[str, Any] = {
+        name: dumped[name] for name in ("recipe", "resources", "tracking", "data_root") if name in dumped
+    }
+    standard = described.study.methods["standard"].model_dump(mode="json")
+    return {**kept, "pairs": [pair], "methods": {"standard": standard}, "seeds": [step.params["seed"]]}
+
+
+def _copy_weights(source: Store, target: Store) -> None:
+    """What one study has fetched is not fetched again for another."""
+    known = source.read(layout.WEIGHTS)
+    if known is None or target.read(layout.WEIGHTS) is not None:
+        return
+    for name in source.list(layout.WEIGHTS_FOLDER):
+        if name.endswith(".json"):
+            continue
+        with source.fetching(f"{layout.WEIGHTS_FOLDER}/{name}") as path:
+            if path is not None:
+                with target.writing(f"{layout.WEIGHTS_FOLDER}/{name}") as copy:
+                    shutil.copyfile(path, copy)
+    target.write(layout.WEIGHTS, known)
