@@ -21,6 +21,7 @@ FEW = [
 
 @pytest.mark.ray
 @pytest.mark.faults
+@pytest.mark.slow
 def test_a_study_that_is_killed_twice(tmp_path: Path) -> None:
     history = History(tmp_path, FEW[1:3], 0, short=True)
     found = history.run()

@@ -59,7 +59,7 @@ def timeless(result: dict[str, Any]) -> dict[str, Any]:
     return {**result, "history": history}
 
 
-@pytest.mark.heavy
+@pytest.mark.slow
 def test_from_a_stream_to_a_module(photographs: Path, tmp_path: Path) -> None:
     ledgers = [finish_study(wanted(photographs, each), tmp_path / "runs") for each in ("stream", "memory")]
     for kind in ("train", "modularize", "measure", "reuse"):

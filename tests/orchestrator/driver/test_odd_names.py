@@ -42,6 +42,7 @@ def classes_of(folder: Path) -> list[str]:
         return next(csv.reader(file))[1:]
 
 
+@pytest.mark.slow
 def test_a_study_of_odd_names_is_run_moved_and_carried_on_with(storage: Path) -> None:
     """Cases 01, 04 and 05 in one study."""
     study = write(storage, CLASSES, "data? %20#é $")

@@ -103,6 +103,7 @@ def forget_validation(folder: Path) -> None:
     (folder / "module.json").write_text(json.dumps(record))
 
 
+@pytest.mark.slow
 def test_no_image_that_a_training_held_out_reaches_the_head(call: Call, tmp_path: Path, tuned_on: list[Split]) -> None:
     quick = {"recipe": {**STUDY["recipe"], "epochs": 1}, "subtasks": None, "methods": {"mwt": {}}, "sweep": None}
     parts, held_out = {"first": [1, 2], "second": [2, 3]}, {}
