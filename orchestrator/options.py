@@ -84,7 +84,9 @@ ImageSide = Annotated[int | None, typer.Option(min=1, help="Pixels of a side; el
 OfStudy = Annotated[
     str | None, typer.Option("--run", metavar="KEY", help="The study's training, or how its key begins.")
 ]
-MethodName = Annotated[str, typer.Option(help="How units are chosen: masksearch, activation, magnitude or random.")]
+MethodName = Annotated[
+    str, typer.Option(help="How units are chosen: masksearch, nuwa, moefication, activation, magnitude, random.")
+]
 Compensate = Annotated[str, typer.Option(help="refit: new weights, by least squares, for what follows a cut.")]
 Epochs = Annotated[int, typer.Option(help="Of fine-tuning; 0 leaves the network as it was cut.")]
 Seed = Annotated[int | None, typer.Option(help="Of all that is drawn; 0, or that of the study's training.")]

@@ -45,7 +45,7 @@ def best(scores: Sequence[Tensor], budget: Budget, count: Callable[[list[Tensor]
     of a larger one.
 
     Args:
-        scores: Per site `[K_l]`.
+        scores: Per site `[K_l]`; infinite of units that are kept whatever the budget.
         budget: What is allowed.
         count: The cost of what masks keep, per site bool `[K_l]`, as a share of the whole; called some ten times.
 
@@ -53,10 +53,10 @@ def best(scores: Sequence[Tensor], budget: Budget, count: Callable[[list[Tensor]
         Per site bool `[K_l]`.
 
     Raises:
-        UserError: One unit of every site costs more than the budget.
+        UserError: One unit of every site, and what is kept in any case, costs more than the budget.
     """
-    order, sizes = _order(scores), [len(each) for each in scores]
-    total, least = len(order), len(sizes)
+    (order, least), sizes = _order(scores), [len(each) for each in scores]
+    total = len(order)
 
     def cost(chosen: Tensor) -> float:
         return count(_masks(chosen, sizes))
@@ -65,8 +65,8 @@ def best(scores: Sequence[Tensor], budget: Budget, count: Callable[[list[Tensor]
     low, below = least, cost(order[:least])
     if below > limit:
         raise UserError(
-            f"budget: {budget.measure} {budget.share:g} can't be reached, with one unit of every layer that can be cut "
-            f"{below:.3g} is left: choose at least {_up(below)}, or more sites."
+            f"budget: {budget.measure} {budget.share:g} can't be reached, with one unit of every layer that is cut "
+            f"{below:.3g} is left: choose at least {_up(below)}, more sites, or another method."
         )
     high, above = total, 1.0
     if budget.share >= 1 or low == high:
@@ -93,8 +93,8 @@ def best(scores: Sequence[Tensor], budget: Budget, count: Callable[[list[Tensor]
     return _masks(chosen, sizes)
 
 
-def _order(scores: Sequence[Tensor]) -> Tensor:
-    """The numbers of all units, best first; the best one of every site comes before all others: none may be empty."""
+def _order(scores: Sequence[Tensor]) -> tuple[Tensor, int]:
+    """The numbers of all units, best first, and how many have to stay, which come first: the best one of every site."""
     flat = torch.cat([each.detach().double().cpu() for each in scores])
     start, first = 0, []
     for each in scores:
@@ -103,7 +103,7 @@ def _order(scores: Sequence[Tensor]) -> Tensor:
     kept = torch.tensor(first)
     flat = flat.clone()
     flat[kept] = torch.inf
-    return flat.argsort(descending=True, stable=True)
+    return flat.argsort(descending=True, stable=True), int(flat.isinf().sum())
 
 
 def _masks(chosen: Tensor, sizes: Sequence[int]) -> list[Tensor]:

@@ -9,18 +9,18 @@ Three objectives, by what is masked and what it answers:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nemo.deriving.batches import batches
 from nemo.deriving.cost import Cost
 from nemo.deriving.masked import Masked
 from nemo.deriving.straight_through import indicator
 from nemo.deriving.task import Task
 from nemo.errors import UserError
-from nemo.loader import Loader
 from nemo.methods.method import Settings
 from nemo.training import require_finite
 
@@ -121,12 +121,13 @@ def learned_scores(task: Task, settings: Settings) -> list[Tensor]:
     """
     if len(task.rows) < 2:
         raise UserError("classes: a search by gradient tells classes apart, give two or more, or choose activation.")
+    union = settings["objective"] == "union"
     size = Cost(task.masked, task.budget.measure)
     search = MaskSearch(task.masked, task.rows, settings, size, task.budget.share)
     optimizer = torch.optim.Adam(search.scores, lr=float(settings["lr"]))
     with torch.random.fork_rng(devices=[]):  # of the images' augmentation
         torch.default_generator.manual_seed(task.seed)
-        for step, (images, labels, chosen) in enumerate(_batches(task, settings)):
+        for step, (images, labels, chosen) in enumerate(batches(task, settings, union=union)):
             search.target = _target(step, settings, task.budget.share)
             for group in optimizer.param_groups:
                 group["lr"] = _rate(step, settings)
@@ -150,32 +151,3 @@ def _rate(step: int, settings: Settings) -> float:
     """The learning rate: it falls evenly to 0 over the last steps, in which scores near 0 settle."""
     steps, lr = float(settings["steps"]), float(settings["lr"])
     return lr * min(1.0, (steps - step) / max(1.0, float(settings["settle"]) * steps))
-
-
-def _batches(task: Task, settings: Settings) -> Iterator[tuple[Tensor, Tensor, list[int]]]:
-    """Images, labels and, for `union`, their classes: of size 2 to n, evenly drawn; an epoch shows every image once."""
-    n, size = len(task.rows), int(settings["batch_size"])
-    loader = Loader(
-        task.subtask.train,
-        dataset=task.subtask,
-        batch_size=max(2, size),
-        train=True,
-        augment=settings["augment"] == "yes",
-        device=task.device,
-    )
-    generator = torch.Generator().manual_seed(task.seed)
-    everywhere = torch.arange(len(loader.labels))
-    left = everywhere[:0]
-    for _ in range(int(settings["steps"])):
-        chosen = list(range(n))
-        if settings["objective"] == "union":
-            count = int(torch.randint(2, n + 1, (), generator=generator))
-            chosen = sorted(torch.randperm(n, generator=generator)[:count].tolist())
-            of_these = torch.isin(loader.labels.cpu(), torch.tensor(chosen)).nonzero().flatten()
-            places = of_these[torch.randperm(len(of_these), generator=generator)[:size]]
-        else:
-            if len(left) < min(size, len(everywhere)):
-                left = torch.cat([left, torch.randperm(len(everywhere), generator=generator)])
-            places, left = left[:size], left[size:]
-        places = places.to(loader.labels.device)
-        yield loader.some(places), loader.labels[places].to(task.device), chosen

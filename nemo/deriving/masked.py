@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from nemo.backbones.backbone import Backbone
-from nemo.deriving.replay import Replay
+from nemo.deriving.replay import Heard, Replay
 from nemo.example import Example, call, logits_of, map_example
 from nemo.graph.capture import Captured, capture
 from nemo.graph.hooks import attach_open
@@ -72,6 +72,13 @@ class Masked:
         return [site.kernels for site in self.sites]
 
     @property
+    def hidden(self) -> list[int]:
+        """The numbers of the sites that are the hidden layer of an MLP: linear, with an activation behind."""
+        infos = [site.info for site in self.sites]
+        linear = [isinstance(self.network.get_submodule(info.layer), nn.Linear) for info in infos]
+        return [number for number, info in enumerate(infos) if linear[number] and info.activation is not None]
+
+    @property
     def names(self) -> list[str]:
         """The layer of every site, as the given network calls it."""
         return [site.info.layer.removeprefix(self._prefix) for site in self.sites]
@@ -87,6 +94,11 @@ class Masked:
             logits: Tensor = logits_of(call(self.network, images))
             return logits
         return self._replay(images, masks)
+
+    @torch.no_grad()
+    def listen(self, images: Tensor, masks: Sequence[Tensor], heard: Heard) -> None:
+        """Tells of every site, by its number, what it puts out under masks behind its activation: `[B, ..., K_l]`."""
+        self._replay(images, masks, heard)
 
     def cut(self, masks: Sequence[Tensor], rows: Sequence[int], *, check: bool = True) -> nn.Module:
         """The module that computes what the network computes under masks, with the classifier's rows (method.md 6).

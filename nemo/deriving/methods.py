@@ -1,15 +1,13 @@
-"""The methods of deriving by their names."""
+"""The methods of deriving by their names; read without torch."""
 
 from __future__ import annotations
 
-from nemo.deriving import activation, drawn, magnitude, masksearch
+from nemo.deriving import activation, drawn, magnitude, masksearch, moefication, nuwa
 from nemo.deriving.task import Derivation
 from nemo.errors import UserError
 
-DERIVATIONS: dict[str, Derivation] = {
-    each.method.name: each
-    for each in (masksearch.DERIVATION, activation.DERIVATION, magnitude.DERIVATION, drawn.DERIVATION)
-}
+_FILES = (masksearch, nuwa, moefication, activation, magnitude, drawn)
+DERIVATIONS: dict[str, Derivation] = {each.DERIVATION.method.name: each.DERIVATION for each in _FILES}
 """Name -> method; `random` is there to be beaten."""
 
 

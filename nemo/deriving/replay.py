@@ -6,7 +6,7 @@ A site's own hook masks before the activation, where nothing of a masked unit's 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -16,6 +16,8 @@ from nemo.graph.capture import Captured
 from nemo.graph.cut import in_precision
 from nemo.graph.nodes import LAYERS, function, operation
 from nemo.graph.sites import SiteInfo
+
+Heard = Callable[[int, Tensor], None]
 
 
 class Replay:
@@ -48,8 +50,14 @@ class Replay:
             args, kwargs = fx.node.map_aggregate((node.args, node.kwargs), self._argument)
             self._steps.append((node, args, kwargs, done))
 
-    def __call__(self, images: Tensor, masks: Sequence[Tensor]) -> Tensor:
-        """Maps images `[B, 3, H, W]` to logits `[B, N]` under masks, per site `[K_l]`."""
+    def __call__(self, images: Tensor, masks: Sequence[Tensor], heard: Heard | None = None) -> Tensor:
+        """Maps images `[B, 3, H, W]` to logits `[B, N]` under masks, per site `[K_l]`.
+
+        Args:
+            images: Normalised.
+            masks: Of 0 and 1.
+            heard: Told of every site, by its number, what it puts out under its mask, `[B, ..., K_l]`.
+        """
         values: dict[fx.Node, Any] = {}
         for node, args, kwargs, done in self._steps:
             if node.op == "placeholder":
@@ -63,6 +71,8 @@ class Replay:
                     number, at_end = self._behind[node]
                     mask = masks[number].to(value.dtype)
                     value = value * (mask if at_end else mask.view(-1, *(1,) * (value.dim() - 2)))
+                    if heard is not None:
+                        heard(number, value if at_end else value.movedim(1, -1))
                 values[node] = value
             for each in done:
                 del values[each]

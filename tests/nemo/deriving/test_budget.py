@@ -76,7 +76,7 @@ def test_what_can_not_be_reached_is_refused_with_the_smallest_that_can() -> None
     with pytest.raises(UserError) as error:
         best(scores(), Budget("flops", 0.01), count)
     said = str(error.value)
-    assert said.startswith("budget: flops 0.01 can't be reached, with one unit of every layer that can be cut 0.04 is")
+    assert said.startswith("budget: flops 0.01 can't be reached, with one unit of every layer that is cut 0.04 is")
     smallest = float(said.split("at least ")[1].split(",")[0])
     assert count(best(scores(), Budget("flops", smallest), count)) <= smallest
 

@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel
 
 from nemo.datasets.options import OPTIONS
+from nemo.deriving.methods import DERIVATIONS
 from nemo.methods import METHODS
 from nemo.recipe import Finetune, Recipe
 from orchestrator.study.deriving import Deriving
@@ -84,6 +85,14 @@ def test_the_page_has_every_setting_of_every_method() -> None:
         told[method, cells[1].strip("`")] = cells[2]
     expected = {(name, key): str(value) for name, each in METHODS.items() for key, value in each.complete({}).items()}
     assert told == expected
+
+
+def test_the_page_of_deriving_has_every_method_and_setting() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "trained-networks.md").read_text()
+    for name, each in DERIVATIONS.items():
+        assert f"| `{name}` |" in page
+        table = page.partition(f"| setting of `{name}` |")[2].partition("\n\n")[0] or page
+        assert [setting for setting in each.method.settings if f"`{setting}`" not in table] == [], name
 
 
 def test_the_page_has_every_option_of_a_data_set() -> None:

@@ -1,0 +1,32 @@
+"""MoEfication's experts as what is kept or cut (method.md 9.7): settings, and what they may be."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nemo.deriving.task import Derivation, Task
+from nemo.errors import UserError
+from nemo.methods.method import Method, Settings
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def _scores(task: Task, settings: Settings) -> list[Tensor]:
+    from nemo.deriving.experts import used_scores
+
+    return used_scores(task, settings)
+
+
+def _check(settings: Settings) -> None:
+    for name in ("units", "images"):
+        if not (settings[name] >= 1 and float(settings[name]).is_integer()):
+            raise UserError(f"{name}: should be a whole number from 1 on, not {settings[name]:g}.")
+    if not 0 < settings["share"] <= 1:
+        raise UserError(f"share: should be above 0 and at most 1, not {settings['share']:g}.")
+
+
+DERIVATION = Derivation(
+    Method("moefication", {"units": 32, "share": 0.2, "images": 2000}, check=_check, source=None, head="slice"),
+    _scores,
+)

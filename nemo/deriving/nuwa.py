@@ -1,0 +1,54 @@
+"""NuWa's choice of hidden units of MLP blocks (method.md 9.6): settings, and what they may be."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nemo.deriving.task import Derivation, Task
+from nemo.errors import UserError
+from nemo.methods.method import Method, Settings
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def _scores(task: Task, settings: Settings) -> list[Tensor]:
+    from nemo.deriving.purification import purified_scores
+
+    return purified_scores(task, settings)
+
+
+def _check(settings: Settings) -> None:
+    for name in ("steps", "batch_size", "images"):
+        if not (settings[name] >= 1 and float(settings[name]).is_integer()):
+            raise UserError(f"{name}: should be a whole number from 1 on, not {settings[name]:g}.")
+    for name in ("lr", "lr_share"):
+        if not settings[name] > 0:
+            raise UserError(f"{name}: should be above 0, not {settings[name]:g}.")
+    for name in ("weight_decay", "alpha"):
+        if not settings[name] >= 0:
+            raise UserError(f"{name}: should not be negative, but is {settings[name]:g}.")
+
+
+DERIVATION = Derivation(
+    Method(
+        "nuwa",
+        {
+            "size": ("decay", "hinge"),
+            "alpha": 1.0,
+            "steps": 300,
+            "batch_size": 32,
+            "lr": 0.001,
+            "lr_share": 0.1,
+            "weight_decay": 0.05,
+            "start": 5.0,
+            "images": 2000,
+            "augment": ("yes", "no"),
+        },
+        check=_check,
+        source=None,
+        head="slice",
+    ),
+    _scores,
+    trained=True,
+)
