@@ -11,12 +11,14 @@ import torch
 from safetensors.numpy import load_file as load_numpy
 from torch import nn
 
+from nemo.attack import Attack
 from nemo.datasets.dataset import Dataset, Split
 from nemo.distributed import Workers
-from nemo.evaluation import BATCH, predict
+from nemo.evaluation import BATCH, forward, predict
 from nemo.flops import count_flops, count_parameters
 from nemo.graph.program import Program
 from nemo.image_size import height_width
+from nemo.inheritance import inherited
 from nemo.loader import Loader
 from nemo.metrics import subtask_accuracy
 from nemo.modular import ModularNetwork, unmasked_kernels
@@ -30,7 +32,7 @@ from nemo.modularizing import (
     save_relevance,
 )
 from nemo.recipe import Finetune, Recipe
-from nemo.reuse import Reuse, reuse_module
+from nemo.reuse import Reuse, reuse_module, subtask_dataset
 from nemo.surgery import extract_module
 from nemo.training import Trainer, training_images, training_places
 from orchestrator.computing.networks import (
@@ -263,7 +265,7 @@ def reuse(step: Step, dataset: Dataset, model: ModelArrays, device: torch.device
     Returns:
         The figures of `nemo.reuse.Reuse` with `threshold` and `classes`; `standard_accuracy` (None without a standard
         network) and `modular_accuracy`: the whole networks' on the sub-task; `flops_reduction` against the whole
-        standard network.
+        standard network; and what `flipped` tells of attacks on the modular network.
     """
     return reused(step, dataset, model, device)[1]
 
@@ -287,6 +289,7 @@ def reused(step: Step, dataset: Dataset, model: ModelArrays, device: torch.devic
         standard=None if model["pruned"] is None else network_in(model["pruned"]),
         device=device,
     )
+    found = {attack: _inherited(built, dataset, model, params, attack, device) for attack in params.get("attacks", ())}
     whole = {
         role: subtask_accuracy(torch.from_numpy(logits), dataset.test.labels, params["classes"])
         for role, logits in model["logits"].items()
@@ -299,7 +302,27 @@ def reused(step: Step, dataset: Dataset, model: ModelArrays, device: torch.devic
         "standard_accuracy": whole.get("standard"),
         "modular_accuracy": whole["train"],
         "flops_reduction": 1 - built.figures["flops"] / model["standard_flops"],
+        **flipped(found),
     }
+
+
+def _inherited(
+    built: Reuse, dataset: Dataset, model: ModelArrays, params: Mapping[str, Any], attack: Attack, device: torch.device
+) -> dict[str, float]:
+    """What a module, or a control, inherits of the modular network that modules are cut from."""
+    network, classes = whole_network(model).to(device), params["classes"]
+
+    def source(images: torch.Tensor) -> torch.Tensor:
+        return forward(network, images, "float32")[0][:, classes]
+
+    subtask = subtask_dataset(dataset, classes)
+    return inherited(built.module, source, subtask, attack, seed=params["seed"], device=device)
+
+
+def flipped(found: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """By attack, as `flipped_pgd` and `base_flipped_pgd`, what `nemo.inheritance.inherited` tells of it."""
+    own = {f"flipped_{attack}": shares["module"] for attack, shares in found.items()}
+    return {**own, **{f"base_flipped_{attack}": shares["source"] for attack, shares in found.items()}}
 
 
 def fine_tuning_images(dataset: Dataset, train: Mapping[str, Any], classes: Sequence[int]) -> Dataset:

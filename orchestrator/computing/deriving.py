@@ -14,9 +14,11 @@ from nemo.deployed import Deployed
 from nemo.deriving.derive import Derived, derive
 from nemo.flops import count_parameters
 from nemo.graph.document import module_document
+from nemo.inheritance import inherited
 from nemo.module_file import SavedModule
 from nemo.recipe import Finetune
-from orchestrator.computing.compute import NetworkArrays, fine_tuning_images, network_in
+from nemo.reuse import subtask_dataset
+from orchestrator.computing.compute import NetworkArrays, fine_tuning_images, flipped, network_in
 from orchestrator.computing.networks import backbone_of
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.step import Step
@@ -32,14 +34,25 @@ def derive_network(
         `accuracy` and `accuracy_before_finetuning` on the test images of the classes, and `base_accuracy`: the
         untouched network's, with the rows of these classes; `flops` per image and `parameters`; `kept_flops`,
         `kept_parameters` and `kept_units`: shares of the base's; `deriving_seconds`, without fine-tuning; `classes`;
-        and the fine-tuning's `history`. Where the study keeps networks, the artifact `derived.safetensors`, which
-        `nemo.load_module` reads.
+        what `flipped` tells of attacks on the base; and the fine-tuning's `history`. Where the study keeps networks,
+        the artifact `derived.safetensors`, which `nemo.load_module` reads.
     """
     params = step.params
     made = derived(step, dataset, model, device)
     if step.where.get("keep"):
         with ledger.writing(step.key, DERIVED) as path:
             path.write_bytes(as_saved(made, dataset, model["params"], params).to_bytes())
+    found = {
+        attack: inherited(
+            made.network,
+            made.base,
+            subtask_dataset(dataset, params["classes"]),
+            attack,
+            seed=params["seed"],
+            device=device,
+        )
+        for attack in params.get("attacks", ())
+    }
     return {
         "classes": params["classes"],
         "accuracy": made.accuracy["network"],
@@ -49,6 +62,7 @@ def derive_network(
         "parameters": count_parameters(made.network),
         **{f"kept_{name}": share for name, share in made.kept.items()},
         "deriving_seconds": made.seconds,
+        **flipped(found),
         "history": made.history,
     }
 

@@ -266,6 +266,8 @@ class Combination:
             recalibration = RECALIBRATION  # its modules were normalised by themselves
         if recalibration:
             shared["recalibration"] = recalibration
+        if settings is not None and settings.attacks:
+            shared["attacks"] = settings.attacks
         where = self.where(self.study.resources.subtask.model_dump())
 
         def step(classes: Sequence[int], threshold: float | None, control: Control | None) -> Step:

@@ -26,6 +26,8 @@ def derive_steps(combination: Combination, train: Step) -> list[Step]:
     }
     if wanted.recalibration is not None:
         shared["recalibration"] = wanted.recalibration
+    if wanted.attacks:
+        shared["attacks"] = wanted.attacks
     if combination.pair.sites:
         shared["sites"] = combination.pair.sites
     where = combination.where(combination.study.resources.subtask.model_dump())

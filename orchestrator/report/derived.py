@@ -9,7 +9,7 @@ import polars as pl
 
 from orchestrator.report.number import Number
 from orchestrator.report.statistics import RULE, Judged, judge_pairs, judge_sets, paired
-from orchestrator.report.tables import Table, means_of, pair_name, with_spread
+from orchestrator.report.tables import Table, asked_attacks, means_of, pair_name, told_attacks, with_spread
 
 WAY = ["derivation", "budget"]
 """What tells derived networks of one training and size apart: the method with its settings, and the budget."""
@@ -29,6 +29,7 @@ def derived_table(networks: pl.DataFrame) -> Table:
     tuned = bool((sized["accuracy"] != sized["accuracy_before_finetuning"]).any())
     rates = {name: text for name, text in _RATES.items() if tuned or name != "accuracy_before_finetuning"}
     rates |= {} if tuned else {"accuracy": "Accuracy %"}
+    rates |= asked_attacks(sized)
     drawn = _is_random(sized).any()
     rows = []
     for row in means_of(sized, ["measure", "share", "size", "derivation"], [*rates, "deriving_seconds"]):
@@ -49,7 +50,7 @@ def derived_table(networks: pl.DataFrame) -> Table:
         "Test accuracy on the set's classes. Untouched: the whole network with the rows of these classes. FLOPs and "
         "parameters kept: of that. Against it, and above random units at the same budget: in points"
         f"{', after tuning' if tuned else ''}. {RULE}; of one seed, over its class sets alone. Seconds: of finding the "
-        "units and cutting."
+        f"units and cutting.{told_attacks(sized)}"
     )
     columns = ("Method", "Budget", "Classes", "Networks", *rates.values(), "Against untouched")
     return Table(

@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from nemo.attack import ATTACKS
 from nemo.deriving.methods import DERIVATIONS
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.step import Kind
@@ -63,6 +64,10 @@ MODULARIZATION: dict[str, Any] = {
 }
 """`accuracy` is the whole modular network's, on the test images; `training` is its key."""
 
+FLIPPED: dict[str, Any] = {f"{whose}flipped_{attack}": pl.Float64 for attack in ATTACKS for whose in ("", "base_")}
+"""Shares of what was told right that an attack on the network that was cut from flips: of the one that was cut out, and
+(`base_`) of the attacked one itself; None where nobody asked."""
+
 SUBTASK: dict[str, Any] = {
     **IDENTITY,
     "training": pl.String,
@@ -78,6 +83,7 @@ SUBTASK: dict[str, Any] = {
     "flops": pl.Float64,
     "flops_reduction": pl.Float64,
     "seconds": pl.Float64,
+    **FLIPPED,
 }
 """`accuracy` is the module's after fine-tuning, on the test images of its classes, as all accuracies are:
 `modular_accuracy` and `standard_accuracy` are the whole networks'. `control` is None for a module, else what stands
@@ -100,6 +106,7 @@ DERIVED: dict[str, Any] = {
     "kept_units": pl.Float64,
     "deriving_seconds": pl.Float64,
     "seconds": pl.Float64,
+    **FLIPPED,
 }
 """`method` and `settings` are the training's; `derivation` is the method of deriving with its settings where they are
 not the defaults, how it was compensated, and in what its fine-tuning differs from others of the pair. `measure` and

@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from nemo.attack import ATTACKS, EPSILON
 from orchestrator.report.frames import Frames
 from orchestrator.report.number import Number
 from orchestrator.report.statistics import RULE, judge, judge_pairs, paired
@@ -148,6 +149,7 @@ def subtask_table(threshold: float | None, subtasks: pl.DataFrame) -> Table:
         del rates["accuracy_recalibrated"]  # not known, or done to every module when it was cut
     if subtasks["weight_retention"].count():
         rates["weight_retention"] = "Weights %"
+    rates |= asked_attacks(subtasks)
     sized = subtasks.with_columns(pl.col("classes").list.len().alias("size"))
     controlled = "random" in sized["control"]
     rows = [
@@ -171,6 +173,7 @@ def subtask_table(threshold: float | None, subtasks: pl.DataFrame) -> Table:
         note += " Recalibrated: as cut, with BatchNorm statistics of its own images; nothing is fine-tuned from there."
     if "weight_retention" in rates:
         note += " Weights: the linear layers' parameters that are left of the standard network's."
+    note += told_attacks(subtasks)
     if sized["control"].count():
         note += " Controls keep as many units of every layer as the module does, and are fine-tuned alike."
     if controlled:
@@ -187,6 +190,26 @@ def subtask_table(threshold: float | None, subtasks: pl.DataFrame) -> Table:
         ),
         rows,
         note,
+    )
+
+
+def asked_attacks(frame: pl.DataFrame) -> dict[str, str]:
+    """Column of `FLIPPED` -> what it is called, of the attacks that were measured."""
+    return {
+        f"{whose}flipped_{attack}": f"{text}lipped by {attack.upper()} %"
+        for attack in ATTACKS
+        for whose, text in (("", "F"), ("base_", "Whole f"))
+        if frame[f"flipped_{attack}"].count()
+    }
+
+
+def told_attacks(frame: pl.DataFrame) -> str:
+    """What is said of them."""
+    if not asked_attacks(frame):
+        return ""
+    return (
+        " Flipped: of the test images that it tells right those that it tells wrong once they are changed by up to "
+        f"{round(255 * EPSILON)}/255 a channel so that the whole network errs; whole: that network itself."
     )
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from nemo.attack import Attack
 from orchestrator.study.problems import Model, NoDuplicates, Problems, Whole
 
 
@@ -29,19 +30,22 @@ Class = Annotated[int | str, BeforeValidator(_check_class)]
 
 
 class ClassSets(Model):
-    """Class sets that are drawn by their sizes, and such as are given one by one (method.md 7).
+    """Class sets that are drawn by their sizes, and such as are given one by one (method.md 7), and how far to look.
 
     Attributes:
         sizes: Numbers of classes.
         samples: Sets drawn per size, `all` of them, or the `nested` ones {0, 1}, {0, 1, 2}, ...
         seed: Of the draw.
         classes: Sets given one by one, by class number or name.
+        attacks: By which it is measured what the set's network inherits of the defects of the whole one, names of
+            `nemo.attack.ATTACKS`.
     """
 
     sizes: Annotated[list[Annotated[Whole, Field(ge=2)]], NoDuplicates] = []
     samples: Annotated[int | Literal["all", "nested"], BeforeValidator(_check_samples)] = 10
     seed: Annotated[Whole, Field(ge=0)] = 0
     classes: list[Annotated[list[Class], Field(min_length=2), NoDuplicates]] = []
+    attacks: Annotated[list[Attack], NoDuplicates] = []
 
     @model_validator(mode="after")
     def _check_sets(self) -> Self:

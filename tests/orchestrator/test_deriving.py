@@ -128,12 +128,24 @@ def test_every_network_is_what_the_step_says(folder: Path, tmp_path: Path) -> No
 
 
 def test_it_is_reported(folder: Path, tmp_path: Path) -> None:
-    of = {**DERIVE, "classes": [], "sizes": [2], "samples": 3, "budgets": [{"flops": 0.5}], "keep": False}
+    of = {
+        **DERIVE,
+        "classes": [],
+        "sizes": [2],
+        "samples": 3,
+        "budgets": [{"flops": 0.5}],
+        "keep": False,
+        "attacks": ["fgsm"],
+    }
     report = report_of(finish_study(wanted(of), tmp_path / "runs"))
     frame = report.frames.derived
     assert set(frame["derivation"]) == {"magnitude", "random", "masksearch objective=union steps=20"}
     assert frame["share"].unique().to_list() == [0.5] and len(frame) == 9
+    assert all(0 <= share <= 1 for share in frame["flipped_fgsm"])
+    assert frame["flipped_pgd"].null_count() == len(frame)
+    assert all(share > 0 for share in frame["base_flipped_fgsm"])
     (table,) = report.tables["derived"]
+    assert {"Flipped by FGSM %", "Whole flipped by FGSM %"} <= set(table.columns)
     assert [row[0] for row in table.rows] == sorted(set(frame["derivation"]))
     place = table.columns.index("Above random")
     assert [bool(row[place]) for row in table.rows] == [True, True, False]
@@ -167,3 +179,15 @@ def test_only_standard_networks_are_derived_from(folder: Path, tmp_path: Path) -
     assert {each.key: each.params["method"] for each in trainings if each.kind == "train"}[
         step.parents["train"]
     ] == "standard"
+
+
+def test_what_modules_inherit_is_measured_too(folder: Path, tmp_path: Path) -> None:
+    of = {"classes": [[3, 5]], "attacks": ["fgsm", "pgd"], "controls": ["fresh"], "finetune": {"epochs": 2, "lr": 0.01}}
+    modules = study(pairs=[PAIR], methods=["mwt"], recipe={"epochs": 2, "batch_size": 64, "lr": 0.01}, subtasks=of)
+    ledger = finish_study(modules, tmp_path / "runs")
+    rows = {document["result"]["control"]: document["result"] for _, document in ledger.results("reuse")}
+    for name in ("base_flipped_fgsm", "base_flipped_pgd"):
+        assert rows[None][name] == rows["fresh"][name] > 0
+    assert 0 <= rows[None]["flipped_fgsm"] <= 1 and 0 <= rows["fresh"]["flipped_pgd"] <= 1
+    (table,) = report_of(ledger).tables["subtasks"]
+    assert "Flipped by PGD %" in table.columns and "so that the whole network errs" in table.note
