@@ -63,7 +63,10 @@ Network = Annotated[
 BudgetText = Annotated[
     str,
     typer.Option(
-        "--budget", metavar="flops=SHARE", help="The share of FLOPs (or parameters=) to keep.", show_default=False
+        "--budget",
+        metavar="flops=SHARE",
+        help="The share of FLOPs (or parameters=) to keep, or milliseconds=.",
+        show_default=False,
     ),
 ]
 Data = Annotated[str | None, typer.Option(help="Images of the classes, such as folder:photos.")]
@@ -165,7 +168,7 @@ def parse_budget(text: str) -> dict[str, float]:
     try:
         return Budget.of({measure: float(share)}).given
     except ValueError:
-        raise UserError(f"--budget: {text!r} should be a share to keep, such as flops=0.3.") from None
+        raise UserError(f"--budget: {text!r} should be what to keep, such as flops=0.3.") from None
     except UserError as error:
         raise UserError(f"--{error}") from None
 

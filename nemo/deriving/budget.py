@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nemo.errors import UserError
 
 TOLERANCE = 0.02
 """By how much of itself a budget may be missed, either way; below it by more only where single units are that large."""
-MEASURES = ("flops", "parameters")
+SHARES = ("flops", "parameters")
+TIME = "milliseconds"
+MEASURES = (*SHARES, TIME)
 
 
 @dataclass(frozen=True)
 class Budget:
-    """The share of the untouched network's FLOPs or parameters, with a row per class of the set, that is kept.
+    """What is kept of the untouched network, with a row per class of the set.
 
     Attributes:
-        measure: `flops` or `parameters`.
-        share: Above 0, at most 1.
+        measure: `flops` or `parameters`, a share of them; or `milliseconds`, which one image takes on this machine.
+        share: Of the whole, above 0; of milliseconds the number itself as long as the whole's is not known.
+        whole: What a share of 1 is in the words of the user: 1, or the untouched network's milliseconds.
     """
 
     measure: str
     share: float
+    whole: float = 1.0
 
     @classmethod
     def of(cls, given: Mapping[str, float]) -> Budget:
@@ -32,13 +36,32 @@ class Budget:
             UserError: It is no such thing.
         """
         if len(given) != 1 or next(iter(given)) not in MEASURES:
-            raise UserError(f"budget: {dict(given)!r} should be one of flops and parameters, such as {{'flops': 0.3}}.")
+            raise UserError(
+                f"budget: {dict(given)!r} should be one of flops, parameters and {TIME}, such as {{'flops': 0.3}}."
+            )
         ((measure, share),) = given.items()
-        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share <= 1:
+        if isinstance(share, bool) or not isinstance(share, int | float) or not share > 0:
+            raise UserError(f"budget: {measure} should be a number above 0, not {share!r}.")
+        if measure in SHARES and share > 1:
             raise UserError(f"budget: {measure} should be the share to keep, above 0 and at most 1, not {share!r}.")
         return cls(measure, float(share))
+
+    def against(self, milliseconds: float) -> Budget:
+        """The same as a share, where it is one of time; no more than the whole.
+
+        Args:
+            milliseconds: That the untouched network takes.
+        """
+        if self.measure != TIME:
+            return self
+        return replace(self, share=min(1.0, self.share / milliseconds), whole=milliseconds)
+
+    @property
+    def modelled(self) -> str:
+        """What a size term takes for it: time follows FLOPs, more or less."""
+        return "flops" if self.measure == TIME else self.measure
 
     @property
     def given(self) -> dict[str, float]:
         """As a user writes it."""
-        return {self.measure: self.share}
+        return {self.measure: self.share * self.whole}

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from nemo.datasets.dataset import Dataset, Split
-from nemo.deriving.budget import Budget
-from nemo.deriving.fitting import best, spent
+from nemo.deriving.budget import TIME, Budget
+from nemo.deriving.fitting import Spending, best
 from nemo.deriving.head import Rows, chosen_rows, fitted, outputs_of
 from nemo.deriving.masked import Masked, ones
 from nemo.deriving.methods import derivation
@@ -43,7 +43,8 @@ class Derived:
         network: Images `[B, 3, H, W]`, normalised, to logits `[B, n]`, in the order of the classes.
         base: The untouched network with these n rows.
         controls: Name -> network that another choice of units gives at the same budget, treated alike.
-        kept: `flops` and `parameters`, shares of the base's; `units`, the share of all units of the sites.
+        kept: `flops` and `parameters`, shares of the base's; `units`, the share of all units of the sites; and
+            `milliseconds`, a share too, where the budget is one of time.
         accuracy: On the classes' test images, of `base`, `network` and each control; where these were fine-tuned, what
             they were before under the same name and `_before_finetuning`.
         flops: Per image, of `base`, `network` and each control.
@@ -97,7 +98,8 @@ def derive(
         dataset: Its images are normalised as `net` wants them.
         classes: Two or more of the data set's, in the order of the logits; one where nothing is to be learned.
         budget: The share of the base's that is kept, `{"flops": 0.3}` or `{"parameters": 0.3}`; met within 2 % of
-            itself, below it by more only where a single unit is more than that.
+            itself, below it by more only where a single unit is more than that. Or `{"milliseconds": 4}`: what an
+            image takes on the CPU of this machine, by one thread, without compiling; as exactly as that can be told.
         method: A name of `nemo.deriving.methods.DERIVATIONS`.
         settings: The method's (docs/trained-networks.md).
         compensate: `refit` fits the Linear layers and 1x1 convolutions that lost inputs, see `nemo.deriving.refit`.
@@ -117,7 +119,7 @@ def derive(
         UserError: An argument is no such thing, the network can't be followed, or the budget can't be reached.
         TrainingDiverged: A loss is not finite.
     """
-    wanted = Budget.of(budget)
+    Budget.of(budget)
     classes = _checked(classes, dataset)
     if compensate not in ("none", "refit"):
         raise UserError(f"compensate: {compensate!r} is unknown, choose none or refit.")
@@ -131,13 +133,13 @@ def derive(
     if own is None:
         net, own = fitted(net, example, subtask, device), list(range(len(classes)))
     masked = Masked(net, example, sites, device)
-    task = Task(masked, own, subtask, wanted, seed, device)
     base = masked.cut(ones(masked), own)
     image = (3, *height_width(dataset.image_size))
-    whole = spent(base, wanted.measure, image)
+    spending = Spending(base, Budget.of(budget), image)
+    task = Task(masked, own, subtask, spending.budget, seed, device)
 
     def share(masks: list[Tensor]) -> float:
-        return spent(masked.cut(masks, own, check=False), wanted.measure, image) / whole
+        return spending.share(masked.cut(masks, own, check=False))
 
     accuracy = {"base": _accuracy(base, subtask, device)}
     flops = {"base": count_flops(base, image)}
@@ -145,7 +147,7 @@ def derive(
     for name in dict.fromkeys((method, *controls)):
         begun = time.perf_counter()
         scores = derivation(name).scores(task, complete[name])
-        masks = best([each.amax(0) for each in scores], wanted, share)
+        masks = best([each.amax(0) for each in scores], spending.budget, share)
         module = masked.cut(masks, own)
         if compensate == "refit":
             refit(module, masked, subtask, refit_images, seed=seed)
@@ -166,6 +168,7 @@ def derive(
         "flops": flops["network"] / flops["base"],
         "parameters": count_parameters(module) / count_parameters(base),
         "units": float(torch.cat(masks).double().mean()),
+        **({TIME: spending.share(module)} if TIME in budget else {}),
     }
     others = {name: each[0] for name, each in made.items()}
     return Derived(

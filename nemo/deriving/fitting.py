@@ -7,19 +7,46 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from nemo.deriving.budget import TOLERANCE, Budget
+from nemo.deployed import for_inference
+from nemo.deriving.budget import TIME, TOLERANCE, Budget
 from nemo.errors import UserError
 from nemo.flops import count_flops, count_parameters
+from nemo.latency import latencies
 from nemo.methods.method import Settings
 
 _NEAR = 0.005  # the search ends here
 _MOST = 24  # cuts of one search
+_RUNS = 30  # of a network whose time is taken
 _TRIED = 12  # units that are tried one by one, where the next one in the order is too large
 
 
-def spent(module: nn.Module, measure: str, image: tuple[int, int, int]) -> float:
-    """What a module costs of what a budget measures: FLOPs per image `[3, H, W]`, or parameters."""
-    return count_flops(module, image) if measure == "flops" else float(count_parameters(module))
+class Spending:
+    """What modules cost of what a budget measures, as a share of the untouched network's.
+
+    Attributes:
+        budget: The budget; one of time as a share of what the untouched network took here.
+    """
+
+    def __init__(self, base: nn.Module, budget: Budget, image: tuple[int, int, int]) -> None:
+        """Takes the untouched network with the rows of the classes, and what an image `[3, H, W]` is."""
+        self._image, self._measure = image, budget.measure
+        self._base = for_inference(base) if budget.measure == TIME else base
+        self._whole = 1.0 if budget.measure == TIME else self._counted(base)
+        self.budget = budget.against(self._times(self._base)["base"]) if budget.measure == TIME else budget
+
+    def share(self, module: nn.Module) -> float:
+        """Of a module; a time is measured in turns with the untouched network's, on the CPU, by one thread."""
+        if self._measure != TIME:
+            return self._counted(module) / self._whole
+        times = self._times(for_inference(module))
+        return times["module"] / times["base"]
+
+    def _counted(self, module: nn.Module) -> float:
+        return count_flops(module, self._image) if self._measure == "flops" else float(count_parameters(module))
+
+    def _times(self, module: nn.Module) -> dict[str, float]:
+        image = torch.rand(1, *self._image, generator=torch.Generator().manual_seed(0))
+        return latencies({"module": module, "base": self._base}, image, runs=_RUNS)
 
 
 def uniform(scores: Sequence[Tensor]) -> list[Tensor]:
@@ -65,8 +92,9 @@ def best(scores: Sequence[Tensor], budget: Budget, count: Callable[[list[Tensor]
     low, below = least, cost(order[:least])
     if below > limit:
         raise UserError(
-            f"budget: {budget.measure} {budget.share:g} can't be reached, with one unit of every layer that is cut "
-            f"{below:.3g} is left: choose at least {_up(below)}, more sites, or another method."
+            f"budget: {budget.measure} {budget.share * budget.whole:g} can't be reached, with one unit of every layer "
+            f"that is cut {below * budget.whole:.3g} is left: choose at least {_up(below * budget.whole)}, more sites, "
+            "or another method."
         )
     high, above = total, 1.0
     if budget.share >= 1 or low == high:

@@ -122,7 +122,7 @@ def learned_scores(task: Task, settings: Settings) -> list[Tensor]:
     if len(task.rows) < 2:
         raise UserError("classes: a search by gradient tells classes apart, give two or more, or choose activation.")
     union = settings["objective"] == "union"
-    size = Cost(task.masked, task.budget.measure)
+    size = Cost(task.masked, task.budget.modelled)
     search = MaskSearch(task.masked, task.rows, settings, size, task.budget.share)
     optimizer = torch.optim.Adam(search.scores, lr=float(settings["lr"]))
     with torch.random.fork_rng(devices=[]):  # of the images' augmentation

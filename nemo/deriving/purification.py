@@ -98,7 +98,7 @@ def _purify(task: Task, settings: Settings, hidden: list[int]) -> list[Tensor]:
         weight_decay=float(settings["weight_decay"]),
     )
     whole = [mask.to(like) for mask in ones(masked)]
-    size = Cost(masked, task.budget.measure)
+    size = Cost(masked, task.budget.modelled)
 
     def masks() -> list[Tensor]:
         return [kept_mask(scores[at], shares[at]) if at in scores else whole[at] for at in range(len(whole))]

@@ -21,7 +21,8 @@ from orchestrator.modules.save import command_line, made_with, measure_latency
 from orchestrator.plan.step import Step
 from orchestrator.storage.layout import DERIVED
 
-_OWN = ("accuracy", "accuracy_before_finetuning", "flops", "parameters", "kept_flops", "kept_parameters", "kept_units")
+_KEPT = tuple(f"kept_{name}" for name in ("flops", "parameters", "units", "milliseconds"))
+_OWN = ("accuracy", "accuracy_before_finetuning", "flops", "parameters", *_KEPT)
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def read_derived(ledger: Ledger, step: Step, rivals: Mapping[str, Step], study: 
         origins=[_origin(step, train, figures, saved, ledger, study)],
         data=[Data(dataset.name, train["dataset"]["options"], dataset.mean, dataset.std, where)],
         finetune=step.params["finetune"],
-        figures={name: figures[name] for name in _OWN},
+        figures={name: figures[name] for name in _OWN if name in figures},
         whole={
             "base": {
                 "accuracy": figures["base_accuracy"],

@@ -20,6 +20,7 @@ _RATES = {
     "accuracy": "After tuning %",
     "kept_flops": "FLOPs kept %",
     "kept_parameters": "Parameters kept %",
+    "kept_milliseconds": "Time kept %",
 }
 
 
@@ -28,6 +29,7 @@ def derived_table(networks: pl.DataFrame) -> Table:
     sized = with_size(networks)
     tuned = bool((sized["accuracy"] != sized["accuracy_before_finetuning"]).any())
     rates = {name: text for name, text in _RATES.items() if tuned or name != "accuracy_before_finetuning"}
+    rates = {name: text for name, text in rates.items() if sized[name].count()}
     rates |= {} if tuned else {"accuracy": "Accuracy %"}
     rates |= asked_attacks(sized)
     drawn = _is_random(sized).any()

@@ -104,6 +104,7 @@ DERIVED: dict[str, Any] = {
     "kept_flops": pl.Float64,
     "kept_parameters": pl.Float64,
     "kept_units": pl.Float64,
+    "kept_milliseconds": pl.Float64,
     "deriving_seconds": pl.Float64,
     "seconds": pl.Float64,
     **FLIPPED,

@@ -8,7 +8,7 @@ from orchestrator.report.derived import with_size
 from orchestrator.report.figures.figure import Figure, Key, Panel, Point, Series, keys_of
 from orchestrator.report.tables import means_of, pair_name, with_spread
 
-_MEASURES = {"flops": "FLOPs kept %", "parameters": "Parameters kept %"}
+_MEASURES = {"flops": "FLOPs kept %", "parameters": "Parameters kept %", "milliseconds": "Time kept %"}
 
 
 def derived_figure(networks: pl.DataFrame) -> Figure:

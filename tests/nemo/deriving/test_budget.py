@@ -81,13 +81,26 @@ def test_what_can_not_be_reached_is_refused_with_the_smallest_that_can() -> None
     assert count(best(scores(), Budget("flops", smallest), count)) <= smallest
 
 
+def test_a_budget_of_time_is_a_share_of_what_the_whole_takes() -> None:
+    budget = Budget.of({"milliseconds": 3}).against(12.0)
+    assert (budget.share, budget.whole, budget.given, budget.modelled) == (0.25, 12.0, {"milliseconds": 3.0}, "flops")
+    assert Budget.of({"milliseconds": 30}).against(12.0).share == 1.0
+    assert Budget.of({"flops": 0.3}).against(12.0) == Budget("flops", 0.3)
+    with pytest.raises(UserError, match=r"budget: milliseconds 0\.12 can't be reached, .* 0\.48 is left: choose at"):
+        best(scores(), Budget.of({"milliseconds": 0.12}).against(12.0), count)
+
+
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ({}, "budget: {} should be one of flops and parameters, such as {'flops': 0.3}."),
-        ({"time": 0.3}, "budget: {'time': 0.3} should be one of flops and parameters, such as {'flops': 0.3}."),
+        ({}, "budget: {} should be one of flops, parameters and milliseconds, such as {'flops': 0.3}."),
+        (
+            {"time": 0.3},
+            "budget: {'time': 0.3} should be one of flops, parameters and milliseconds, such as {'flops': 0.3}.",
+        ),
         ({"flops": 30}, "budget: flops should be the share to keep, above 0 and at most 1, not 30."),
-        ({"flops": "0.3"}, "budget: flops should be the share to keep, above 0 and at most 1, not '0.3'."),
+        ({"flops": "0.3"}, "budget: flops should be a number above 0, not '0.3'."),
+        ({"milliseconds": 0}, "budget: milliseconds should be a number above 0, not 0."),
     ],
 )
 def test_what_is_no_budget_is_refused(given: dict[str, Any], says: str) -> None:

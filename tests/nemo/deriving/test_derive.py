@@ -10,7 +10,10 @@ from torch import nn
 
 import nemo
 from nemo.datasets.dataset import Dataset
+from nemo.deriving import fitting
+from nemo.deriving.budget import Budget
 from nemo.deriving.masked import Masked, ones
+from nemo.errors import UserError
 from tests.nemo.deriving.networks import SIZE, Net
 
 CLASSES = [5, 2, 7]
@@ -130,7 +133,7 @@ def test_a_head_of_other_classes_is_fitted_and_rows_say_which_is_whose(net: nn.M
         ({"classes": [3, 3]}, "classes: [3, 3] must be distinct numbers from 0 to 9, at least one."),
         ({"classes": [10, 1]}, "classes: [10, 1] must be distinct numbers from 0 to 9, at least one."),
         ({"classes": [4]}, "classes: a search by gradient tells classes apart, give two or more, or choose"),
-        ({"method": "seam"}, "method: 'seam' is unknown, choose among masksearch, activation, magnitude, random."),
+        ({"method": "seam"}, "method: 'seam' is unknown, choose among masksearch, nuwa, moefication,"),
         ({"controls": ["best"]}, "method: 'best' is unknown, choose among"),
         ({"settings": {"step": 3}}, "settings: step is no setting of masksearch, which has objective, size, alpha"),
         ({"settings": {"steps": "many"}}, "steps: should be a number, not 'many'."),
@@ -141,7 +144,7 @@ def test_a_head_of_other_classes_is_fitted_and_rows_say_which_is_whose(net: nn.M
         ({"rows": {5: 1, 2: 10}}, "rows: the network knows classes 0 to 9, choose among these and not 10."),
         ({"rows": "all"}, "rows: 'all' should be fit, or a row for every class, such as {3: 281}."),
         ({"sites": ["none*"]}, "sites: "),
-        ({"budget": {"flops": 0.001}}, "budget: flops 0.001 can't be reached, with one unit of every layer that can"),
+        ({"budget": {"flops": 0.001}}, "budget: flops 0.001 can't be reached, with one unit of every layer that is"),
     ],
 )
 def test_what_can_not_be_is_refused_in_one_sentence(given: dict[str, Any], says: str, small_digits: Dataset) -> None:
@@ -154,3 +157,33 @@ def test_what_can_not_be_is_refused_in_one_sentence(given: dict[str, Any], says:
     said = str(error.value)
     assert said.startswith(says) and said.endswith(".") and "\n" not in said
     assert network.training
+
+
+def test_a_budget_of_time_is_met_as_the_clock_says(
+    net: nn.Module, small_digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a clock that runs as the parameters say, so that the test tells the same on a busy machine."""
+
+    def clock(models: dict[str, nn.Module], images: torch.Tensor, *, runs: int) -> dict[str, float]:
+        assert images.shape == (1, 3, SIZE, SIZE) and runs > 1
+        return {name: 2 + nemo.count_parameters(model) / 1000 for name, model in models.items()}
+
+    monkeypatch.setattr(fitting, "latencies", clock)
+    arguments: dict[str, Any] = {"method": "magnitude", "controls": ()}
+    base = nemo.derive(net, small_digits, [5, 2], budget={"flops": 1}, **arguments).base
+    whole = 2 + nemo.count_parameters(base) / 1000
+    made = nemo.derive(net, small_digits, [5, 2], budget={"milliseconds": whole / 2}, **arguments)
+    assert made.kept["milliseconds"] == pytest.approx(0.5, rel=0.02)
+    assert 2 + nemo.count_parameters(made.network) / 1000 == pytest.approx(whole / 2, rel=0.02)
+    slow = nemo.derive(net, small_digits, [5, 2], budget={"milliseconds": 1e6}, **arguments)
+    assert slow.kept["units"] == 1
+    with pytest.raises(UserError, match=r"budget: milliseconds 1 can't be reached, .* choose at least 2\.\d+, more"):
+        nemo.derive(net, small_digits, [5, 2], budget={"milliseconds": 1}, **arguments)
+
+
+def test_time_is_measured_in_turns_with_the_untouched_network(net: nn.Module, small_digits: Dataset) -> None:
+    masked = Masked(net, torch.rand(2, 3, SIZE, SIZE))
+    base = masked.cut(ones(masked), [5, 2])
+    spending = fitting.Spending(base, Budget.of({"milliseconds": 1e6}), (3, SIZE, SIZE))
+    assert spending.budget.share == 1 and spending.budget.whole > 0
+    assert spending.share(base) > 0

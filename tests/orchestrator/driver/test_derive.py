@@ -214,10 +214,11 @@ def test_a_studys_network_is_not_trained_again(folder: Path, tmp_path: Path, mon
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("0.5", "--budget: '0.5' should be a share to keep, such as flops=0.3."),
+        ("0.5", "--budget: '0.5' should be what to keep, such as flops=0.3."),
         ("flops=1.5", "--budget: flops should be the share to keep, above 0 and at most 1, not 1.5."),
-        ("time=0.5", "--budget: {'time': 0.5} should be one of flops and parameters"),
-        ("flops=", "--budget: 'flops=' should be a share to keep"),
+        ("time=0.5", "--budget: {'time': 0.5} should be one of flops, parameters and milliseconds"),
+        ("milliseconds=0", "--budget: milliseconds should be a number above 0, not 0.0."),
+        ("flops=", "--budget: 'flops=' should be what to keep"),
     ],
 )
 def test_budgets_that_are_none(text: str, told: str) -> None:
