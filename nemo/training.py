@@ -332,6 +332,11 @@ class Trainer:
         means["loss"] = learned + means.pop("objective", 0.0) + means.get("rehearsal", 0.0)
         return {"train/accuracy": accuracy, **{f"train/{name}": value for name, value in means.items()}}
 
+    @property
+    def figures(self) -> dict[str, float]:
+        """The last entry of the history; of an untouched network its evaluation, by all workers together."""
+        return self.history[-1] if self.history else self.evaluate()
+
     def evaluate(self) -> dict[str, float]:
         """What an epoch ends with: the metrics `validation/...` and `test/...` of the network as it is now."""
         metrics: dict[str, float] = {}

@@ -124,13 +124,11 @@ def read_dataset(
         chosen = chosen_classes(name, whole.classes, options.get("only"))
         description = restricted(whole, chosen)
         fit = source.fit(description.image_size, keep_shape=keep_shape)
-        how, note = choose_loading(name, description, fit, can_stream=source.can_stream, wanted=loading)
+        judged = description if source.can_stream else whole  # what is read
+        how, note = choose_loading(name, judged, fit, can_stream=source.can_stream, wanted=loading)
         if note:
             description = replace(description, notes=(*description.notes, note))
-        parts = _images(source, fit, how)
-        if chosen is not None:
-            parts = _of_classes(parts[0], chosen), _of_classes(parts[1], chosen)
-        (train, train_labels), (test, test_labels) = parts
+        (train, train_labels), (test, test_labels) = _images(source, fit, how, chosen)
         mean, std = _channels(source, train, description.fingerprint, root)
     dataset = Dataset(
         name=description.name,
@@ -146,17 +144,26 @@ def read_dataset(
     return dataset, description
 
 
-def _images(source: Source, fit: Fit, loading: Loading) -> tuple[tuple[Images, Labels], tuple[Images, Labels]]:
-    """The training and the test images as they are loaded, with their labels."""
+def _images(
+    source: Source, fit: Fit, loading: Loading, chosen: Sequence[int] | None
+) -> tuple[tuple[Images, Labels], tuple[Images, Labels]]:
+    """The training and the test images as they are loaded, with their labels; of all classes or of some."""
     import torch
 
-    from nemo.datasets.pictures import Held, Pictures
+    from nemo.datasets.pictures import Held, Pictures, Some
 
-    if loading == "memory" and fit.crop is None:
+    if loading == "memory" and fit.crop is None and (chosen is None or not source.can_stream):
         arrays, more = source.read(fit)
-        return (torch.from_numpy(arrays[0]), arrays[1]), (torch.from_numpy(more[0]), more[1])
-    found = []
+        parts = (torch.from_numpy(arrays[0]), arrays[1]), (torch.from_numpy(more[0]), more[1])
+        return parts if chosen is None else (_of_classes(parts[0], chosen), _of_classes(parts[1], chosen))
+    found: list[tuple[Images, Labels]] = []
     for store, labels in source.stores(fit):
+        if chosen is not None:
+            index, labels = places_of(labels, chosen)
+            store = Some(store, index)
+            if loading == "memory" and fit.crop is None:  # no image of another class is decoded
+                found.append((Pictures(store, fit).read(), labels))
+                continue
         if loading == "stream":
             store.open()
         held = Held(store) if loading == "memory" and store.streams else store

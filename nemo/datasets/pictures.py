@@ -147,6 +147,26 @@ class Held:
         return self._bytes[end - 3 * height * width : end].reshape(height, width, 3)
 
 
+class Some:
+    """Some of the images of another store."""
+
+    def __init__(self, store: Store, places: NDArray[np.int64]) -> None:
+        self._store, self._places = store, places
+
+    @property
+    def streams(self) -> bool:
+        return self._store.streams
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def open(self) -> None:
+        self._store.open()
+
+    def kept(self, place: int) -> Pixels:
+        return self._store.kept(int(self._places[place]))
+
+
 class Joined:
     """Several stores, one behind the other."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -40,7 +41,7 @@ class Budget:
                 f"budget: {dict(given)!r} should be one of flops, parameters and {TIME}, such as {{'flops': 0.3}}."
             )
         ((measure, share),) = given.items()
-        if isinstance(share, bool) or not isinstance(share, int | float) or not share > 0:
+        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share < math.inf:
             raise UserError(f"budget: {measure} should be a number above 0, not {share!r}.")
         if measure in SHARES and share > 1:
             raise UserError(f"budget: {measure} should be the share to keep, above 0 and at most 1, not {share!r}.")

@@ -63,7 +63,9 @@ def chosen_rows(rows: Rows, classes: Sequence[int], dataset: Dataset, outputs: i
     return found
 
 
-def fitted(net: nn.Module, example: Example, subtask: Dataset, device: torch.device | str = "cpu") -> nn.Module:
+def fitted(
+    net: nn.Module, example: Example, subtask: Dataset, device: torch.device | str = "cpu", *, as_built: bool = False
+) -> nn.Module:
     """A copy of a network with a classifier for the classes of a sub-task, all else as it is.
 
     The classifier is the multinomial logistic regression of the training images' features, by L-BFGS on all of them:
@@ -74,6 +76,7 @@ def fitted(net: nn.Module, example: Example, subtask: Dataset, device: torch.dev
         example: Inputs as it takes them.
         subtask: Its training images are looked at.
         device: Where.
+        as_built: Whether a classifier without a bias stays without one; else it gets one, for it tells more.
 
     Raises:
         UserError: The network's logits do not come from one linear layer.
@@ -83,12 +86,13 @@ def fitted(net: nn.Module, example: Example, subtask: Dataset, device: torch.dev
     layer = find_classifier(copy, example)[1]
     copy.to(device)
     features, labels = _features(copy, layer, subtask, device)
-    weight, bias = _regression(features, labels, subtask.num_classes)
-    if layer.bias is None:  # a constant can't be told otherwise
+    if layer.bias is None and not as_built:
         layer.bias = nn.Parameter(torch.zeros_like(layer.weight[:, 0]))
+    weight, bias = _regression(features, labels, subtask.num_classes, intercept=layer.bias is not None)
     with torch.no_grad():
         layer.weight.copy_(weight)
-        layer.bias.copy_(bias)
+        if layer.bias is not None:
+            layer.bias.copy_(bias)
     return copy
 
 
@@ -109,13 +113,15 @@ def _features(
     return torch.cat(seen), torch.cat(labels)
 
 
-def _regression(features: Tensor, labels: Tensor, classes: int) -> tuple[Tensor, Tensor]:
-    """Weight `[n, F]` and bias `[n]`, fitted on features of mean 0 and variance 1."""
-    mean, spread = features.mean(0), features.std(0).clamp_min(1e-6)
+def _regression(features: Tensor, labels: Tensor, classes: int, *, intercept: bool) -> tuple[Tensor, Tensor]:
+    """Weight `[n, F]` and bias `[n]`, fitted on features of variance 1, and of mean 0 where there is a bias."""
+    mean, spread = features.mean(0) * intercept, features.std(0).clamp_min(1e-6)
     x = (features - mean) / spread
     weight = torch.zeros(classes, x.shape[1], dtype=x.dtype, requires_grad=True)
-    bias = torch.zeros(classes, dtype=x.dtype, requires_grad=True)
-    optimizer = torch.optim.LBFGS([weight, bias], max_iter=_STEPS, line_search_fn="strong_wolfe")
+    bias = torch.zeros(classes, dtype=x.dtype, requires_grad=intercept)
+    optimizer = torch.optim.LBFGS(
+        [weight, bias] if intercept else [weight], max_iter=_STEPS, line_search_fn="strong_wolfe"
+    )
 
     def closure() -> Tensor:
         optimizer.zero_grad()

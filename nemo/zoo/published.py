@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from torch import Tensor
 
@@ -40,7 +42,7 @@ def published(name: str, wanted: str | None) -> Published:
 
 
 def usual_preparation(name: str) -> Preparation:
-    """How the images are prepared that a network's library publishes its weights for; asks nobody.
+    """How the images are prepared that a network's library publishes its weights for, as far as is known here.
 
     Args:
         name: The network's.
@@ -56,7 +58,7 @@ def usual_preparation(name: str) -> Preparation:
         timm = library("timm")
         described = timm.get_pretrained_cfg(rest)
         return Preparation() if described is None else of_timm(timm.data.resolve_data_config(described.to_dict()))
-    if prefix == "hf" and not rest.startswith("{"):
+    if prefix == "hf" and Path(rest).is_dir():
         return of_transformers(stored_fields(rest, "preprocessor_config.json", optional=True))
     return Preparation()
 

@@ -100,13 +100,19 @@ def takes(step: Step, cluster: Cluster, resources: Resources) -> tuple[float, fl
     return sum(cpus for cpus, _ in bundles), sum(gpus for _, gpus in bundles)
 
 
-def check_room(cluster: Cluster, resources: Resources) -> None:
+def check_room(cluster: Cluster, resources: Resources, *, trains: bool = True) -> None:
     """Refuses trainings and sub-tasks that the cluster can never run.
+
+    Args:
+        cluster: What there is.
+        resources: What is asked for.
+        trains: Whether anything is left to train.
 
     Raises:
         UserError: One of them needs more than there is; the sentence starts with the field and holds the arithmetic.
     """
-    concurrent_trainings(cluster, resources)
+    if trains:
+        concurrent_trainings(cluster, resources)
     _check_subtasks(cluster, resources)
 
 

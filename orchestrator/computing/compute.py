@@ -121,16 +121,22 @@ def _with_fitted_classifier(
 
     images, _ = training_images(dataset, params["recipe"]["validation"], params["seed"])
     example = torch.rand(2, *image_shape(params), device=device)
-    return fitted(network.to(device), example, replace(dataset, train=images), device)
+    return fitted(network.to(device), example, replace(dataset, train=images), device, as_built=True)
 
 
-def finish_training(step: Step, trainer: Trainer, ledger: Ledger) -> dict[str, Any]:
-    """Writes the artifacts of a trained network and returns the result.
+def finish_training(step: Step, trainer: Trainer, ledger: Ledger, last: Mapping[str, float]) -> dict[str, Any]:
+    """Writes the artifacts of a trained network and returns the result; the first worker does it alone.
+
+    Args:
+        step: The training.
+        trainer: At its end.
+        ledger: Takes the artifacts.
+        last: `trainer.figures`, which take all workers.
 
     Artifacts: `network.safetensors`, its state; `logits.safetensors`, float32 `[n, N]` of the test images under `test`
     and of the validation images under `validation`.
     """
-    params, last = step.params, trainer.history[-1] if trainer.history else trainer.evaluate()
+    params = step.params
     shape = image_shape(params)
     splits = {"test": trainer.dataset.test, "validation": trainer.validation}
     precision = trainer.recipe.precision

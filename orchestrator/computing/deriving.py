@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -97,7 +98,7 @@ def as_saved(made: Derived, dataset: Dataset, train: Mapping[str, Any], cut: Map
         train: Params of the training.
         cut: Params of the step.
     """
-    network = made.network.cpu()
+    network = deepcopy(made.network).cpu()
     assert isinstance(network, GraphModule)
     blueprint = Blueprint(
         backbone=backbone_of(train),

@@ -26,6 +26,7 @@ from orchestrator.storage.keys import content_key
 from orchestrator.storage.studies import find_study, storage_root
 from orchestrator.study.data import DescribedStudy
 from orchestrator.study.file import study_of_options
+from orchestrator.study.overrides import apply_overrides
 from orchestrator.study.problems import Place
 from orchestrator.study.weights import knowing_weights
 
@@ -50,6 +51,9 @@ _OPTIONS: dict[Place, str] = {
     ("derive", "finetune", "epochs"): "--epochs",
     ("seeds",): "--seed",
 }
+
+
+_OPTIONS_OF_DATA = "pairs.0.dataset_options."
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,6 @@ def derive_and_save(wanted: Wanted, console: Console) -> ModuleRecord:
         UserError: Something is wrong with an argument, the network, its data, the budget or the folder.
         Interrupted: Ctrl-C or SIGTERM came.
     """
-    root = storage_root(wanted.storage)
     with new_folder(wanted.out, wanted.force) as folder:
         trained, fields = _network(wanted)
         fields["derive"] |= {
@@ -114,9 +117,11 @@ def derive_and_save(wanted: Wanted, console: Console) -> ModuleRecord:
         name = re.sub(r"[^A-Za-z0-9._-]+", "-", short(wanted.network) if trained is None else wanted.network)
         fields = {"name": f"derive-{name[:40]}-{made_of[:8]}", **fields}
         described = study_of_options(fields, _OPTIONS, wanted.overrides)
+        _refuse_several(described)
+        root = storage_root(wanted.storage or described.study.storage)
         if trained is not None:
             trained.adopt_into(Ledger(root / described.study.name), described)
-        store = run_study(described, wanted.storage, retry_failed=True)
+        store = run_study(described, root, retry_failed=True, replace=True)  # a step's key says what it is made of
         ledger = Ledger(store, readonly=True)
         step, rivals = _derived(knowing_weights(described, store), ledger, console)
         derived = read_derived(ledger, step, rivals, described.study.name)
@@ -131,16 +136,20 @@ def derive_and_save(wanted: Wanted, console: Console) -> ModuleRecord:
 def _network(wanted: Wanted) -> tuple[Trained | None, dict[str, Any]]:
     """The network to derive from, where a study trained it; and the fields of the study to run, but for the method."""
     if ":" not in wanted.network:
-        trained = trained_network(find_study(storage_root(wanted.storage), wanted.network), wanted.run)
+        trained = trained_network(find_study(storage_root(wanted.storage), wanted.network), wanted.run, wanted.classes)
         for name in ("data", "image_size", "pretrained", "classes_of", "seed"):
-            if getattr(wanted, name):
+            if getattr(wanted, name) not in (None, False, {}):
                 option = "weights" if name == "pretrained" else name.replace("_", "-")
                 raise UserError(f"--{option}: is what the study {wanted.network!r} says, leave it out.")
-        return trained, {**trained.fields, "derive": {"classes": [trained.class_names(wanted.classes)]}}
+        return trained, {**trained.fields, "derive": {"classes": [trained.classes]}}
     if wanted.run is not None:
         raise UserError(f"--run: is for networks of a study, and {wanted.network} is none, leave it out.")
+    of_data = [text for text in wanted.overrides if text.startswith((_OPTIONS_OF_DATA, "data_root"))]
+    set_otherwise, _ = apply_overrides({"pairs": [{"dataset_options": {}}]}, of_data)
+    more = {**set_otherwise["pairs"][0]["dataset_options"]}
+    more |= {name: value for name, value in set_otherwise.items() if name == "data_root"}
     pair = pair_of_network(
-        wanted.network, wanted.data, wanted.image_size, wanted.pretrained, wanted.classes, wanted.classes_of
+        wanted.network, wanted.data, wanted.image_size, wanted.pretrained, wanted.classes, wanted.classes_of, more
     )
     return None, {
         "pairs": [pair],
@@ -151,6 +160,26 @@ def _network(wanted: Wanted) -> tuple[Trained | None, dict[str, Any]]:
     }
 
 
+def _refuse_several(described: DescribedStudy) -> None:
+    """Refuses overrides that ask for more than one network, or for none that is kept."""
+    study = described.study
+    wanted = study.derive
+    assert wanted is not None
+    several: dict[str, list[Any]] = {
+        "pairs": study.pairs,
+        "seeds": study.seeds,
+        "derive.budgets": wanted.budgets,
+        "derive.compensate": wanted.compensate,
+        "derive.classes": [*wanted.classes, *wanted.sizes],
+        "methods": list(study.methods),
+    }
+    for name, values in several.items():
+        if len(values) > 1:
+            raise UserError(f"--set {name}: asks for {len(values)}, this derives one network, write a study for more.")
+    if not wanted.keep:
+        raise UserError("--set derive.keep: is what this is for, leave it out.")
+
+
 def _derived(described: DescribedStudy, ledger: Ledger, console: Console) -> tuple[Step, dict[str, Step]]:
     """The step of the network that was wanted, and by method those of its rivals, as far as they were made."""
     (combination, _), *_ = combinations(described)
@@ -159,7 +188,7 @@ def _derived(described: DescribedStudy, ledger: Ledger, console: Console) -> tup
     for step in (train, steps[0]):
         failure = ledger.failure(step.key)
         if failure is not None:
-            raise UserError(re.sub(r"^(budget|classes|compensate): ", r"--\1: ", failure["reason"]))
+            raise UserError(re.sub(r"^(budget|classes|compensate|method): ", r"--\1: ", failure["reason"]))
     rivals = {}
     for step in steps[1:]:
         failure = ledger.failure(step.key)

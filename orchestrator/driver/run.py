@@ -88,7 +88,7 @@ def run_study(
         driver = sound_driver(described, ledger)
         if driver.unfinished and address is None:
             with study.naming_lines():
-                check_room(this_machine(), study.resources)
+                check_room(this_machine(), study.resources, trains=driver.trains)
             load_once(study, driver.frontier.pending)
             build_once(study, driver.frontier.pending, ledger)
         with study.naming_lines():
@@ -158,11 +158,16 @@ class Driver:
         """Whether a step is still to run, or an adaptive search may still suggest one."""
         return self.outcome == "unfinished"
 
+    @property
+    def trains(self) -> bool:
+        """Whether a training is still to run, or a search may suggest one."""
+        return self._planner.up_to["train"] > 0 or any(step.kind == "train" for step in self.frontier.pending)
+
     def run(self, cluster: Cluster, tracking: Tracking) -> None:
         """Runs everything that can run; failures are recorded and the rest goes on."""
         context = Context(self._ledger.store, self._study.resources)
         with self._study.naming_lines():
-            check_room(cluster, context.resources)
+            check_room(cluster, context.resources, trains=self.trains)
         shared, slots = Shared(context), Slots(cluster)
         frontier = self.frontier
         pending = frontier.pending  # before the first event, which may add to it from another thread

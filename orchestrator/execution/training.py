@@ -123,13 +123,14 @@ def _run_worker(arguments: dict[str, Any]) -> str:
             session,
         )
         run_epochs(trainer, checkpoint, session, every_epoch=arguments["every_epoch"])
+        last = trainer.figures
     except Unwritable:
         raise
     except (TrainingDiverged, UserError) as error:
         return reason_of(error)
     if session.workers.rank == 0:
         ledger = context.ledger
-        result = finish_training(step, trainer, ledger)
+        result = finish_training(step, trainer, ledger, last)
         seconds = max(time.monotonic() - started, sum(row["seconds"] for row in trainer.history))
         compiled = {"compiled": True} if trainer.compiled else {}
         put(ledger, step, result, seconds, session.device, session.workers.world, **compiled)

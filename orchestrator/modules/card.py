@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from nemo.deriving.budget import TIME
 from nemo.image_size import height_width
 from orchestrator.modules.record import ModuleRecord, Origin
 from orchestrator.report.rendering import markdown_table
@@ -33,7 +34,7 @@ def model_card(record: ModuleRecord) -> str:
         _data(record),
         _tuning(record),
         f"Made by\n\n```\n{record.command}\n```",
-        "The same command on the same kind of device and with as many threads gives the same weights.",
+        _again(record),
         "## Licence",
         "The weights derive from the training images: what the licence of these data sets says of works derived from "
         "them holds for this module, and has to be looked up there. Whoever made it adds no terms here.",
@@ -131,7 +132,11 @@ _CONTROLS = {
 }
 
 
-_RIVALS = {"random": "units drawn at random", "magnitude": "the units of largest weights"}
+_RIVALS = {
+    "random": "units drawn at random",
+    "magnitude": "the units of largest weights",
+    "activation": "the units that are loudest on these classes",
+}
 
 
 def _controls(record: ModuleRecord) -> list[str]:
@@ -139,7 +144,9 @@ def _controls(record: ModuleRecord) -> list[str]:
     if not record.controls:
         return []
     if record.derived:
-        told = [f"{_RIVALS[name]}: {100 * figures['accuracy']:.2f} %" for name, figures in record.controls.items()]
+        told = [
+            f"{_RIVALS.get(name, name)}: {100 * figures['accuracy']:.2f} %" for name, figures in record.controls.items()
+        ]
         return [f"What other choices of units give within the same budget, treated alike: {'; '.join(told)}."]
     told = [f"{_CONTROLS[name]}: {100 * figures['accuracy']:.2f} %" for name, figures in record.controls.items()]
     return [f"What else a network of this size reaches, made alike, one draw each: {'; '.join(told)}."]
@@ -150,6 +157,12 @@ def _tuning(record: ModuleRecord) -> str:
         return "Not fine-tuned: as it was cut."
     what = "the head alone" if record.composed else "all weights"
     return f"Fine-tuned ({what}, seed {record.seed}) with {_settings(record.finetune)}."
+
+
+def _again(record: ModuleRecord) -> str:
+    if any(TIME in (origin.budget or ()) for origin in record.origins):
+        return "What was kept was found by the clock of one machine: the same command may keep other units elsewhere."
+    return "The same command on the same kind of device and with as many threads gives the same weights."
 
 
 def _timed(record: ModuleRecord) -> str:
@@ -175,7 +188,7 @@ def _origin(origin: Origin) -> str:
         ]
     else:
         rows += [
-            ("Budget", f"{_settings(origin.budget)} of the untouched network"),
+            ("Budget", f"{_settings(origin.budget)}{'' if TIME in origin.budget else ' of the untouched network'}"),
             ("Compensated", str(origin.compensate)),
             ("Units kept", f"{100 * origin.krr:.2f} %"),
         ]

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from nemo.datasets import describe_dataset
+from nemo.datasets.naming import find_class, parse_classes
 from nemo.datasets.options import OPTIONS
 from nemo.errors import UserError
 from nemo.zoo.names import check_name, check_pretrained, is_published
 from orchestrator.ledger.data import submitted_made_of
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.modules.choose import class_numbers
-from orchestrator.plan.combination_plan import plan_combination
+from orchestrator.plan.combination import Combination
 from orchestrator.plan.planner import combinations
 from orchestrator.plan.step import Step
 from orchestrator.storage import Store, layout
@@ -22,6 +23,7 @@ from orchestrator.storage.keys import keys_named
 from orchestrator.study.data import DescribedStudy
 
 _SHOWN = 8
+_RAN = ("device", "threads", "workers", "compiled")
 
 
 def pair_of_network(
@@ -31,6 +33,7 @@ def pair_of_network(
     pretrained: bool | str | None,
     classes: Sequence[str | int],
     classes_of: Mapping[str, int],
+    more: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The pair of a study for some classes of a network from elsewhere, and of a data set.
 
@@ -43,6 +46,7 @@ def pair_of_network(
         pretrained: See `Pair`.
         classes: By name or number, in the order of the logits.
         classes_of: Class -> row of the trained classifier; none for a new one.
+        more: Options of the data set, and `data_root`, that are set otherwise.
 
     Raises:
         UserError: One of these is missing or not here, or a class does not exist.
@@ -76,16 +80,25 @@ def pair_of_network(
         own = {name: list(value) if isinstance(value, tuple) else value for name, value in known.items()}
         own = {name: value for name, value in own.items() if OPTIONS[name].accepts(value)}
     try:
-        description = describe_dataset(data, image_size=image_size)
+        options = {**own, **{name: value for name, value in more.items() if name != "data_root"}}
+        description = describe_dataset(data, root=more.get("data_root"), image_size=image_size, **options)
     except UserError as error:
         raise UserError(f"--data: {error}") from None
     names = [description.classes[number] for number in class_numbers(classes, description)]
+    classes_of = {_name(each, description.classes): row for each, row in classes_of.items()}
     odd = sorted(set(classes_of) ^ set(names)) if classes_of else []
     if odd:
         raise UserError(f"--classes-of: {odd[0]!r} is not in both, give a row for each class of --classes.")
     pair: dict[str, Any] = {"backbone": network, "dataset": data, "dataset_options": {**own, "only": names}}
     pair |= {"pretrained": pretrained, "image_size": image_size, "classes_of": dict(classes_of)}
     return {name: value for name, value in pair.items() if value}
+
+
+def _name(text: str, classes: Sequence[str]) -> str:
+    """The class's name where the text is its name or number; else the text."""
+    (given, *_) = parse_classes(text) or [text]
+    number = find_class(given, classes)
+    return text if number is None else classes[number]
 
 
 @dataclass(frozen=True)
@@ -96,85 +109,96 @@ class Trained:
         store: Of that study.
         described: The study.
         step: The training.
+        ancestors: The trainings that it started from, or learned from.
         fields: Of a study of this training alone, but for its name.
-        classes: Of its data set.
+        classes: The names of those that were asked for.
     """
 
     store: Store
     described: DescribedStudy
     step: Step
+    ancestors: Sequence[Step]
     fields: dict[str, Any]
-    position: int
-
-    def class_names(self, classes: Sequence[str | int]) -> list[str]:
-        """The names of classes given by name or by number.
-
-        Raises:
-            UserError: See `class_numbers`.
-        """
-        description = self.described.of(self.described.study.pairs[self.position])
-        return [description.classes[number] for number in class_numbers(classes, description)]
+    classes: list[str]
 
     def adopt_into(self, ledger: Ledger, derived: DescribedStudy) -> None:
-        """Copies the training's result into the ledger of another study, which has a step of the same key.
+        """Copies the training's result, and its ancestors', into the ledger of a study that has steps of their keys.
 
         Raises:
             UserError: It has none, because the study's data or files have changed; or the result is damaged.
         """
-        source = Ledger(self.store, readonly=True)
-        document = source.get(self.step.key, "train")
         (combination, _), *_ = combinations(derived)
-        if document is None or (not combination.waits and combination.train({}).key != self.step.key):
+        if not combination.waits and combination.train({}).key != self.step.key:
             raise UserError(
                 f"study {self.described.study.name!r}: its training {self.step.key} can't be planned again with the "
                 "files that are here now, run the study again first."
             )
         _copy_weights(self.store, ledger.store)
-        if ledger.get(self.step.key, "train") is not None:
-            return
-        for name in document["artifacts"]:
-            with source.reading(self.step.key, name) as path:
-                if path is None:
-                    raise UserError(f"study {self.described.study.name!r}: {name} of {self.step.key} is damaged.")
-                with ledger.writing(self.step.key, name) as copy:
-                    shutil.copyfile(path, copy)
-        ran = {name: document[name] for name in ("device", "threads", "workers", "compiled") if name in document}
-        environment, seconds = document["environment"], document["seconds"]
-        ledger.put(self.step, document["result"], seconds=seconds, environment=environment, **ran)
+        source = Ledger(self.store, readonly=True)
+        for step in (*self.ancestors, self.step):
+            _copy_result(source, ledger, step)
 
 
-def trained_network(store: Store, run: str | None) -> Trained:
-    """The network of a study to derive from: the one of a key, or the best on validation images.
+def _copy_result(source: Ledger, target: Ledger, step: Step) -> None:
+    document = source.get(step.key, step.kind)
+    if target.get(step.key, step.kind) is not None:
+        return
+    for name in document["artifacts"] if document is not None else ():
+        with source.reading(step.key, name) as path:
+            if path is None:
+                document = None
+                break
+            with target.writing(step.key, name) as copy:
+                shutil.copyfile(path, copy)
+    if document is None:
+        raise UserError(f"study {source.store.name!r}: the result of {step.key} is damaged or missing, run it again.")
+    kept: Mapping[str, Any] = document
+    ran = {name: kept[name] for name in _RAN if name in kept}
+    target.put(step, document["result"], seconds=document["seconds"], environment=document["environment"], **ran)
+
+
+def trained_network(store: Store, run: str | None, classes: Sequence[str | int]) -> Trained:
+    """The network of a study to derive from: the one of a key, or the best on validation images that knows the classes.
 
     Args:
         store: The study's.
         run: A training's key, or how it begins; None chooses.
+        classes: By name or number.
 
     Raises:
-        UserError: There is none, or it cannot be decided which.
+        UserError: There is none, it cannot be decided which, or a class does not exist.
     """
     ledger = Ledger(store, readonly=True)
     described, _ = submitted_made_of(ledger)
     study = described.study
-    found: dict[str, tuple[Step, int, float | None]] = {}
-    for combination, standard in combinations(described):
-        if combination.method != "standard":
-            continue
-        for train in plan_combination(combination, standard, ledger).steps:
-            result = ledger.get(train.key, "train") if train.kind == "train" else None
-            if result is not None and train.params["method"] == "standard":
-                position = study.pairs.index(combination.pair)
-                found[train.key] = train, position, result["result"]["validation_accuracy"]
-    keys = list(found) if run is None else keys_named(run, found)
+    found: dict[str, tuple[Combination, Step, float | None]] = {}
+    for combination, _ in combinations(described):
+        if combination.method == "standard" and not combination.waits:
+            step = combination.train({})
+            result = ledger.get(step.key, "train")
+            if result is not None:
+                found[step.key] = combination, step, result["result"]["validation_accuracy"]
     if not found:
         raise UserError(f"study {study.name!r}: no standard network is trained yet, let nemo run finish one.")
+    keys = list(found) if run is None else keys_named(run, found)
+    fitting, reason = {}, ""
+    for key in keys:
+        try:
+            description = found[key][0].description
+            fitting[key] = [description.classes[number] for number in class_numbers(classes, description)]
+        except UserError as error:
+            reason = reason or str(error)
+    if keys and not fitting:
+        raise UserError(reason)
+    keys = list(fitting)
     if len(keys) > 1 and run is None and all(found[key][2] is not None for key in keys):
         keys = [max(keys, key=lambda key: (found[key][2], key))]
     if len(keys) != 1:
-        listed = ", ".join(f"{key} ({found[key][0].label})" for key in list(keys or found)[:_SHOWN])
+        listed = ", ".join(f"{key} ({found[key][1].label})" for key in list(keys or found)[:_SHOWN])
         raise UserError(f"--run: which of the study's standard networks is meant? Give one of {listed}.")
-    step, position, _ = found[keys[0]]
-    return Trained(store, described, step, _fields(described, step, position), position)
+    combination, step, _ = found[keys[0]]
+    fields = _fields(described, step, study.pairs.index(combination.pair))
+    return Trained(store, described, step, list(combination.before.values()), fields, fitting[step.key])
 
 
 def _fields(described: DescribedStudy, step: Step, position: int) -> dict[str, Any]:
@@ -182,6 +206,7 @@ def _fields(described: DescribedStudy, step: Step, position: int) -> dict[str, A
     dumped = described.study.model_dump(mode="json", by_alias=True, exclude_unset=True)
     pair = dumped["pairs"][position]
     own = pair.pop("methods", {})
+    pair.pop("finetune", None)  # of modules of that study
     if "standard" in own:
         pair["methods"] = {"standard": own["standard"]}
     kept: dict[str, Any] = {

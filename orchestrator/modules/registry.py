@@ -19,7 +19,7 @@ from nemo.errors import UserError
 from nemo.export import INPUT, OUTPUT, example_images
 from nemo.image_size import height_width
 from orchestrator.ledger.ledger import Ledger
-from orchestrator.modules.record import ModuleRecord
+from orchestrator.modules.record import ModuleRecord, Origin
 from orchestrator.storage import Where
 from orchestrator.study.file import submitted_study
 from orchestrator.tracking.connection import STORE_ERRORS, cannot_use, open_store, store_of
@@ -130,13 +130,22 @@ def _new_version(client: MlflowClient, name: str, run: Run, record: ModuleRecord
         "parent": origin.run,
         "step": origin.step,
         "classes": ", ".join(record.classes),
-        "threshold": threshold_text(origin.threshold),
-        "krr": f"{origin.krr:.4f}",
+        **_kept(origin),
         "sha256": record.files["module.onnx"],
     }
-    described = f"The module of {', '.join(record.classes)} cut out of {origin.label}, study {origin.study}."
+    what = "network for" if record.derived else "module of"
+    cut = "derived of" if record.derived else "cut out of"
+    described = f"The {what} {', '.join(record.classes)}, {cut} {origin.label}, study {origin.study}."
     source = f"{root}/{_place(record)}"
     return client.create_model_version(name, source, run_id=run.id, tags=tags, description=described)
+
+
+def _kept(origin: Origin) -> dict[str, str]:
+    """The tags that say how much was kept, and by what."""
+    if origin.budget is None:
+        return {"threshold": threshold_text(origin.threshold), "krr": f"{origin.krr:.4f}"}
+    ((measure, share),) = origin.budget.items()
+    return {"derivation": origin.method, "budget": f"{measure}={share:g}", "kept_units": f"{origin.krr:.4f}"}
 
 
 def _place(record: ModuleRecord) -> str:

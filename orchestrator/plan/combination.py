@@ -164,6 +164,8 @@ class Combination:
         fields = dataclasses.asdict(recipe)
         del fields["compile"]  # changes the speed; like the number of threads, it changes results only by rounding
         fields["lr_mask"] = recipe.lr if recipe.lr_mask is None else recipe.lr_mask
+        if recipe.epochs == 0:  # nothing is learned: how images are looked at is all that counts
+            return {"recipe": {name: fields[name] for name in ("epochs", "validation", "augment", "precision")}}
         if recipe.exclude_first_masked_layer is None:
             of_cnns = METHODS[self.method].excludes_first and not is_transformer(self.pair.backbone)
             fields["exclude_first_masked_layer"] = of_cnns
@@ -267,7 +269,7 @@ class Combination:
         if recalibration:
             shared["recalibration"] = recalibration
         if settings is not None and settings.attacks:
-            shared["attacks"] = settings.attacks
+            shared["attacks"] = sorted(settings.attacks)
         where = self.where(self.study.resources.subtask.model_dump())
 
         def step(classes: Sequence[int], threshold: float | None, control: Control | None) -> Step:

@@ -27,7 +27,7 @@ def derive_steps(combination: Combination, train: Step) -> list[Step]:
     if wanted.recalibration is not None:
         shared["recalibration"] = wanted.recalibration
     if wanted.attacks:
-        shared["attacks"] = wanted.attacks
+        shared["attacks"] = sorted(wanted.attacks)
     if combination.pair.sites:
         shared["sites"] = combination.pair.sites
     where = combination.where(combination.study.resources.subtask.model_dump())
@@ -41,6 +41,8 @@ def derive_steps(combination: Combination, train: Step) -> list[Step]:
         unusual = {name: value for name, value in settings.items() if value != usual[name]}
         words = " ".join([derivation.method, *(f"{name}={setting_text(each)}" for name, each in unusual.items())])
         own = {**shared, "derivation": derivation.method, "settings": settings}
+        if method.version > 1:
+            own["method_version"] = method.version
         for compensate in wanted.compensate:
             for budget in wanted.budgets:
                 ((measure, share),) = budget.items()

@@ -11,8 +11,8 @@ from orchestrator.report.number import Number
 from orchestrator.report.statistics import RULE, Judged, judge_pairs, judge_sets, paired
 from orchestrator.report.tables import Table, asked_attacks, means_of, pair_name, told_attacks, with_spread
 
-WAY = ["derivation", "budget"]
-"""What tells derived networks of one training and size apart: the method with its settings, and the budget."""
+_ALIKE = ("settings", "measure", "share", "size")
+"""What derived networks have in common that are compared: their training's settings, their budget, how many classes."""
 
 _RATES = {
     "base_accuracy": "Untouched %",
@@ -34,11 +34,12 @@ def derived_table(networks: pl.DataFrame) -> Table:
     rates |= asked_attacks(sized)
     drawn = _is_random(sized).any()
     rows = []
-    for row in means_of(sized, ["measure", "share", "size", "derivation"], [*rates, "deriving_seconds"]):
+    several = sized["settings"].n_unique() > 1
+    for row in means_of(sized, [*_ALIKE, "derivation"], [*rates, "deriving_seconds"]):
         own = _of(sized, row)
         rows.append(
             (
-                str(row["derivation"]),
+                f"{row['derivation']} of {row['settings'] or 'standard'}" if several else str(row["derivation"]),
                 f"{row['measure']} {row['share']:g}",
                 Number(row["size"]),
                 Number(row["count"]),
@@ -70,8 +71,7 @@ def with_size(networks: pl.DataFrame) -> pl.DataFrame:
 
 
 def _of(networks: pl.DataFrame, row: Mapping[str, Any]) -> pl.DataFrame:
-    names = ("measure", "share", "size", "derivation")
-    return networks.filter(*(pl.col(name) == row[name] for name in names))
+    return networks.filter(*(pl.col(name) == row[name] for name in (*_ALIKE, "derivation")))
 
 
 def _against_base(own: pl.DataFrame) -> Judged | None:
@@ -79,9 +79,10 @@ def _against_base(own: pl.DataFrame) -> Judged | None:
 
 
 def _above_random(own: pl.DataFrame, networks: pl.DataFrame, row: Mapping[str, Any]) -> Judged | None:
-    same = networks.filter(*(pl.col(name) == row[name] for name in ("measure", "share", "size")))
-    random = same.filter(_is_random(same), pl.col("compensate") == own["compensate"][0])
-    return None if random.is_empty() or random["derivation"][0] == row["derivation"] else _judged(random, own)
+    same = networks.filter(*(pl.col(name) == row[name] for name in _ALIKE))
+    random = same.filter(_is_random(same), *(pl.col(name) == own[name][0] for name in ("compensate", "finetune")))
+    one = random["derivation"].n_unique() == 1 and random["derivation"][0] != row["derivation"]
+    return _judged(random, own) if one else None
 
 
 def _judged(first: pl.DataFrame, other: pl.DataFrame) -> Judged | None:

@@ -94,6 +94,7 @@ DERIVED: dict[str, Any] = {
     "training": pl.String,
     "derivation": pl.String,
     "compensate": pl.String,
+    "finetune": pl.String,
     "measure": pl.String,
     "share": pl.Float64,
     "classes": pl.List(pl.Int64),
@@ -110,7 +111,8 @@ DERIVED: dict[str, Any] = {
     **FLIPPED,
 }
 """`method` and `settings` are the training's; `derivation` is the method of deriving with its settings where they are
-not the defaults, how it was compensated, and in what its fine-tuning differs from others of the pair. `measure` and
+not the defaults, how it was compensated, and in what its fine-tuning differs from others of the pair, which is in
+`finetune` alone, too. `measure` and
 `share` are the budget; the `kept_` columns are shares of the untouched network with the rows of the same classes, whose
 accuracy is `base_accuracy`; `deriving_seconds` is the part of `seconds` before fine-tuning."""
 
@@ -249,7 +251,7 @@ def derivation_of(params: Mapping[str, Any], tuned: str) -> Row:
     words = [params["derivation"], settings_text(settings, unusual)]
     words += [] if compensate == "none" else [compensate]
     told = " ".join(filter(None, [*words, tuned]))
-    return {"derivation": told, "compensate": compensate, "measure": measure, "share": share}
+    return {"derivation": told, "compensate": compensate, "finetune": tuned, "measure": measure, "share": share}
 
 
 def _frame(rows: list[Row], schema: Mapping[str, Any]) -> pl.DataFrame:

@@ -22,12 +22,13 @@ def key_figures(report: StudyReport) -> dict[str, float]:
 
     `best_krr` is the lowest KRR of the trainings that are accurate enough, by the rule of `best_point` for each pair
     and seed, over all methods; `best_accuracy` is that network's on the test images. `trainings`, `subtasks` (modules
-    alone) and `failed` are counts.
+    alone), `derived` and `failed` are counts.
     """
     frames = report.frames
     modules = frames.subtasks.filter(pl.col("control").is_null())
     failed = len(failures(report, overview_of(report)))
     numbers: dict[str, float | None] = {"trainings": len(frames.trainings), "subtasks": len(modules), "failed": failed}
+    numbers |= {"derived": len(frames.derived)} if len(frames.derived) else {}
     numbers |= _best(report)
     for column, name in SUBTASK_MEANS.items():
         mean = modules[column].mean()

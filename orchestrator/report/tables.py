@@ -105,7 +105,7 @@ def threshold_table(modularizations: pl.DataFrame) -> Table:
 def time_table(trainings: pl.DataFrame) -> Table:
     """What each method of one pair takes, training and modularizing (MwT paper, Table 4)."""
     timed = trainings.with_columns(
-        (pl.col("seconds") / pl.col("epochs")).alias("epoch_seconds"),
+        pl.when(pl.col("epochs") > 0).then(pl.col("seconds") / pl.col("epochs")).alias("epoch_seconds"),
         (pl.col("seconds") + pl.col("parent_seconds") + pl.col("modularizing_seconds").fill_null(0)).alias("total"),
     )
     measured = ["epochs", "epoch_seconds", "seconds", "modularizing_seconds", "total"]

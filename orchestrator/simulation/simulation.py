@@ -213,7 +213,7 @@ class Simulation:
             bundles,
             sum(run.seconds),
             data=f"{first.where['fingerprint']} {first.where['image_size']}",
-            interval=run.seconds[0] / first.params["recipe"]["epochs"] or inf if training else inf,
+            interval=run.seconds[0] / max(1, first.params["recipe"]["epochs"]) or inf if training else inf,
             retries=MAX_FAILURES if training else MAX_RETRIES,
             first=training,
         )

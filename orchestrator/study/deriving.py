@@ -63,13 +63,13 @@ def _read_derivation(data: Any) -> Any:
 
 
 def _check_budget(given: dict[str, Any]) -> dict[str, Any]:
-    problems = Problems()
+    problems, found = Problems(), given
     try:
-        Budget.of(given)
+        found = Budget.of(given).given
     except UserError as error:
         problems.add(text=str(error).removeprefix("budget: "))
     problems.raise_any()
-    return given
+    return found
 
 
 def _several(given: Any) -> Any:

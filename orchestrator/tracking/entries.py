@@ -36,7 +36,8 @@ def subtask_tags(step: Step) -> dict[str, str]:
     """The tags by which sub-tasks and derived networks of one training are told apart."""
     if step.kind == "derive":
         ((measure, share),) = step.params["budget"].items()
-        return {"derivation": step.params["derivation"], "budget": f"{measure}={share:g}"}
+        own = {name: str(step.params[name]) for name in ("derivation", "compensate")}
+        return {**own, "budget": f"{measure}={share:g}"}
     control = {"control": step.params["control"]} if "control" in step.params else {}
     return {"threshold": threshold_text(step.params["threshold"]), **control}
 

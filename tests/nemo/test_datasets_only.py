@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
 from nemo.datasets import describe_dataset, load_dataset
+from nemo.datasets.pictures import Images
 from nemo.errors import UserError
+from tests.pictures import write_folder
 
 
 def test_it_is_what_is_left_of_the_whole() -> None:
@@ -28,6 +33,25 @@ def test_its_description_and_its_fingerprint() -> None:
     assert loaded.fingerprint == some.fingerprint
     if some.counts is not None:
         assert list(some.counts) == np.bincount(loaded.train.labels).tolist()
+
+
+@pytest.mark.parametrize("more", [{}, {"crop": 0.9}, {"loading": "stream"}])
+def test_no_image_of_another_class_is_opened(tmp_path: Path, more: dict[str, Any]) -> None:
+    write_folder(tmp_path, train=3, test=2)
+    whole = load_dataset(f"folder:{tmp_path}", image_size=8, mean=[0.5] * 3, std=[0.5] * 3, **more)
+    before = pixels(whole.train.images)
+    first, second, third = whole.classes
+    for image in tmp_path.rglob(f"{second}/*"):
+        image.write_bytes(image.read_bytes()[:40])
+    asked: dict[str, Any] = {"only": [third, first], **more}
+    some = load_dataset(f"folder:{tmp_path}", image_size=8, mean=[0.5] * 3, std=[0.5] * 3, **asked)
+    wanted = torch.isin(whole.train.labels, torch.tensor([0, 2]))
+    assert torch.equal(pixels(some.train.images), before[wanted])
+    assert some.train.labels.tolist() == [{0: 1, 2: 0}[int(label)] for label in whole.train.labels[wanted]]
+
+
+def pixels(images: Images) -> torch.Tensor:
+    return images if isinstance(images, torch.Tensor) else images.read()
 
 
 def test_what_is_not_there_is_refused() -> None:

@@ -39,7 +39,7 @@ def compute(step: Step, ledger: Ledger) -> dict[str, Any]:
         trainer = make_trainer(step, dataset, ledger, CPU, Workers())
         while not trainer.done:
             trainer.run_epoch()
-        return finish_training(step, trainer, ledger)
+        return finish_training(step, trainer, ledger, trainer.figures)
     if step.kind == "modularize":
         return modularize(step, dataset, ledger, CPU)
     if step.kind == "measure":

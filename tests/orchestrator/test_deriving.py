@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from rich.console import Console
 from safetensors.torch import load_file, save_file
 
 import nemo
@@ -20,6 +22,7 @@ from orchestrator.plan.planner import plan
 from orchestrator.plan.step import Step
 from orchestrator.report.figures.derived import derived_figure
 from orchestrator.report.study_report import report_of
+from orchestrator.simulation.simulation import print_simulation
 from orchestrator.storage.layout import DERIVED, LOGITS, NETWORK
 from orchestrator.study.data import describe
 from orchestrator.study.study import Study
@@ -191,3 +194,35 @@ def test_what_modules_inherit_is_measured_too(folder: Path, tmp_path: Path) -> N
     assert 0 <= rows[None]["flipped_fgsm"] <= 1 and 0 <= rows["fresh"]["flipped_pgd"] <= 1
     (table,) = report_of(ledger).tables["subtasks"]
     assert "Flipped by PGD %" in table.columns and "so that the whole network errs" in table.note
+
+
+def test_a_classifier_without_a_bias_stays_without(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "no bias"
+    own.mkdir()
+    monkeypatch.chdir(own)
+    (own / "nets.py").write_text(SOURCE.replace("nn.Linear(16, num_classes)", "nn.Linear(16, num_classes, bias=False)"))
+    given = load_file(folder / "own.safetensors")
+    del given["head.bias"]
+    save_file(given, "own.safetensors")
+    of = {**DERIVE, "methods": ["magnitude"], "budgets": [{"flops": 0.6}]}
+    ledger = finish_study(wanted(of, classes_of={}), tmp_path / "runs")
+    assert next(ledger.results("train"))[1]["result"]["accuracy"] > 0.7
+    assert len(list(ledger.results("derive"))) == 2
+
+
+def test_an_untouched_network_is_the_same_whatever_its_recipe_says(folder: Path, tmp_path: Path) -> None:
+    def key(**recipe: Any) -> str:
+        own = study(pairs=[{**PAIR, "classes_of": ROWS}], methods=["standard"], recipe={"epochs": 0, **recipe})
+        return plan(describe(own), Ledger(tmp_path / "none", readonly=True)).steps[0].key
+
+    assert key() == key(lr=0.3) == key(batch_size=7, weight_decay=0.1)
+    assert len({key(), key(validation=0.1), key(augment="imagenet")}) == 3
+
+
+def test_it_is_simulated(folder: Path, tmp_path: Path) -> None:
+    (folder / "s.yaml").write_text(wanted(DERIVE).text)
+    console = Console(file=io.StringIO(), width=200)
+    print_simulation(folder / "s.yaml", str(tmp_path / "runs"), [], "nodes=2,derive=60", console)
+    assert "derived networks" in console.file.getvalue()

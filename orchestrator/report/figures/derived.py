@@ -16,8 +16,9 @@ def derived_figure(networks: pl.DataFrame) -> Figure:
     sized = with_size(networks)
     measures = sized["measure"].unique().sort().to_list()
     measured = ["accuracy", "accuracy_before_finetuning", "base_accuracy", *(f"kept_{name}" for name in measures)]
-    rows = means_of(sized, ["measure", "share", "size", "derivation"], measured)
-    keys, legend = keys_of([(row["derivation"], "") for row in rows])
+    rows = means_of(sized, ["settings", "measure", "share", "size", "derivation"], measured)
+    several = sized["settings"].n_unique() > 1
+    keys, legend = keys_of([(row["derivation"], row["settings"] if several else "") for row in rows])
     heights = {"accuracy_before_finetuning": "before tuning", "accuracy": "after tuning"}
     if not (sized["accuracy"] != sized["accuracy_before_finetuning"]).any():
         heights = {"accuracy": "as cut"}
@@ -26,11 +27,13 @@ def derived_figure(networks: pl.DataFrame) -> Figure:
     for measure in measures:
         for size in sized["size"].unique().sort():
             here = [row for row in rows if row["measure"] == measure and row["size"] == size]
+            if not here:
+                continue
             ends = [100 * row[f"kept_{measure}"] for row in here]
-            base = 100 * here[0]["base_accuracy"] if here else 0.0
+            base = 100 * sum(row["base_accuracy"] for row in here) / len(here)
             for column, when in heights.items():
                 lines = [Series([Point(x, base) for x in sorted({*ends, 100.0})], Key(None), marks=False, text=whole)]
-                for (derivation, _), key in keys.items():
+                for (derivation, settings), key in keys.items():
                     points = [
                         Point(
                             100 * row[f"kept_{measure}"],
@@ -40,7 +43,8 @@ def derived_figure(networks: pl.DataFrame) -> Figure:
                             None if row[f"{column}_spread"] is None else 100 * row[f"{column}_spread"],
                         )
                         for row in here
-                        if row["derivation"] == derivation and row[column] is not None
+                        if (row["derivation"], row["settings"] if several else "") == (derivation, settings)
+                        and row[column] is not None
                     ]
                     lines.append(Series(points, key, text=derivation))
                 panels.append(Panel(f"{size} classes, {when}", _MEASURES[measure], "Test accuracy %", lines))

@@ -152,6 +152,13 @@ def run(folder: Path, *words: Any) -> subprocess.CompletedProcess[str]:
         ({"compensate": "svd"}, "--compensate: should be 'none' or 'refit', not 'svd'."),
         ({"epochs": -1}, "--epochs: must not be negative, not -1."),
         ({"run": "12ab"}, "--run: is for networks of a study, and python:nets.py:make is none, leave it out."),
+        (
+            {"overrides": ["derive.budgets=[{flops: 0.5}, {flops: 0.3}]"]},
+            "--set derive.budgets: asks for 2, this",
+        ),
+        ({"overrides": ["seeds=[0, 1]"]}, "--set seeds: asks for 2, this derives one network, write a study for more."),
+        ({"overrides": ["derive.keep=false"]}, "--set derive.keep: is what this is for, leave it out."),
+        ({"classes_of": {"2": 2, "bars": 7}}, "classes_of: the weights know classes 0 to 2"),
         ({"overrides": ["derive.budget=1"]}, "--set derive.budget=1: derive.budget: 'budget' is no field here"),
         ({"overrides": ["derive.methods.0.masksearch.stepps=1"]}, "'stepps' is no field here; did you mean 'steps'?"),
     ],
@@ -187,15 +194,15 @@ def test_a_studys_network_is_not_trained_again(folder: Path, tmp_path: Path, mon
     )
     source = finish_study(trained_two, tmp_path / "runs")
     accuracy = {key: document["result"]["validation_accuracy"] for key, document in source.results("train")}
-    best = trained_network(store_at(tmp_path / "runs") / "small", None).step.key
+    best = trained_network(store_at(tmp_path / "runs") / "small", None, ["rings", 0]).step.key
     assert accuracy[best] == max(accuracy.values()) and len(accuracy) == 2
     with pytest.raises(UserError, match=r"--run: which of the study's standard networks is meant\? Give one of"):
-        trained_network(store_at(tmp_path / "runs") / "small", "0nix")
+        trained_network(store_at(tmp_path / "runs") / "small", "0nix", ["rings", 0])
     for key, document in source.results("train"):
-        trained = trained_network(store_at(tmp_path / "runs") / "small", key[:8])
+        trained = trained_network(store_at(tmp_path / "runs") / "small", key[:8], ["rings", 0])
         fields = {"name": f"of-{key[:6]}", **trained.fields}
         fields["derive"] = {
-            "classes": [trained.class_names(["rings", 0])],
+            "classes": [trained.classes],
             "methods": [{"activation": {}}],
             "budgets": [{"parameters": 0.6}],
             "finetune": {"epochs": 0},
