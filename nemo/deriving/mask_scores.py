@@ -31,7 +31,7 @@ class MaskSearch:
     """The scores, and the loss that they are learned by.
 
     Attributes:
-        target: The share of the size from which on the size term presses.
+        target: The share of the size that is left (`schedule`), or from which on the size term presses (`hinge`).
         scores: Per site `[R, K_l]`; R is 1 for `set`, else the number of classes n.
     """
 
@@ -78,10 +78,12 @@ class MaskSearch:
         return F.cross_entropy(logits, labels), self._size_term()
 
     @torch.no_grad()
-    def raise_scores(self) -> None:
-        """Where less than the target is left, raises all scores alike until it is met: what went last comes back first.
+    def shift_scores(self, *, upwards: bool = False) -> None:
+        """Moves all scores alike until the target is left: the best stay, and what went last comes back first.
 
-        A hinge alone lets many scores that fall together fall too far: then nothing presses them, nor lifts them again.
+        Args:
+            upwards: Whether to move them only where less than the target is left, as a hinge wants it: many scores that
+                fall together fall too far under it, and then nothing presses them, nor lifts them again.
         """
         best = [each.amax(0) for each in self.scores]
         order = torch.cat(best).sort(descending=True).values
@@ -90,8 +92,9 @@ class MaskSearch:
             return float(self._size.share([(each >= order[count - 1]).to(each) for each in best]))
 
         low, high = int((order > 0).sum()), len(order)
-        if (low and share(low) >= self.target) or low == high:
+        if upwards and ((low and share(low) >= self.target) or low == high):
             return
+        low = low if upwards else 0
         while high - low > 1:
             middle = (low + high) // 2
             low, high = (middle, high) if share(middle) < self.target else (low, middle)
@@ -99,6 +102,8 @@ class MaskSearch:
             each.add_(_ABOVE - order[high - 1])
 
     def _size_term(self) -> Tensor:
+        if self.settings["size"] == "schedule":  # met by where the scores are moved to
+            return torch.zeros_like(self.scores[0].sum())
         if self.settings["size"] == "mean":  # as published: of all scores, the rows of all classes alike
             return indicator(torch.cat([each.flatten() for each in self.scores])).mean()
         return F.relu(self._size.share([indicator(each.amax(0)) for each in self.scores]) - self.target)
@@ -131,20 +136,23 @@ def learned_scores(task: Task, settings: Settings) -> list[Tensor]:
             search.target = _target(step, settings, task.budget.share)
             for group in optimizer.param_groups:
                 group["lr"] = _rate(step, settings)
+            if settings["size"] == "schedule":
+                search.shift_scores()
             cross_entropy, size_term = search.loss(images, labels, chosen)
             optimizer.zero_grad()
             (cross_entropy + float(settings["alpha"]) * size_term).backward()
             optimizer.step()
             if settings["floor"] == "yes" and settings["size"] == "hinge":
-                search.raise_scores()
+                search.shift_scores(upwards=True)
             require_finite({"loss": float(cross_entropy.detach())}, f"in step {step} of masksearch")
     return [each.detach().double().cpu() for each in search.scores]
 
 
 def _target(step: int, settings: Settings, share: float) -> float:
-    """The hinge's share: it falls from 1 to the budget's, evenly over the first steps."""
+    """The share to be left: it falls from 1 to the budget's over the first steps, more and more slowly."""
     falling = float(settings["ramp"]) * float(settings["steps"])
-    return share if step + 1 >= falling else 1 - (1 - share) * (step + 1) / falling
+    left = max(0.0, 1 - (step + 1) / falling) if falling > 0 else 0.0
+    return share + (1 - share) * left ** float(settings["fall"])
 
 
 def _rate(step: int, settings: Settings) -> float:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from nemo.backbones.backbone import Backbone
 from nemo.deriving.replay import Heard, Replay
+from nemo.deriving.streams import inner_sites
 from nemo.example import Example, call, logits_of, map_example
 from nemo.graph.capture import Captured, capture
 from nemo.graph.hooks import attach_open
@@ -48,14 +49,15 @@ class Masked:
         Args:
             net: Any that `nemo.find_sites` takes, or one of our backbones; not changed.
             example: Inputs as it takes them.
-            sites: See `nemo.find_sites`.
+            sites: See `nemo.find_sites`; empty for those of which nothing is added to others', see `inner_sites`.
             device: Where it computes.
 
         Raises:
             UserError: It can't be followed, or has no site.
         """
         captured = capture(net, example)
-        found = one_at_least(sites_of(net, captured, sites))
+        found: Sequence[SiteInfo] = one_at_least(sites_of(net, captured, sites))
+        found = found if sites else inner_sites(captured, found)
         self._prefix = f"{_INSIDE}." if isinstance(net, Backbone) else ""
         whole = _Whole(net) if isinstance(net, Backbone) else net
         infos = [_within(info, self._prefix) for info in found]

@@ -24,8 +24,12 @@ def _check(settings: Settings) -> None:
             raise UserError(f"{name}: should be a whole number from 1 on, not {settings[name]:g}.")
     if not settings["lr"] > 0:
         raise UserError(f"lr: should be above 0, not {settings['lr']:g}.")
+    if settings["objective"] == "assembled" and settings["size"] == "schedule":
+        raise UserError("size: schedule is for set and union, choose hinge or mean for assembled.")
     if not settings["alpha"] >= 0:
         raise UserError(f"alpha: should not be negative, but is {settings['alpha']:g}.")
+    if not settings["fall"] >= 1:
+        raise UserError(f"fall: should be 1, an even fall, or more, not {settings['fall']:g}.")
     for name in ("ramp", "settle"):
         if not 0 <= settings[name] <= 1:
             raise UserError(f"{name}: should be a share of the steps, from 0 to 1, not {settings[name]:g}.")
@@ -38,13 +42,14 @@ DERIVATION = Derivation(
         "masksearch",
         {
             "objective": ("set", "union", "assembled"),
-            "size": ("hinge", "mean"),
+            "size": ("schedule", "hinge", "mean"),
             "alpha": 1.0,
             "steps": 300,
             "batch_size": 32,
             "lr": 0.02,
             "init": 1.0,
-            "ramp": 0.5,
+            "ramp": 0.7,
+            "fall": 3.0,
             "settle": 0.3,
             "floor": ("yes", "no"),
             "augment": ("yes", "no"),

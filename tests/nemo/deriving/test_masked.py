@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 import nemo
 from nemo.deriving.cost import Cost
@@ -75,9 +75,33 @@ def test_sites_have_the_names_that_the_network_gives_them() -> None:
     layers = dict(network.named_modules())
     assert made.names and all(name in layers for name in made.names)
     fewer = Masked(network, images[:2], ["body.1*"])
-    assert fewer.names == [name for name in made.names if name.startswith("body.1")]
+    assert len(fewer.names) == 2 and all(name.startswith("body.1") for name in fewer.names)
 
 
 def test_a_network_without_sites_is_refused() -> None:
     with pytest.raises(UserError, match=r"^network: no layer of it can be masked \(1 reads the input\), see"):
         Masked(nn.Sequential(nn.Flatten(), nn.Linear(48, 3)), torch.rand(2, 3, 4, 4))
+
+
+def test_what_is_added_to_others_is_left_whole_unless_asked_for() -> None:
+    images = torch.rand(2, 3, SIZE, SIZE)
+    expansions = [f"blocks.{number}.0" for number in range(3)]
+    assert Masked(Net(), images).names == expansions
+    assert len(Masked(Net(), images, ["*"]).names) == 6
+    assert Masked(Tokens(), images).names == [f"fc1.{number}" for number in range(3)]
+    plain = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 5, 3), nn.Conv2d(5, 6, 3), nn.Flatten(), nn.Linear(600, 2))
+    assert Masked(plain, images).names == ["1", "2"]
+
+
+def test_where_everything_is_added_all_may_go() -> None:
+    class Sums(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem, self.one, self.other = nn.Conv2d(3, 4, 1), nn.Conv2d(4, 4, 1), nn.Conv2d(4, 4, 1)
+            self.head = nn.Linear(4, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.stem(x)
+            return self.head((x + self.one(x) + self.other(x)).mean((2, 3)))
+
+    assert len(Masked(Sums(), torch.rand(2, 3, SIZE, SIZE)).names) == 2

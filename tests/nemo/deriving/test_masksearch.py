@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from nemo.datasets.dataset import Dataset
 from nemo.deriving.budget import Budget
 from nemo.deriving.cost import Cost
-from nemo.deriving.mask_scores import MaskSearch
+from nemo.deriving.mask_scores import MaskSearch, _target
 from nemo.deriving.masked import Masked
 from nemo.deriving.masksearch import DERIVATION
 from nemo.deriving.straight_through import indicator
@@ -102,13 +103,32 @@ def test_a_union_of_some_tells_these_apart_alone() -> None:
 def test_scores_are_raised_alike_until_the_target_is_met() -> None:
     made = search([0, 2], torch.tensor([[-0.1, -0.5, 0.1, -0.3, -0.2, -0.4]]), size="hinge")
     made.target = (25 + 48 * 0.45) / 73  # the first layer stays, half of the others is needed
-    made.raise_scores()
+    made.shift_scores(upwards=True)
     assert (made.scores[0] > 0).tolist() == [[True, False, True, False, True, False]]
     differences = made.scores[0][0] - torch.tensor([-0.1, -0.5, 0.1, -0.3, -0.2, -0.4]).double()
     assert torch.allclose(differences, differences[0])
     before = made.scores[0].clone()
-    made.raise_scores()
+    made.shift_scores(upwards=True)
     assert torch.equal(before, made.scores[0]), "enough is there"
+
+
+def test_a_schedule_leaves_its_share_at_every_step_whatever_the_scores_are() -> None:
+    given = torch.tensor([[-0.1, -0.5, 0.1, -0.3, -0.2, -0.4]])
+    for target, kept in (((25 + 48 * 0.45) / 73, 3), ((25 + 48 * 0.7) / 73, 5), (0.1, 1), (1.0, 6)):
+        for offset in (-3.0, 0.0, 3.0):
+            made = search([0, 2], given + offset)
+            made.target = target
+            made.shift_scores()
+            assert int((made.scores[0] > 0).sum()) == kept
+            assert made.scores[0][0].argsort().tolist() == given[0].argsort().tolist()
+
+
+def test_the_share_falls_more_and_more_slowly() -> None:
+    settings = DERIVATION.method.complete({"steps": 100, "ramp": 0.5, "fall": 3})
+    shares = [_target(step, settings, 0.3) for step in range(100)]
+    assert shares[24] == pytest.approx(0.3 + 0.7 / 8) and shares[49:] == [0.3] * 51
+    falls = [one - other for one, other in pairwise(shares)]
+    assert falls[:49] == sorted(falls[:49], reverse=True)
 
 
 def task(network: nn.Module, dataset: Dataset, classes: list[int]) -> Task:
