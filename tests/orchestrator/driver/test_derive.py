@@ -127,6 +127,15 @@ def test_from_photographs_to_a_network_that_runs_without_us(folder: Path, tmp_pa
     assert listed.returncode == 0 and "Derived networks" in listed.stdout
 
 
+@pytest.mark.heavy
+@pytest.mark.slow
+def test_several_workers_look_at_an_untouched_network_together(folder: Path, tmp_path: Path) -> None:
+    words = [*WORDS[:-1], "parameters=0.6", "--method", "activation", "--epochs", 0, "--storage", tmp_path / "runs"]
+    done = run(folder, *words, "--set", "resources.training.workers=2", "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "out" / "module.json").read_text())["whole"]["base"]["accuracy"] > 0.9
+
+
 def run(folder: Path, *words: Any) -> subprocess.CompletedProcess[str]:
     command, where = tiny.command(*words), tiny.environment()
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600, env=where)

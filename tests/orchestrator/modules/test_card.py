@@ -20,6 +20,11 @@ from orchestrator.modules.record import Latency
     ],
 )
 def test_a_module_that_is_slower_than_the_standard_network(milliseconds: dict[str, float], said: str | None) -> None:
-    record: Any = SimpleNamespace(latency=Latency("a CPU", 1, 1, 50, milliseconds))
+    record: Any = SimpleNamespace(latency=Latency("a CPU", 1, 1, 50, milliseconds), derived=False)
     sentence = slower_than_standard(record)
     assert (sentence is None) if said is None else (sentence is not None and said in sentence)
+
+
+def test_a_derived_network_is_compared_with_the_untouched_one() -> None:
+    record: Any = SimpleNamespace(latency=Latency("a CPU", 1, 1, 50, {"module": 0.9, "base": 0.8}), derived=True)
+    assert (slower_than_standard(record) or "").startswith("It takes longer than the untouched network (0.900 against")

@@ -11,6 +11,7 @@ from orchestrator.report.figures.figure import Key
 from orchestrator.report.figures.figures import subtask_figure
 from orchestrator.report.figures.maps import HeatMap
 from orchestrator.report.figures.plotting import draw_sheet, panel_svg
+from orchestrator.report.frames import FLIPPED
 from orchestrator.report.tables import subtask_table
 
 METHODS, CONTROLS, SIZES = ("mwt", "nemo"), (None, "magnitude", "random"), (2, 5)
@@ -89,7 +90,8 @@ def test_a_pointer_on_a_band_is_told_what_it_is(subtasks: pl.DataFrame) -> None:
 def test_what_recalibration_alone_is_worth_has_a_column_where_it_says_something(subtasks: pl.DataFrame) -> None:
     before = pl.col("accuracy_before_finetuning")
     sized = subtasks.with_columns(pl.col("krr").alias("weight_retention"), pl.col("krr").alias("flops_reduction"))
-    sized = sized.with_columns(pl.lit(0.9).alias("modular_accuracy"))
+    nobody_asked = [pl.lit(None, kind).alias(name) for name, kind in FLIPPED.items()]
+    sized = sized.with_columns(pl.lit(0.9).alias("modular_accuracy"), *nobody_asked)
     for recalibrated, shown in ((pl.lit(None, pl.Float64), False), (before, False), (before + 0.125, True)):
         table = subtask_table(0.9, sized.with_columns(recalibrated.alias("accuracy_recalibrated")))
         assert ("Recalibrated %" in table.columns) == shown == ("Recalibrated:" in table.note)
