@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from orchestrator.plan.step import Step
 from orchestrator.storage import Store, layout
 from orchestrator.storage.keys import keys_named
 from orchestrator.study.data import DescribedStudy
+
+_log = logging.getLogger(__name__)
 
 _SHOWN = 8
 _RAN = ("device", "threads", "workers", "compiled")
@@ -67,21 +70,20 @@ def pair_of_network(
         raise UserError(f"{option}: {str(error).removeprefix('pretrained: ')}") from None
     if data is None:
         raise UserError("--data: is missing, give images of the classes, such as folder:photos.")
-    own: dict[str, Any] = {}
-    if not is_published(pretrained):
-        from nemo.zoo.published import usual_preparation
-
-        try:
-            usual = usual_preparation(network)
-        except UserError as error:
-            raise UserError(f"NETWORK: {str(error).removeprefix('backbone: ')}") from None
-        image_size = image_size or usual.image_size  # type: ignore[assignment]
-        known = {name: getattr(usual, name) for name in ("mean", "std", "interpolation", "crop")}
-        own = {name: list(value) if isinstance(value, tuple) else value for name, value in known.items()}
-        own = {name: value for name, value in own.items() if OPTIONS[name].accepts(value)}
+    usual_size, own = _usual(network)
+    fetched = is_published(pretrained)  # then their own preparation comes with them
+    own = {} if fetched else own
+    if not fetched and not {"mean", "std"} <= {*own, *more}:
+        _log.warning(
+            "%s: how its images were normalised is not known, the training images' mean and deviation are taken; give "
+            "others by --set pairs.0.dataset_options.mean=[...] and std",
+            network,
+        )
     try:
         options = {**own, **{name: value for name, value in more.items() if name != "data_root"}}
-        description = describe_dataset(data, root=more.get("data_root"), image_size=image_size, **options)
+        size = image_size or usual_size
+        description = describe_dataset(data, root=more.get("data_root"), image_size=size, **options)
+        image_size = image_size if fetched else size
     except UserError as error:
         raise UserError(f"--data: {error}") from None
     names = [description.classes[number] for number in class_numbers(classes, description)]
@@ -92,6 +94,19 @@ def pair_of_network(
     pair: dict[str, Any] = {"backbone": network, "dataset": data, "dataset_options": {**own, "only": names}}
     pair |= {"pretrained": pretrained, "image_size": image_size, "classes_of": dict(classes_of)}
     return {name: value for name, value in pair.items() if value}
+
+
+def _usual(network: str) -> tuple[Any, dict[str, Any]]:
+    """The image size that a network's library wants, and the options of a data set that prepare images as it does."""
+    from nemo.zoo.published import usual_preparation
+
+    try:
+        usual = usual_preparation(network)
+    except UserError as error:
+        raise UserError(f"NETWORK: {str(error).removeprefix('backbone: ')}") from None
+    known = {name: getattr(usual, name) for name in ("mean", "std", "interpolation", "crop")}
+    plain = {name: list(value) if isinstance(value, tuple) else value for name, value in known.items()}
+    return usual.image_size, {name: value for name, value in plain.items() if OPTIONS[name].accepts(value)}
 
 
 def _name(text: str, classes: Sequence[str]) -> str:

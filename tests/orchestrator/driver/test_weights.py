@@ -73,7 +73,10 @@ def test_a_plan_before_the_fetch_tells_up_to_how_many_and_why(vit: str, store: S
     search = {"nemo": {"search": "random", "trials": 7, "space": {"alpha": [0.1, 1.0]}}}
     of = wanted(vit).model_dump(exclude_unset=True) | {"seeds": [0, 1], "thresholds": [0.5, 0.9], "subtasks": subtasks}
     before = planned(describe(Study.model_validate(of)), store)
-    assert before.steps == [] and before.up_to == {"train": 4, "modularize": 2, "measure": 4, "reuse": 2 * 4}
+    counts = {"train": 4, "modularize": 2, "measure": 4, "reuse": 2 * 4}
+    assert before.steps == [] and before.up_to == {**counts, "derive": 0}
+    derive = {"sizes": [2], "samples": 3, "methods": ["random", "magnitude"], "budgets": [{"flops": 0.5}]}
+    assert planned(describe(Study.model_validate({**of, "derive": derive})), store).up_to["derive"] == 2 * 3 * 2
     of |= {"sweep": search, "recipe": {"epochs": 1, "validation": 0.1}}
     assert planned(describe(Study.model_validate(of)), store).up_to["train"] == 2 + 2 * 7
     of["subtasks"] = {**subtasks, "from": "best"}

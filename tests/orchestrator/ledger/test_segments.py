@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from orchestrator.ledger.ledger import Ledger
-from orchestrator.plan.step import Step, make_step
+from orchestrator.plan.step import KINDS, Step, make_step
 from orchestrator.storage import Store, Where, files, store_at
 from tests.object_store import ObjectServer
 from tests.orchestrator.invented import invented_study, plan_of
@@ -114,8 +114,9 @@ def test_on_an_object_store_it_is_a_handful_of_requests(
     assert len(reader.finished()) == 1204
     assert object_server.count("GET", ".json") == 3
     assert object_server.count("GET", ".parquet") == 2
-    assert object_server.count("GET", "?list") == 9  # of four kinds and their segments, one of them with two pages
-    assert object_server.asked.total() == 14
+    lists = 2 * len(KINDS) + 1  # of every kind and its segments, one of them with two pages
+    assert object_server.count("GET", "?list") == lists
+    assert object_server.asked.total() == lists + 5
 
     object_server.asked.clear()
     assert reader.failures() == {}
