@@ -140,7 +140,7 @@ def read_part(folder: Path) -> Part:
 
 
 def check_parts(parts: Sequence[Part]) -> None:
-    """Refuses fewer than two modules, and modules for images of different sizes.
+    """Refuses fewer than two modules, those for images of different sizes, and those that count one's images twice.
 
     Raises:
         UserError: One sentence.
@@ -155,6 +155,14 @@ def check_parts(parts: Sequence[Part]) -> None:
                 f"{part.folder}: takes images of {theirs} and {first.folder} of {ours}, compose modules of one size "
                 "(image_size of their studies' pairs)."
             )
+    for place, part in enumerate(parts):
+        for other in parts[:place]:
+            shared = set(part.record.classes) & set(other.record.classes)
+            if shared and _only(part) != _only(other) and _key(part, whole=True) == _key(other, whole=True):
+                raise UserError(
+                    f"{part.folder}: has learned {sorted(shared)[0]!r} from the same images as {other.folder}, which "
+                    "the option only takes out of one data set in two ways, derive both of a study of all its classes."
+                )
 
 
 def union_of(parts: Sequence[Part], names: Sequence[str]) -> Dataset:
@@ -231,10 +239,19 @@ def _data_sets(parts: Sequence[Part]) -> dict[str, Data]:
     return {_key(part): part.record.data[0] for part in parts}
 
 
-def _key(part: Part) -> str:
-    where: Mapping[str, Any] = part.record.data[0].where
-    names = ("dataset", "dataset_options", "image_size", "fingerprint", "keep_shape")
+def _key(part: Part, *, whole: bool = False) -> str:
+    """What data a part is of; `whole` leaves out which of the classes."""
+    where: dict[str, Any] = dict(part.record.data[0].where)
+    names = ["dataset", "dataset_options", "image_size", "fingerprint", "keep_shape"]
+    if whole:
+        names.remove("fingerprint")
+        options = where.get("dataset_options", {})
+        where["dataset_options"] = {name: value for name, value in options.items() if name != "only"}
     return canonical({name: where[name] for name in names if name in where})
+
+
+def _only(part: Part) -> Any:
+    return part.record.data[0].where.get("dataset_options", {}).get("only")
 
 
 def _relabelled(split: Split, numbers: Sequence[int], labels: Sequence[int]) -> Split:

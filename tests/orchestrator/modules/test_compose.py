@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,10 +14,12 @@ import torch
 import nemo
 from nemo import reuse as reuse_module
 from nemo.datasets.dataset import Split
+from nemo.errors import UserError
 from nemo.export import disagreement, example_images
 from nemo.module_file import load_module
 from nemo.reuse import subtask_dataset
 from nemo.training import Trainer, training_images
+from orchestrator.modules.compose import check_parts
 from orchestrator.modules.record import read_record
 from tests.bare import run_with_only
 from tests.orchestrator.jobs.shipping import Call, caller, finish_tiny_study, printed_logits
@@ -181,3 +184,18 @@ def test_what_cannot_be_composed_is_a_sentence(call: Call, tiny_runs: Path, tmp_
     weights = tmp_path / "cut" / "module.safetensors"
     weights.write_bytes(weights.read_bytes()[:1000])
     assert "module.safetensors: cannot be read" in refused(tmp_path / "tiny", tmp_path / "cut")
+
+
+def test_images_of_a_class_are_not_counted_twice() -> None:
+    def part(*classes: str, **options: Any) -> Any:
+        where = {"dataset": "digits", "dataset_options": options, "image_size": 16, "fingerprint": "-".join(classes)}
+        record = SimpleNamespace(classes=classes, image_size=16, data=[SimpleNamespace(where=where)])
+        return SimpleNamespace(folder=Path("-".join(classes)), record=record)
+
+    check_parts([part("7", "2", only=["7", "2"]), part("3", "5", only=["3", "5"])])
+    check_parts([part("7", "2", only=["7", "2"]), part("2", "3", padding=2)])
+    check_parts([part("7", "2"), part("2", "7")])
+    with pytest.raises(
+        UserError, match="2-3: has learned '2' from the same images as 7-2, which the option only takes"
+    ):
+        check_parts([part("7", "2", only=["7", "2"]), part("2", "3", only=["2", "3"])])
