@@ -87,7 +87,7 @@ class _Planner:
             up_to["reuse"] = 0 if decided else tasks
         for point in points:
             steps += derive_steps(combination, combination.train(point))
-        up_to["derive"] = missing * derive_count(combination)
+        up_to["derive"] = missing * derive_count(combination) if missing else 0
         return CombinationPlan(
             steps, up_to, search, None if best is None else combination.train(best).key, self._dependencies
         )

@@ -33,6 +33,7 @@ def derive_steps(combination: Combination, train: Step) -> list[Step]:
     where = combination.where(combination.study.resources.subtask.model_dump())
     if wanted.keep:
         where["keep"] = True
+    sets = combination.class_sets(wanted, as_written=True)
     steps = []
     for derivation in wanted.methods:
         method = DERIVATIONS[derivation.method].method
@@ -47,7 +48,7 @@ def derive_steps(combination: Combination, train: Step) -> list[Step]:
             for budget in wanted.budgets:
                 ((measure, share),) = budget.items()
                 told = f"{words} {measure}={share:g}" + ("" if compensate == "none" else f" {compensate}")
-                for classes in combination.class_sets(wanted, as_written=True):
+                for classes in sets:
                     params = {**own, "compensate": compensate, "budget": budget, "classes": list(classes)}
                     label = f"derive {','.join(map(str, classes))} by {told} of {train.label}"
                     steps.append(make_step("derive", params, {"train": train.key}, where, label))
