@@ -77,9 +77,8 @@ GIVEN = ["--data", "folder:my photos", "--image-size", 16, "--weights", "own.saf
 WORDS = ["derive", NAME, *GIVEN, "--classes", "rings,bars", "--classes-of", "rings=2,bars=0", "--budget", "flops=0.5"]
 
 
-@pytest.mark.heavy
-def test_from_photographs_to_a_network_that_runs_without_us(folder: Path, tmp_path: Path) -> None:
-    words = [*WORDS, "--epochs", 1, "--set", "derive.methods.0.masksearch.steps=60", "--storage", tmp_path / "runs"]
+def killed_on_the_way(folder: Path, tmp_path: Path, words: list[Any]) -> dict[Path, bytes]:
+    """Kills the command when its first network is derived; the results that there were."""
     begun = subprocess.Popen(
         tiny.command(*words, "--out", tmp_path / "small one"), cwd=folder, env=tiny.environment(), text=True
     )
@@ -90,8 +89,14 @@ def test_from_photographs_to_a_network_that_runs_without_us(folder: Path, tmp_pa
     os.kill(begun.pid, signal.SIGKILL)
     begun.wait()
     assert not (tmp_path / "small one").exists()
-    before = {path: path.read_bytes() for path in first}
+    return {path: path.read_bytes() for path in first}
 
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("killed", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_from_photographs_to_a_network_that_runs_without_us(folder: Path, tmp_path: Path, killed: bool) -> None:
+    words = [*WORDS, "--epochs", 1, "--set", "derive.methods.0.masksearch.steps=60", "--storage", tmp_path / "runs"]
+    before = killed_on_the_way(folder, tmp_path, words) if killed else {}
     done = run(folder, *words, "--out", tmp_path / "small one")
     assert done.returncode == 0, done.stderr
     assert {path: path.read_bytes() for path in before} == before
