@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nemo.deriving.checks import require_whole
 from nemo.deriving.task import SPREADS, Derivation, Task
-from nemo.errors import UserError
 from nemo.methods.method import Method, Settings
 
 if TYPE_CHECKING:
@@ -13,8 +13,7 @@ if TYPE_CHECKING:
 
 
 def _check(settings: Settings) -> None:
-    if not (settings["images"] >= 1 and float(settings["images"]).is_integer()):
-        raise UserError(f"images: should be a whole number from 1 on, not {settings['images']:g}.")
+    require_whole(settings, "images")
 
 
 def _scores(task: Task, settings: Settings) -> list[Tensor]:

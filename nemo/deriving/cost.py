@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, fx
 
 from nemo.deriving.masked import Masked
-from nemo.graph.nodes import LAYERS, arguments, operation
+from nemo.graph.nodes import LAYERS, arguments, groups_of, operation
 
 _PRODUCTS = frozenset(["matmul", "bmm"])
 _ATTENTION = "scaled_dot_product_attention"
@@ -54,7 +54,7 @@ class Cost:
                 assert isinstance(weight, fx.Node)
                 layer = captured.layer(weight)
                 inputs = sources[0] if sources else None
-                grouped = name != "linear" and _groups(node) > 1
+                grouped = groups_of(node) > 1
                 if layer in self._number:
                     outputs = shares[self._number[layer]]
                 else:
@@ -92,11 +92,6 @@ def _passed(name: str, sources: Sequence[Tensor], sizes: Sequence[float]) -> Ten
     if name in _PRODUCTS or name == _ATTENTION:
         return sources[-1]
     return torch.stack(list(sources)).amin()
-
-
-def _groups(node: fx.Node) -> int:
-    given = arguments(node)
-    return int(given[6]) if len(given) > 6 else 1
 
 
 def _whole(shape: Sequence[int | None]) -> list[int]:

@@ -119,7 +119,7 @@ def derive(
         UserError: An argument is no such thing, the network can't be followed, or the budget can't be reached.
         TrainingDiverged: A loss is not finite.
     """
-    Budget.of(budget)
+    wanted = Budget.of(budget)
     classes = _checked(classes, dataset)
     if compensate not in ("none", "refit"):
         raise UserError(f"compensate: {compensate!r} is unknown, choose none or refit.")
@@ -135,7 +135,7 @@ def derive(
     masked = Masked(net, example, sites, device)
     base = masked.cut(ones(masked), own)
     image = (3, *height_width(dataset.image_size))
-    spending = Spending(base, Budget.of(budget), image)
+    spending = Spending(base, wanted, image)
     task = Task(masked, own, subtask, spending.budget, seed, device)
 
     def share(masks: list[Tensor]) -> float:
@@ -168,7 +168,7 @@ def derive(
         "flops": flops["network"] / flops["base"],
         "parameters": count_parameters(module) / count_parameters(base),
         "units": float(torch.cat(masks).double().mean()),
-        **({TIME: spending.share(module)} if TIME in budget else {}),
+        **({TIME: spending.share(module)} if wanted.measure == TIME else {}),
     }
     others = {name: each[0] for name, each in made.items()}
     return Derived(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nemo.deriving.checks import require_not_negative, require_positive, require_whole
 from nemo.deriving.task import Derivation, Task
 from nemo.errors import UserError
 from nemo.methods.method import Method, Settings
@@ -19,15 +20,11 @@ def _scores(task: Task, settings: Settings) -> list[Tensor]:
 
 
 def _check(settings: Settings) -> None:
-    for name in ("steps", "batch_size"):
-        if not (settings[name] >= 1 and float(settings[name]).is_integer()):
-            raise UserError(f"{name}: should be a whole number from 1 on, not {settings[name]:g}.")
-    if not settings["lr"] > 0:
-        raise UserError(f"lr: should be above 0, not {settings['lr']:g}.")
+    require_whole(settings, "steps", "batch_size")
+    require_positive(settings, "lr")
+    require_not_negative(settings, "alpha")
     if settings["objective"] == "assembled" and settings["size"] == "schedule":
         raise UserError("size: schedule is for set and union, choose hinge or mean for assembled.")
-    if not settings["alpha"] >= 0:
-        raise UserError(f"alpha: should not be negative, but is {settings['alpha']:g}.")
     if not settings["fall"] >= 1:
         raise UserError(f"fall: should be 1, an even fall, or more, not {settings['fall']:g}.")
     for name in ("ramp", "settle"):

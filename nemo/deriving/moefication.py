@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nemo.deriving.checks import require_whole
 from nemo.deriving.task import Derivation, Task
 from nemo.errors import UserError
 from nemo.methods.method import Method, Settings
@@ -19,9 +20,7 @@ def _scores(task: Task, settings: Settings) -> list[Tensor]:
 
 
 def _check(settings: Settings) -> None:
-    for name in ("units", "images"):
-        if not (settings[name] >= 1 and float(settings[name]).is_integer()):
-            raise UserError(f"{name}: should be a whole number from 1 on, not {settings[name]:g}.")
+    require_whole(settings, "units", "images")
     if not 0 < settings["share"] <= 1:
         raise UserError(f"share: should be above 0 and at most 1, not {settings['share']:g}.")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nemo.deriving.checks import require_not_negative, require_positive, require_whole
 from nemo.deriving.task import Derivation, Task
-from nemo.errors import UserError
 from nemo.methods.method import Method, Settings
 
 if TYPE_CHECKING:
@@ -19,15 +19,9 @@ def _scores(task: Task, settings: Settings) -> list[Tensor]:
 
 
 def _check(settings: Settings) -> None:
-    for name in ("steps", "batch_size", "images"):
-        if not (settings[name] >= 1 and float(settings[name]).is_integer()):
-            raise UserError(f"{name}: should be a whole number from 1 on, not {settings[name]:g}.")
-    for name in ("lr", "lr_share"):
-        if not settings[name] > 0:
-            raise UserError(f"{name}: should be above 0, not {settings[name]:g}.")
-    for name in ("weight_decay", "alpha"):
-        if not settings[name] >= 0:
-            raise UserError(f"{name}: should not be negative, but is {settings[name]:g}.")
+    require_whole(settings, "steps", "batch_size", "images")
+    require_positive(settings, "lr", "lr_share")
+    require_not_negative(settings, "weight_decay", "alpha")
 
 
 DERIVATION = Derivation(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import fx
 
 from nemo.graph.capture import Captured
-from nemo.graph.nodes import LAYERS, arguments, operation
+from nemo.graph.nodes import LAYERS, arguments, groups_of, operation
 from nemo.graph.sites import SiteInfo
 
 _SUMS = frozenset(["add", "add_", "sub", "rsub"])
@@ -37,15 +37,10 @@ def inner_sites(captured: Captured, sites: Sequence[SiteInfo]) -> list[SiteInfo]
             weight = arguments(node)[1]
             layer = captured.layer(weight) if isinstance(weight, fx.Node) else ""
             writers[node] = {layer} & wanted
-            if getattr(weight, "name", "") and _grouped(node) and sources:
-                writers[node] |= writers.get(sources[0], set())  # a depthwise layer passes its producer's units on
+            if groups_of(node) > 1 and sources:  # it passes its producer's units on
+                writers[node] |= writers[sources[0]]
             continue
-        writers[node] = set().union(*(writers.get(each, set()) for each in sources))
+        writers[node] = set().union(*(writers[each] for each in sources))
         if operation(node) in _SUMS and len(sources) > 1:
             summed |= writers[node]
     return [site for site in sites if site.layer not in summed] or list(sites)
-
-
-def _grouped(node: fx.Node) -> bool:
-    given = arguments(node)
-    return operation(node) != "linear" and len(given) > 6 and int(given[6]) > 1

@@ -36,6 +36,12 @@ def operation(node: fx.Node) -> str:
     return str(getattr(packet, "__name__", packet))
 
 
+def groups_of(node: fx.Node) -> int:
+    """The groups of a convolution; 1 of every other layer."""
+    given = arguments(node)
+    return int(given[6]) if len(given) > 6 else 1
+
+
 def module_of(node: fx.Node) -> str:
     """The name of the innermost module in whose forward a node was called."""
     stack = list((node.meta.get("nn_module_stack") or {}).values())

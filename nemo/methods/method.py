@@ -102,6 +102,11 @@ class Method:
         self.check(every)
         return every
 
+    def unusual(self, settings: Mapping[str, Setting]) -> dict[str, Setting]:
+        """The settings that are not what they are by default."""
+        usual = self.complete({})
+        return {name: value for name, value in settings.items() if value != usual.get(name)}
+
     def telling(self, settings: Mapping[str, Setting]) -> dict[str, Setting]:
         """The settings without the words that are defaults: what is older than a word keeps its key and its label."""
         defaults = {name: words[0] for name, words in self.words.items()}

@@ -7,20 +7,17 @@ from copy import deepcopy
 from typing import Any
 
 import torch
-from torch.fx import GraphModule
 
-from nemo.blueprint import Blueprint
 from nemo.datasets.dataset import Dataset
 from nemo.deployed import Deployed
 from nemo.deriving.derive import Derived, derive
 from nemo.flops import count_parameters
-from nemo.graph.document import module_document
 from nemo.inheritance import inherited
 from nemo.module_file import SavedModule
 from nemo.recipe import Finetune
 from nemo.reuse import subtask_dataset
 from orchestrator.computing.compute import NetworkArrays, fine_tuning_images, flipped, network_in
-from orchestrator.computing.networks import backbone_of
+from orchestrator.computing.networks import blueprint_of
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.step import Step
 from orchestrator.storage.layout import DERIVED
@@ -99,18 +96,7 @@ def as_saved(made: Derived, dataset: Dataset, train: Mapping[str, Any], cut: Map
         cut: Params of the step.
     """
     network = deepcopy(made.network).cpu()
-    assert isinstance(network, GraphModule)
-    blueprint = Blueprint(
-        backbone=backbone_of(train),
-        method=train["method"],
-        num_classes=train["num_classes"],
-        width=train["width"],
-        image_size=train["image_size"],
-        classes=cut["classes"],
-        head="slice",
-        mask_values="drop",
-        graph=module_document(network),
-    )
+    blueprint = blueprint_of(train, cut, network)
     names = [dataset.classes[number] for number in cut["classes"]]
     deployed = Deployed(network, dataset.mean, dataset.std).eval()
     return SavedModule(deployed, names, dataset.image_size, [blueprint], [made.masks])

@@ -13,11 +13,14 @@ from typing import Any, cast
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.fx import GraphModule
 
 from nemo.backbones.foreign import Foreign
 from nemo.backbones.vit_config import ROLES, short_name, with_config
+from nemo.blueprint import Blueprint
 from nemo.errors import UserError
 from nemo.frozen import freeze
+from nemo.graph.document import module_document
 from nemo.graph.program import Program
 from nemo.image_size import height_width
 from nemo.methods import METHODS
@@ -249,6 +252,32 @@ def _trains(study: Study, pair: Pair, step: Step) -> bool:
     only = study.recipe_for(pair, step.params["method"]).train_only
     theirs = step.params.get("foreign", {}).get("weights"), list(step.params["recipe"].get("train_only") or [])
     return theirs == (weights or None, list(only or []))
+
+
+def blueprint_of(train: Mapping[str, Any], cut: Mapping[str, Any], module: nn.Module) -> Blueprint:
+    """How a module was cut.
+
+    Args:
+        train: Params of the training.
+        cut: Params of the step: `classes` and, where they are not those of a derived network, `head`, `mask_values` and
+            `surgery`.
+        module: On the CPU.
+    """
+    return Blueprint(
+        backbone=backbone_of(train),
+        method=train["method"],
+        num_classes=train["num_classes"],
+        width=train["width"],
+        image_size=train["image_size"],
+        classes=cut["classes"],
+        head=cut.get("head", "slice"),
+        mask_values=cut.get("mask_values", "drop"),
+        surgery=cut.get("surgery", "exact"),
+        roles=train.get("roles", ROLES),
+        gate=gate_of(train),
+        norm=train.get("norm", False),
+        graph=module_document(module) if isinstance(module, GraphModule) else None,
+    )
 
 
 def gate_of(train: Mapping[str, Any]) -> str:

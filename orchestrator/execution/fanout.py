@@ -18,12 +18,9 @@ from orchestrator.computing.data import DatasetArrays, as_dataset, data_key, dat
 from orchestrator.execution.context import Context, Event, OnEvent
 from orchestrator.execution.worker import compute_and_put, cut_and_put
 from orchestrator.plan.results import Result
-from orchestrator.plan.step import Step
+from orchestrator.plan.step import CUTTING, Step
 
 OnError = Callable[[BaseException], object]
-
-CUTTING = ("reuse", "derive")
-"""The kinds of steps that cut a trained network, and so need it."""
 
 _POLL = 0.2  # seconds until newly submitted steps, or a change of the trainings' share, are noticed
 

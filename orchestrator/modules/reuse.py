@@ -9,24 +9,20 @@ from typing import Any
 
 import torch
 from rich.console import Console
-from torch import nn
-from torch.fx import GraphModule
 
-from nemo.backbones.vit_config import ROLES
-from nemo.blueprint import Blueprint, kept_by
+from nemo.blueprint import kept_by
 from nemo.control import CONTROLS, PRUNED
 from nemo.datasets.dataset import Dataset
 from nemo.deployed import Deployed
 from nemo.errors import UserError
 from nemo.flops import count_parameters
-from nemo.graph.document import module_document
 from nemo.module_file import SavedModule
 from nemo.recipe import RECALIBRATION
 from nemo.training import TrainingDiverged
 from orchestrator.computing import compute
 from orchestrator.computing.compute import ModelArrays
 from orchestrator.computing.data import as_dataset, dataset_arrays
-from orchestrator.computing.networks import backbone_of, build, gate_of, result_of
+from orchestrator.computing.networks import blueprint_of, build, result_of
 from orchestrator.ledger.data import submitted_made_of
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.modules.choose import Choice, choose, threshold_of
@@ -151,7 +147,7 @@ class _Built:
     @property
     def saved(self) -> SavedModule:
         kept = kept_by(compute.masks_at(self.model, self.step.params["threshold"]), self.choice.classes)
-        blueprint = _blueprint(self.model["params"], self.step.params, self.module.module)
+        blueprint = blueprint_of(self.model["params"], self.step.params, self.module.module)
         return SavedModule(self.module, self.names, self.dataset.image_size, [blueprint], [kept])
 
 
@@ -165,24 +161,6 @@ def _build(study: Study, choice: Choice, step: Step, ledger: Ledger) -> _Built:
         raise UserError(f"subtasks.finetune: {error}") from error
     module = Deployed(reuse.module.cpu(), dataset.mean, dataset.std).eval()
     return _Built(choice, step, dataset, model, module, figures)
-
-
-def _blueprint(train: Mapping[str, Any], cut: Mapping[str, Any], module: nn.Module) -> Blueprint:
-    return Blueprint(
-        backbone=backbone_of(train),
-        method=train["method"],
-        num_classes=train["num_classes"],
-        width=train["width"],
-        image_size=train["image_size"],
-        classes=cut["classes"],
-        head=cut["head"],
-        mask_values=cut["mask_values"],
-        surgery=cut.get("surgery", "exact"),
-        roles=train.get("roles", ROLES),
-        gate=gate_of(train),
-        norm=train.get("norm", False),
-        graph=module_document(module) if isinstance(module, GraphModule) else None,
-    )
 
 
 def _record(built: _Built, study: Study, ledger: Ledger) -> ModuleRecord:

@@ -257,7 +257,7 @@ class Combination:
             "version": VERSIONS["reuse"] if self._recipe.validation > 0 else 1,  # without, there was nothing to mend
             "mask_values": settings.mask_values if settings else "drop",
             "head": (settings.head if settings else None) or self._own_head(),
-            "finetune": dataclasses.asdict(self.study.finetune_for(self.pair)),
+            "finetune": dataclasses.asdict(self.study.finetune_for(self.pair, settings)),
             "seed": self.seed,
         }
         # What came later, or means nothing here, is left out where it is not set: earlier results keep their keys.

@@ -21,7 +21,7 @@ def derive_steps(combination: Combination, train: Step) -> list[Step]:
         return []
     shared: dict[str, Any] = {
         "version": VERSION,
-        "finetune": dataclasses.asdict(combination.study.derived_finetune_for(combination.pair)),
+        "finetune": dataclasses.asdict(combination.study.finetune_for(combination.pair, wanted)),
         "seed": combination.seed,
     }
     if wanted.recalibration is not None:
@@ -38,9 +38,8 @@ def derive_steps(combination: Combination, train: Step) -> list[Step]:
     for derivation in wanted.methods:
         method = DERIVATIONS[derivation.method].method
         settings = method.telling(derivation.settings)
-        usual = method.complete({})
-        unusual = {name: value for name, value in settings.items() if value != usual[name]}
-        words = " ".join([derivation.method, *(f"{name}={setting_text(each)}" for name, each in unusual.items())])
+        unusual = method.unusual(settings).items()
+        words = " ".join([derivation.method, *(f"{name}={setting_text(each)}" for name, each in unusual)])
         own = {**shared, "derivation": derivation.method, "settings": settings}
         if method.version > 1:
             own["method_version"] = method.version

@@ -10,6 +10,8 @@ from orchestrator.storage.keys import content_key
 
 Kind = Literal["train", "modularize", "measure", "reuse", "derive"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+CUTTING: tuple[Kind, ...] = ("reuse", "derive")
+"""The kinds of steps that cut a trained network."""
 NOUNS = {
     "train": "trainings",
     "modularize": "modularizations",

@@ -112,9 +112,9 @@ DERIVED: dict[str, Any] = {
 }
 """`method` and `settings` are the training's; `derivation` is the method of deriving with its settings where they are
 not the defaults, how it was compensated, and in what its fine-tuning differs from others of the pair, which is in
-`finetune` alone, too. `measure` and
-`share` are the budget; the `kept_` columns are shares of the untouched network with the rows of the same classes, whose
-accuracy is `base_accuracy`; `deriving_seconds` is the part of `seconds` before fine-tuning."""
+`finetune` alone, too. `measure` and `share` are the budget; the `kept_` columns are shares of the untouched network
+with the rows of the same classes, whose accuracy is `base_accuracy`; `deriving_seconds` is the part of `seconds` before
+fine-tuning."""
 
 
 EPOCH: dict[str, Any] = {
@@ -245,10 +245,9 @@ def _below(record: Record, training: Row, schema: Mapping[str, Any]) -> Row:
 def derivation_of(params: Mapping[str, Any], tuned: str) -> Row:
     """The columns that say how a network was derived."""
     ((measure, share),) = params["budget"].items()
-    compensate, settings = params["compensate"], params["settings"]
-    usual = DERIVATIONS[params["derivation"]].method.complete({})
-    unusual = [name for name in settings if settings[name] != usual.get(name)]
-    words = [params["derivation"], settings_text(settings, unusual)]
+    compensate = params["compensate"]
+    unusual = DERIVATIONS[params["derivation"]].method.unusual(params["settings"])
+    words = [params["derivation"], settings_text(unusual, unusual)]
     words += [] if compensate == "none" else [compensate]
     told = " ".join(filter(None, [*words, tuned]))
     return {"derivation": told, "compensate": compensate, "finetune": tuned, "measure": measure, "share": share}

@@ -1,4 +1,4 @@
-"""The class sets of a study: which classes modules are cut out for, or small networks derived."""
+"""The class sets of a study, for which modules are cut out or small networks derived, and what is done to each."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from nemo.attack import Attack
-from orchestrator.study.problems import Model, NoDuplicates, Problems, Whole
+from nemo.recipe import Finetune
+from orchestrator.study.problems import FieldsOf, Model, NoDuplicates, Problems, Whole, valid_fields
 
 
 def _check_samples(value: Any) -> Any:
@@ -30,13 +31,15 @@ Class = Annotated[int | str, BeforeValidator(_check_class)]
 
 
 class ClassSets(Model):
-    """Class sets that are drawn by their sizes, and such as are given one by one (method.md 7), and how far to look.
+    """Class sets that are drawn by their sizes, and such as are given one by one (method.md 7).
 
     Attributes:
         sizes: Numbers of classes.
         samples: Sets drawn per size, `all` of them, or the `nested` ones {0, 1}, {0, 1, 2}, ...
         seed: Of the draw.
         classes: Sets given one by one, by class number or name.
+        recalibration: Training images on which BatchNorm's statistics are taken anew after a cut; None for the usual.
+        finetune: Some of the fields of `Finetune`.
         attacks: By which it is measured what the set's network inherits of the defects of the whole one, names of
             `nemo.attack.ATTACKS`.
     """
@@ -45,6 +48,8 @@ class ClassSets(Model):
     samples: Annotated[int | Literal["all", "nested"], BeforeValidator(_check_samples)] = 10
     seed: Annotated[Whole, Field(ge=0)] = 0
     classes: list[Annotated[list[Class], Field(min_length=2), NoDuplicates]] = []
+    recalibration: Annotated[Whole, Field(ge=0)] | None = None
+    finetune: Annotated[dict[str, Any], FieldsOf(Finetune)] = {}
     attacks: Annotated[list[Attack], NoDuplicates] = []
 
     @model_validator(mode="after")
@@ -52,5 +57,8 @@ class ClassSets(Model):
         problems = Problems()
         if not self.sizes and not self.classes:
             problems.add("sizes", text="is empty, give the sub-tasks' sizes, or the sub-tasks themselves as classes.")
+        if self.recalibration == 1:
+            problems.add("recalibration", text="is 1, and one image has no spread, give some hundreds, or 0 for none.")
+        valid_fields(Finetune, self.finetune, problems, lambda field: ("finetune", field))
         problems.raise_any()
         return self

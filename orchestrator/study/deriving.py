@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_serializer, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_serializer
 
 from nemo.deriving.budget import Budget
 from nemo.deriving.methods import DERIVATIONS
 from nemo.errors import UserError
 from nemo.methods import Setting
-from nemo.recipe import Finetune
 from orchestrator.study.class_sets import ClassSets
 from orchestrator.study.problems import (
-    FieldsOf,
     Model,
     NoDuplicates,
     Number,
     Problems,
-    Whole,
     checked_fields,
     known_fields,
-    valid_fields,
 )
 
 
@@ -79,14 +75,13 @@ def _several(given: Any) -> Any:
 class Deriving(ClassSets):
     """Small networks for class sets, of every `standard` training of the study (method.md 9).
 
-    Every method goes with every budget, way of compensating, class set and seed.
+    Every method goes with every budget, way of compensating, class set and seed. `finetune: {epochs: 0}` leaves
+    networks as they are cut; without `recalibration` every method has its own.
 
     Attributes:
         methods: See `nemo.deriving.methods.DERIVATIONS`; one may stand there more than once, with other settings.
         budgets: Shares of the FLOPs or of the parameters of the untouched network that are kept.
         compensate: See `nemo.derive`; one, or a list.
-        recalibration: See `nemo.derive`; None for each method's own.
-        finetune: As of sub-tasks; `epochs: 0` leaves networks as they are cut.
         keep: Whether the derived networks are kept in the storage, too, and not their figures alone.
     """
 
@@ -99,15 +94,4 @@ class Deriving(ClassSets):
     compensate: Annotated[
         list[Literal["none", "refit"]], Field(min_length=1), NoDuplicates, BeforeValidator(_several)
     ] = ["none"]
-    recalibration: Annotated[Whole, Field(ge=0)] | None = None
-    finetune: Annotated[dict[str, Any], FieldsOf(Finetune)] = {}
     keep: bool = False
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        problems = Problems()
-        if self.recalibration == 1:
-            problems.add("recalibration", text="is 1, and one image has no spread, give some hundreds, or 0 for none.")
-        valid_fields(Finetune, self.finetune, problems, lambda field: ("finetune", field))
-        problems.raise_any()
-        return self

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any, Self
 
@@ -16,6 +16,7 @@ from nemo.errors import UserError
 from nemo.methods import METHODS, Setting
 from nemo.recipe import GENERATORS, Finetune, Recipe
 from orchestrator.storage.layout import STORES
+from orchestrator.study.class_sets import ClassSets
 from orchestrator.study.deriving import Deriving
 from orchestrator.study.methods import MethodEntry, Methods, RecipeFields
 from orchestrator.study.pair import Pair
@@ -71,13 +72,9 @@ class Study(Model):
         _check_whole(self)
         return self
 
-    def finetune_for(self, pair: Pair) -> Finetune:
-        """How a pair's modules are fine-tuned."""
-        return Finetune(**{**(self.subtasks.finetune if self.subtasks else {}), **pair.finetune})
-
-    def derived_finetune_for(self, pair: Pair) -> Finetune:
-        """How networks are fine-tuned that are derived from a pair's."""
-        return Finetune(**{**(self.derive.finetune if self.derive else {}), **pair.finetune})
+    def finetune_for(self, pair: Pair, sets: ClassSets | None) -> Finetune:
+        """How a pair's modules are fine-tuned, or what is derived of its networks: `subtasks` or `derive`."""
+        return Finetune(**{**(sets.finetune if sets else {}), **pair.finetune})
 
     def recipe_for(self, pair: Pair, method: str, **changed: float) -> Recipe:
         """The recipe of one training: the pair's fields win over the method's, and those over the study's."""
@@ -164,6 +161,7 @@ def _check_whole(study: Study) -> None:
     _check_recipes(study, problems)
     _check_subtasks(study, problems)
     _check_deriving(study, problems)
+    _check_finetuning(study, problems)
     problems.raise_any()
 
 
@@ -276,7 +274,6 @@ def _check_subtasks(study: Study, problems: Problems) -> None:
         modular = [name for name, method in METHODS.items() if method.modular]
         text = f"need a modular network to cut, add {' or '.join(modular)} to methods."
         problems.add("subtasks", text=text)
-    _check_finetuning(study, study.subtasks.finetune, problems)
     if study.subtasks.surgery == "paper" and study.subtasks.mask_values == "keep_generator":
         text = "keep_generator needs the whole stream that generators read, choose drop or `surgery: exact`."
         problems.add("subtasks", "mask_values", text=text)
@@ -291,20 +288,21 @@ def _check_subtasks(study: Study, problems: Problems) -> None:
 
 
 def _check_deriving(study: Study, problems: Problems) -> None:
-    if study.derive is None:
-        return
-    if "standard" not in study.methods:
+    if study.derive is not None and "standard" not in study.methods:
         text = "needs a network without generators to derive from, add `standard: {}` to methods, or drop it."
         problems.add("derive", text=text)
-    if study.subtasks is None:
-        _check_finetuning(study, study.derive.finetune, problems)
 
 
-def _check_finetuning(study: Study, fields: Mapping[str, Any], problems: Problems) -> None:
-    """Builds the fine-tuning of every pair; a problem is reported where the pair has set it."""
+def _check_finetuning(study: Study, problems: Problems) -> None:
+    """Builds the fine-tunings of every pair; a problem is reported once, where the pair has set it."""
+    seen: set[Place] = set()
     for position, pair in enumerate(study.pairs):
+        for sets in filter(None, (study.subtasks, study.derive)):
 
-        def place(field: str, position: int = position, pair: Pair = pair) -> Place | None:
-            return ("pairs", position, "finetune", field) if field in pair.finetune else None
+            def place(field: str, position: int = position, pair: Pair = pair) -> Place | None:
+                where: Place = ("pairs", position, "finetune", field)
+                is_new = field in pair.finetune and where not in seen
+                seen.add(where)
+                return where if is_new else None
 
-        valid_fields(Finetune, {**fields, **pair.finetune}, problems, place)
+            valid_fields(Finetune, {**sets.finetune, **pair.finetune}, problems, place)

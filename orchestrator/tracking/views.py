@@ -10,24 +10,27 @@ import json
 from typing import Any
 from urllib.parse import quote
 
-VIEWS: dict[str, tuple[str, list[str], list[str]]] = {
+VIEWS: dict[str, tuple[str, str, list[str], list[str]]] = {
     "trainings": (
         "training",
+        "krr",
         ["accuracy", "validation_accuracy", "krr", "cohesion", "coupling", "flops", "parameters"],
         ["method", "backbone", "dataset", "lambda_coh", "lambda_coup", "alpha", "seed"],
     ),
     "subtasks": (
         "subtask",
+        "krr",
         ["krr", "accuracy", "accuracy_before_finetuning", "standard_accuracy", "flops", "flops_reduction"],
         ["method", "backbone", "dataset", "classes", "threshold", "seed"],
     ),
     "derived": (
         "derived",
+        "kept_flops",
         ["kept_flops", "accuracy", "accuracy_before_finetuning", "base_accuracy", "kept_parameters", "flops"],
         ["derivation", "compensate", "backbone", "dataset", "classes", "seed"],
     ),
 }
-"""Name -> the stage whose runs are shown, the columns of metrics and those of parameters."""
+"""Name -> the stage whose runs are shown, the metric they are sorted by, the columns of metrics and of parameters."""
 
 COMPARISON = "compared"
 """The view of all trainings as charts: which of them is accurate and keeps little, at a look."""
@@ -42,11 +45,11 @@ _MOST_RUNS = 1000
 def view_tags() -> dict[str, str]:
     """The experiment's tags that hold the views."""
     tags = {}
-    for name, (stage, metrics, params) in VIEWS.items():
+    for name, (stage, order, metrics, params) in VIEWS.items():
         state = {
             "searchFilter": f"tags.stage = '{stage}'",
             # Sorted by a metric the page lists runs flat; by time it would fold them under their parents.
-            "orderByKey": f"metrics.`{'kept_flops' if name == 'derived' else 'krr'}`",
+            "orderByKey": f"metrics.`{order}`",
             "orderByAsc": True,
             "selectedColumns": [f"metrics.`{name}`" for name in metrics] + [f"params.`{name}`" for name in params],
         }

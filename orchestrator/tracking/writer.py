@@ -20,7 +20,7 @@ from mlflow.exceptions import MlflowException
 
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.results import Result
-from orchestrator.plan.step import Step, step_of
+from orchestrator.plan.step import CUTTING, Step, step_of
 from orchestrator.storage.keys import content_key
 from orchestrator.storage.layout import ENVIRONMENT, NETWORK, RELEVANCE, SUBMITTED, artifact
 from orchestrator.tracking.connection import MlflowStore, first_line, is_refusal
@@ -44,8 +44,7 @@ log = logging.getLogger(__name__)
 
 Write = Callable[[], None]
 
-CUT = ("reuse", "derive")
-OWN = ("train", *CUT)
+OWN = ("train", *CUTTING)
 """The kinds of steps that have runs of their own; the others write into their training's."""
 
 REASON_LENGTH = 2000  # a tag has room for a few thousand characters, and what it is compared with must be what it holds
@@ -181,7 +180,7 @@ class StudyRuns:
             self._write_epochs(run, result.get("history", []))
             self._runs.write(run, metrics=result_points(result, end), tags=machine_tags(record))
             self._copy(run, artifact(step.key, NETWORK), "model")
-        elif step.kind in CUT:
+        elif step.kind in CUTTING:
             counts = {"class_count": len(result["classes"]), "seconds": record.get("seconds")}
             self._runs.write(run, metrics=result_points({**counts, **result}, end))
         elif step.kind == "modularize":
@@ -279,7 +278,7 @@ class StudyRuns:
         training = self._training_of(step)
         if training is None:
             return None
-        if step.kind in CUT:
+        if step.kind in CUTTING:
             return self._subtask_run(step, training, started)
         return self._training_run(training, started)
 

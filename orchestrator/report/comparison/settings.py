@@ -38,7 +38,7 @@ def study_fields(study: Study) -> Fields:
         for method in study.methods:
             values = {"recipe": asdict(study.recipe_for(pair, method)), method: study.settings_for(pair, method)}
             if study.subtasks is not None:
-                values["finetune"] = asdict(study.finetune_for(pair))
+                values["finetune"] = asdict(study.finetune_for(pair, study.subtasks))
             for field, value in _flat(values).items():
                 study_values.setdefault(field, {})[method, name] = value
     return study_values
