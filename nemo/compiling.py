@@ -119,7 +119,7 @@ def _flops(network: nn.Module, image: Tensor) -> float:
 
     weight = next(network.parameters())
     with eval_mode(network), torch.no_grad(), FlopCounterMode(display=False) as counter:
-        network(image[None].to(weight.dtype))
+        network(image[None].to(weight.dtype) if image.is_floating_point() else image[None])
     return float(counter.get_total_flops())
 
 

@@ -13,7 +13,7 @@ from nemo.datasets.dataset import Dataset, Split
 from nemo.deployed import Composed, Deployed
 from nemo.evaluation import evaluate, predict
 from nemo.flops import count_flops, count_parameters
-from nemo.image_size import height_width
+from nemo.image_size import input_shape
 from nemo.recipe import Finetune
 from nemo.reuse import fine_tune
 from nemo.training import require_finite, training_places
@@ -66,7 +66,7 @@ def compose(
     figures = {
         "accuracy": after["accuracy"],
         "accuracy_before_finetuning": float((before == union.test.labels).double().mean()),
-        "flops": count_flops(network, (3, *height_width(union.image_size))),
+        "flops": count_flops(network, input_shape(union.image_size)),
         "parameters": count_parameters(network),
         "history": history,
     }

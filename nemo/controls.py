@@ -25,6 +25,7 @@ from nemo.loader import Loader
 from nemo.modes import eval_mode
 from nemo.modular import ModularNetwork
 from nemo.sites import Site
+from nemo.tokens import token_mean
 
 
 def control_masks(
@@ -172,6 +173,8 @@ def listening(sites: Sequence[Site], network: nn.Module) -> Iterator[dict[Site, 
         def add(_: nn.Module, __: object, output: Tensor) -> None:
             if isinstance(site, HookedSite):
                 units = site.heard(output)
+                if site.present is not None:
+                    units = token_mean(units, site.present)  # padding is no part of a text
             else:
                 units = (output if output.dim() < 4 else output.movedim(1, -1)).abs()
             total = units.double().sum(tuple(range(units.dim() - 1)))  # of [..., K_l]

@@ -1,4 +1,4 @@
-"""FLOPs per image by fvcore, which counts one multiply-add as one (method.md 1.2)."""
+"""FLOPs per image, or text, by fvcore, which counts one multiply-add as one (method.md 1.2)."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ import torch
 from torch import nn
 
 from nemo.errors import UserError
+from nemo.example import blank
 
 
 def count_flops(
-    module: nn.Module, input_shape: tuple[int, int, int] = (3, 32, 32), mode: Literal["eval", "train"] = "eval"
+    module: nn.Module, input_shape: tuple[int, ...] = (3, 32, 32), mode: Literal["eval", "train"] = "eval"
 ) -> float:
-    """Counts the operations for one image.
+    """Counts the operations for one image, or one text of a length.
 
     Args:
         module: Any network; a copy is measured, so neither its mode nor its BatchNorm statistics move.
-        input_shape: Channels, height and width of one image.
+        input_shape: Channels, height and width of one image; or the tokens of a text, as a tuple of one.
         mode: "eval" is what inference costs; "train" charges BatchNorm 5 operations an element and not 2, which is
             how the papers' figures came about.
 
@@ -36,7 +37,7 @@ def count_flops(
     logging.getLogger("fvcore").setLevel(logging.ERROR)
     copy = deepcopy(module).train(mode == "train")
     weight = next(copy.parameters())
-    pair = torch.zeros(2, *input_shape, device=weight.device, dtype=weight.dtype)  # 2: BatchNorm on 1x1 maps needs two
+    pair = blank(input_shape, device=weight.device, dtype=weight.dtype)  # 2: BatchNorm on 1x1 maps needs two
     with torch.no_grad(), torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of importing fvcore, too
         from fvcore.nn import FlopCountAnalysis
@@ -61,4 +62,6 @@ def count_parameters(module: nn.Module) -> int:
 
 def count_linear_parameters(network: nn.Module) -> int:
     """Number of weights and biases of the linear layers, which the weight retention rate counts (method.md 6.4)."""
-    return sum(count_parameters(layer) for layer in network.modules() if isinstance(layer, nn.Linear))
+    layers = [layer for layer in network.modules() if isinstance(layer, nn.Linear)]
+    # a mask generator may be its layer's child, and counts for itself
+    return sum(parameter.numel() for layer in layers for parameter in layer.parameters(recurse=False))

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from fnmatch import fnmatchcase
 
-import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from nemo.backbones.backbone import Backbone
 from nemo.errors import UserError
+from nemo.example import blank
 from nemo.modular import ModularNetwork
 from nemo.patterns import chosen
 from nemo.recipe import GENERATORS, HEAD
@@ -26,7 +26,8 @@ def freeze(network: nn.Module, train_only: Sequence[str], image: Tensor) -> tupl
         network: Standard or modular.
         train_only: `generators`; `head`, the classifier; or patterns of names as `layer4*`, of which one has to fit
             the name of a parameter or of a module that it is in; what fits one with `!` before it stays frozen.
-        image: One of the images that it is trained on, `[3, H, W]`; the classifier of others than ours is found on it.
+        image: One of the images that it is trained on, `[3, H, W]`, or a text `[T]`; the classifier of others than ours
+            is found on it.
 
     Returns:
         The batch norms of frozen parts, which have to stay in eval mode: a frozen part computes in training what it
@@ -77,7 +78,7 @@ def _head(inner: nn.Module, image: Tensor) -> str:
         return "head"
     from nemo.zoo.classifier import find_classifier
 
-    example = torch.zeros(2, *image.shape)
+    example = blank(tuple(image.shape))
     try:
         return find_classifier(deepcopy(inner).cpu().eval(), example)[0]
     except UserError as error:

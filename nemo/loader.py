@@ -1,4 +1,4 @@
-"""Batches: sharded over workers, augmented a batch or an image at a time.
+"""Batches: sharded over workers, of images augmented a batch or an image at a time, of texts about one length.
 
 Images in a tensor stay uint8 on the device. A crop is read through overlapping windows of one row each, so that it
 costs one copy of its bytes (performance.md, "Data").
@@ -7,7 +7,7 @@ costs one copy of its bytes (performance.md, "Data").
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from nemo.datasets.dataset import Dataset, Split
 from nemo.datasets.pictures import Pictures, as_pictures
+from nemo.datasets.tokenized import Tokenized, bucketed
 from nemo.errors import UserError
 from nemo.recipe import Augment, augmentation
 from nemo.sampling import Sampler, Task
@@ -26,7 +27,7 @@ class Batch:
     """One worker's share of one global batch.
 
     Attributes:
-        images: float32 `[b, 3, H, W]`, normalised, on the device.
+        images: float32 `[b, 3, H, W]`, normalised, on the device; or texts, int64 `[b, T]`, see `nemo.tokens`.
         labels: int64 `[b]`, on the device.
         size: Images in the global batch, over all workers.
         counts: Images of each worker in this batch; they add up to `size`. A worker that counts 0 is given the first
@@ -122,12 +123,13 @@ def share_counts(size: int, world: int, least: int) -> tuple[int, ...]:
 
 
 class Loader:
-    """The batches of a split: of a tensor of images a batch at a time, of pictures an image at a time.
+    """The batches of a split: of a tensor of images a batch at a time, of pictures an image at a time, or of texts.
 
     Training batches are shuffled and augmented by draws that depend on the seed and the epoch alone: any number of
     workers sees the same global batches, and an epoch that is run again the same images. Each global batch is cut into
     contiguous shares of at least 2 images, since BatchNorm cannot train on one; a last batch of a single image is
-    dropped. Evaluation goes through the images in order.
+    dropped. Evaluation goes through the images in order. Texts are padded to the longest of their global batch, and in
+    training batches are made of texts of about one length.
 
     Args:
         split: The images.
@@ -171,7 +173,9 @@ class Loader:
         self.rank, self.world = rank, world
         self.images, self.home = split.images, torch.device("cpu")
         self._sampler: Sampler | None = None
-        if isinstance(self.images, Pictures) or self.augment in ("imagenet", "trivial"):
+        if isinstance(self.images, Tokenized):
+            self.padding, self.flip = 0, False
+        elif isinstance(self.images, Pictures) or self.augment in ("imagenet", "trivial"):
             pictures = as_pictures(self.images)
             processes = process_count(pictures, batch_size)
             pinned = self.device.type == "cuda"
@@ -197,11 +201,18 @@ class Loader:
         """
         draws = None
         if self.train:  # one transfer an epoch, so that no batch waits for the host
-            drawn = draw(len(self.labels), self.padding, self.flip, self.seed, epoch)
+            drawn = self._draw(epoch)
             draws = Draws(*(getattr(drawn, field.name).to(self.home) for field in fields(Draws)))
         shares = [self._share(index) for index in range(len(self))]
         for share, (images, labels) in zip(shares, self._taken([share.mine for share in shares], draws), strict=True):
             yield Batch(self._normalise(images), labels.to(self.device, non_blocking=True), share.size, share.counts)
+
+    def _draw(self, epoch: int) -> Draws:
+        drawn = draw(len(self.labels), self.padding, self.flip, self.seed, epoch)
+        if not isinstance(self.images, Tokenized):
+            return drawn
+        generator = torch.Generator().manual_seed(int(drawn.seeds[0]))
+        return replace(drawn, order=bucketed(self.images.lengths, drawn.order, self.batch_size, generator))
 
     def _share(self, index: int) -> _Share:
         """This worker's share of a global batch."""
@@ -218,6 +229,8 @@ class Loader:
         Args:
             places: int64 `[b]` in the split, on the device that holds its images.
         """
+        if isinstance(self.images, Tokenized):
+            return self.images.batch(places).to(self.device)
         top = left = torch.zeros(len(places), dtype=torch.int64)
         mirrored = torch.zeros(len(places), dtype=torch.bool)
         if self.padding or self.flip:
@@ -248,6 +261,8 @@ class Loader:
             yield images, self.labels[here if draws is None else draws.order[here]]
 
     def _take(self, positions: slice, draws: Draws | None) -> tuple[Tensor, Tensor]:
+        if isinstance(self.images, Tokenized):
+            return self._texts(self.images, positions, draws)
         assert isinstance(self.images, Tensor)
         if draws is None:
             return self.images[positions], self.labels[positions]
@@ -259,7 +274,20 @@ class Loader:
             )
         return images, labels
 
+    def _texts(self, texts: Tokenized, positions: slice, draws: Draws | None) -> tuple[Tensor, Tensor]:
+        """Padded as the global batch is: a text's neighbours on other workers change nothing."""
+        whole = positions.start // self.batch_size * self.batch_size
+        batch = slice(whole, min(whole + self.batch_size, len(texts)))
+        if draws is None:
+            chosen, around = torch.arange(positions.start, positions.stop), torch.arange(batch.start, batch.stop)
+        else:
+            chosen, around = draws.order[positions].cpu(), draws.order[batch].cpu()
+        width = int(texts.lengths_at(around).max())
+        return texts.batch(chosen, width), self.labels[chosen.to(self.labels.device)]
+
     def _normalise(self, images: Tensor) -> Tensor:
+        if not isinstance(self.images, Tensor | Pictures):
+            return images.to(self.device, non_blocking=True)
         floats = images.to(self.device, non_blocking=True).to(torch.float32)
         return floats.mul_(self._scale).add_(self._shift).contiguous(memory_format=self.memory_format)
 

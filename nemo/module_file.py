@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from nemo.blueprint import Blueprint
 from nemo.deployed import Composed, Deployed, for_inference
 from nemo.errors import UserError
-from nemo.image_size import ImageSize
+from nemo.image_size import ImageSize, is_text
 
 _FORMAT = "nemo.module 1"
 _KEPT = "kept"
@@ -26,11 +26,13 @@ class SavedModule:
     """A module and what is needed to build it again.
 
     Attributes:
-        network: Images `[B, 3, H, W]` in 0..1 to logits `[B, n]`.
+        network: Images `[B, 3, H, W]` in 0..1, or texts `[B, T]` as `nemo.tokens` packs them, to logits `[B, n]`.
         classes: Their names, in the order of the logits.
-        image_size: Height and width in pixels, one number of square images.
+        image_size: Height and width in pixels, one number of square images; or the tokens of the longest text of its
+            data set, as a sequence of one.
         cuts: How each of its parts was cut, one of a module that was not composed.
         kept: Per part and site a bool `[K_l]`.
+        paired: Whether it takes pairs of texts.
     """
 
     network: Deployed | Composed
@@ -38,6 +40,7 @@ class SavedModule:
     image_size: ImageSize
     cuts: Sequence[Blueprint]
     kept: Sequence[Sequence[Tensor]]
+    paired: bool = False
 
     def to_bytes(self) -> bytes:
         """The file; the same module gives the same bytes."""
@@ -50,6 +53,7 @@ class SavedModule:
             "image_size": self.image_size,
             "composed": isinstance(self.network, Composed),
             "cuts": [cut.document() for cut in self.cuts],
+            **({"paired": True} if self.paired else {}),
         }
         # One entry: safetensors writes several in an order that chance decides.
         return save(tensors, {"module": json.dumps(described, sort_keys=True)})
@@ -78,12 +82,13 @@ def load_module(path: str | Path) -> SavedModule:
 def _built(described: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> SavedModule:
     cuts = [Blueprint.of(document) for document in described["cuts"]]
     kept = [_layers(tensors, part) for part in range(len(cuts))]
-    parts = [Deployed(cut.build(layers), [0.0] * 3, [1.0] * 3) for cut, layers in zip(cuts, kept, strict=True)]
     classes, size = described["classes"], described["image_size"]
+    channels = None if is_text(size) else [1.0] * 3  # those of the file are loaded
+    parts = [Deployed(cut.build(layers), channels, channels) for cut, layers in zip(cuts, kept, strict=True)]
     network: nn.Module = Composed(parts, len(classes), size) if described["composed"] else parts[0]
     network.load_state_dict({name: value for name, value in tensors.items() if not name.startswith(f"{_KEPT}.")})
     assert isinstance(network, Deployed | Composed)
-    return SavedModule(network.eval(), classes, size, cuts, kept)
+    return SavedModule(network.eval(), classes, size, cuts, kept, described.get("paired", False))
 
 
 def _layers(tensors: Mapping[str, Tensor], part: int) -> list[Tensor]:

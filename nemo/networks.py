@@ -13,8 +13,9 @@ from nemo.backbones.backbone import Backbone
 from nemo.backbones.foreign import Foreign
 from nemo.backbones.vit_config import ROLES
 from nemo.errors import UserError
+from nemo.example import noise
 from nemo.gates import GATES
-from nemo.image_size import ImageSize, height_width
+from nemo.image_size import ImageSize
 from nemo.masking import add_norms, at_sites, make_modular
 from nemo.methods import METHODS, Method
 
@@ -72,7 +73,7 @@ def _from_elsewhere(
 ) -> nn.Module:
     from nemo.zoo.weights import load
 
-    example = torch.rand(2, 3, *height_width(image_size))
+    example = noise(image_size)
     if foreign.weights is not None:
         load(network, foreign.weights, example, classifier=foreign.rows)
     if method.source is None:

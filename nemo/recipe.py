@@ -11,7 +11,7 @@ Augment = Literal["none", "crop", "imagenet", "trivial"]
 shape, and mirrored; it is evaluated on the middle of images whose shape is kept. `trivial`: TrivialAugmentWide after
 `crop`."""
 
-LATER = ("gate", "saturation", "as_cut", "train_only")
+LATER = ("gate", "saturation", "as_cut", "train_only", "lr_warmup", "max_grad_norm")
 """Fields of `Recipe` that came when there were results already: a training's parameters name them where they say
 something, so that what is older keeps its key."""
 
@@ -67,8 +67,11 @@ class Recipe:
         lr_mask: Learning rate of the mask generators; None means the same as `lr`.
         anneal: The cosine's length in units of `epochs`.
         warmup: Epochs over which the modular terms' weights rise linearly from 0; 0 is the published form.
+        lr_warmup: Epochs, and shares of one, over which the learning rates rise linearly from 0, step by step; 0 is the
+            published form.
+        max_grad_norm: To which the norm of all gradients of a step is clipped; 0, as published, clips nothing.
         precision: Autocast type of the forward pass; losses and norms are float32 whatever is chosen.
-        augment: What is done to training images, see `Augment`; `crop` and `none` are kept by their older names, True
+        augment: What is done to training images, and never to texts, see `Augment`; `crop` and `none` are kept by their older names, True
             and False, which are part of keys.
         validation: Share of the training images held out, on which anything that is selected is selected.
         exclude_first_masked_layer: Leave the first masked layer out of the objective (method.md 3.3);
@@ -114,6 +117,8 @@ class Recipe:
     as_cut_from: float = 0.6
     compile: bool | None = None
     train_only: str | tuple[str, ...] | None = None
+    lr_warmup: float = 0.0
+    max_grad_norm: float = 0.0
 
     def __post_init__(self) -> None:
         if self.train_only is not None:  # one or several, from a file or a ledger's list
@@ -135,6 +140,8 @@ class Recipe:
         _require("weight_decay", self.weight_decay >= 0, "must not be negative")
         _require("anneal", self.anneal >= 1, "must be at least 1")
         _require("warmup", 0 <= self.warmup <= self.epochs, "must lie between 0 and epochs")
+        _require("lr_warmup", 0 <= self.lr_warmup <= self.epochs, "must lie between 0 and epochs")
+        _require("max_grad_norm", 0 <= self.max_grad_norm < math.inf, "must not be negative")
         _require("saturation", 0 <= self.saturation < math.inf, "must not be negative")
         _require("as_cut", 0 <= self.as_cut < 1, "must be at least 0 and below 1")
         _require("as_cut_from", 0 <= self.as_cut_from < 1, "must be at least 0 and below 1")

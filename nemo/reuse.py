@@ -16,7 +16,7 @@ from nemo.datasets.dataset import Dataset, select_classes
 from nemo.errors import UserError
 from nemo.evaluation import evaluate
 from nemo.flops import count_flops, count_linear_parameters, count_parameters
-from nemo.image_size import height_width
+from nemo.image_size import input_shape
 from nemo.metrics import union_rate
 from nemo.modular import ModularNetwork, unmasked_kernels
 from nemo.recalibration import recalibrate
@@ -127,7 +127,7 @@ def reuse_module(
         "krr": krr,
         "krr_all": (krr * maskable + unmasked) / (maskable + unmasked),
         "weight_retention": _weight_retention(module, modular),
-        "flops": count_flops(module, (3, *height_width(dataset.image_size))),
+        "flops": count_flops(module, input_shape(dataset.image_size)),
         "parameters": count_parameters(module),
         "history": history,
     }

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from nemo.distillation import CrossEntropy, Distillation, Learning
 from nemo.distributed import Workers
 from nemo.errors import UserError
 from nemo.evaluation import add_up, evaluate, forward
+from nemo.example import blank
 from nemo.frozen import freeze
 from nemo.gates import Gate
 from nemo.loader import Batch, Loader
@@ -136,7 +138,7 @@ class Trainer:
         if recipe.as_cut > 0 and isinstance(network, ModularNetwork):
             count = max(2, round(recipe.as_cut * recipe.batch_size / self.workers.world))  # one has no spread
             self.rehearsal = Rehearsal(self.images, dataset, count, self.loader, self.workers)
-        image = torch.zeros(self.images.images.shape[1:], device=self.device)
+        image = blank(self.images.images.shape[1:], 1, device=self.device)[0]
         self._still = () if recipe.train_only is None else freeze(self.network, recipe.train_only, image)
         self.model = self.workers.wrap(self.network)
         self._compiled: Callable[..., Any] | None = None
@@ -263,8 +265,23 @@ class Trainer:
         loss, parts = self._loss(batch, progress, self._fastest(batch))
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        self.optimizer.step()
+        if self.recipe.max_grad_norm > 0:
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.max_grad_norm)
+        with self._warming(progress):
+            self.optimizer.step()
         return parts
+
+    @contextmanager
+    def _warming(self, progress: float) -> Iterator[None]:
+        """Learning rates of a step as far as they have risen; the schedule goes on from the whole ones."""
+        rates = [group["lr"] for group in self.optimizer.param_groups]
+        warmup = self.recipe.lr_warmup
+        share = min(1.0, (progress + 1 / len(self.loader)) / warmup) if warmup else 1.0
+        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate * share
+        yield
+        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate
 
     def _fastest(self, batch: Batch) -> Callable[..., Any]:
         """The model to learn from a batch with; the compiled one is checked against the plain one first."""

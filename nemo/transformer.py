@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from nemo.gates import Gate
 from nemo.layers import ConvUnit
 from nemo.sites import Site
+from nemo.tokens import token_mean
 
 
 class NeuronMaskGenerator(nn.Module):
@@ -31,8 +32,8 @@ class NeuronMaskGenerator(nn.Module):
             nn.init.kaiming_normal_(layer.weight)
             nn.init.ones_(layer.bias)
 
-    def forward(self, x: Tensor) -> Tensor:
-        pooled = x.sum(1) / x.shape[1]  # as a mean's, the gradient would be spread over the tokens before its division
+    def forward(self, x: Tensor, present: Tensor | None = None) -> Tensor:
+        pooled = token_mean(x, present)
         mask: Tensor = self.gate(self.expand(F.relu(self.squeeze(self.norm(pooled)))))
         return mask
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from nemo.backbones.vit_config import PREFIX, check_config, is_transformer, read_config
 from nemo.errors import UserError
-from nemo.image_size import ImageSize, height_width, plain_size, size_text
+from nemo.image_size import ImageSize, height_width, input_shape, is_text, plain_size, size_text
 from nemo.zoo import names as zoo
 
 if TYPE_CHECKING:
@@ -85,6 +85,8 @@ def check_backbone(name: str, width: float = 1.0, image_size: ImageSize = 32) ->
             f"backbone: {name!r} is unknown, choose one of {', '.join(BACKBONE_NAMES)}, {PREFIX}CONFIG, "
             "torchvision:NAME, timm:NAME, hf:FOLDER or python:FILE.py:FUNCTION."
         )
+    if is_text(image_size):
+        raise UserError(f"backbone: {name} classifies images, and the data set has texts, give hf:FOLDER.")
     if not 0 < width <= 8:
         raise UserError(f"width: {width} is not a usable multiplier, choose one above 0 and at most 8.")
     smallest = backbone_entry(name).smallest_image
@@ -145,9 +147,8 @@ def build_backbone(
 
 
 def _give_weights(network: nn.Module, name: str, pretrained: bool | str, image_size: ImageSize) -> None:
-    import torch
-
+    from nemo.example import blank
     from nemo.zoo.weights import fetch, load
 
     folder = Path(os.environ.get("NEMO_DATA") or "~/.cache/nemo").expanduser() / "weights"
-    load(network, fetch(name, pretrained, folder).path, torch.zeros(2, 3, *height_width(image_size)))  # type: ignore[arg-type]
+    load(network, fetch(name, pretrained, folder).path, blank(input_shape(image_size)))  # type: ignore[arg-type]

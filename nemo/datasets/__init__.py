@@ -1,6 +1,7 @@
 """The data sets by name, described without loading anything or loaded into memory.
 
-Names: `digits`, `cifar10`, `cifar100` (option `coarse`), `svhn` (option `extra`), `parquet:PATH`, `folder:PATH`.
+Names: `digits`, `cifar10`, `cifar100` (option `coarse`), `svhn` (option `extra`), `parquet:PATH`, `folder:PATH`, and of
+texts `text:PATH`.
 """
 
 from __future__ import annotations
@@ -22,10 +23,11 @@ if TYPE_CHECKING:
     from nemo.datasets.fit import Fit
     from nemo.datasets.pictures import Images
     from nemo.datasets.source import Labels, Source, Triple
+    from nemo.datasets.texts import TextSource
 
 __all__ = ["DATASET_NAMES", "Description", "describe_dataset", "load_dataset"]
 
-DATASET_NAMES: tuple[str, ...] = ("digits", "cifar10", "cifar100", "svhn", "parquet:PATH", "folder:PATH")
+DATASET_NAMES: tuple[str, ...] = ("digits", "cifar10", "cifar100", "svhn", "parquet:PATH", "folder:PATH", "text:PATH")
 """What a study file may name; PATH is a folder."""
 
 STREAMED: tuple[str, ...] = ("parquet", "folder")
@@ -47,6 +49,9 @@ def describe_dataset(
         UserError: An unknown name or option, files that are missing or damaged, a class without images.
     """
     with _readable(name):
+        if is_of_texts(name):
+            texts = _texts(name, image_size, None, options).describe()
+            return restricted(texts, chosen_classes(name, texts.classes, options.get("only")))
         source = _source(name, root, image_size, options)
         description = source.describe()
         source.fit(description.image_size)  # refuses options that do not fit
@@ -66,6 +71,8 @@ def loading_note(
 
     Arguments and errors are those of `load_dataset`; the description is the data set's.
     """
+    if is_of_texts(name):
+        return ""
     source = _source(name, None, image_size, options)
     fit = source.fit(description.image_size, keep_shape=keep_shape)
     return choose_loading(name, description, fit, can_stream=source.can_stream, wanted=loading)[1]
@@ -119,6 +126,8 @@ def read_dataset(
     from nemo.datasets.dataset import Dataset, Split
 
     with _readable(name):
+        if is_of_texts(name):
+            return _read_texts(name, _texts(name, image_size, loading, options), options.get("only"))
         source = _source(name, root, image_size, options)
         whole = source.describe()
         chosen = chosen_classes(name, whole.classes, options.get("only"))
@@ -142,6 +151,51 @@ def read_dataset(
         fingerprint=description.fingerprint,
     )
     return dataset, description
+
+
+def is_of_texts(name: str) -> bool:
+    """Whether a data set's samples are texts."""
+    return name.startswith("text:")
+
+
+def _texts(name: str, image_size: ImageSize | None, loading: Loading | None, options: dict[str, Any]) -> TextSource:
+    from nemo.datasets.texts import TextSource
+
+    for field, given in (("image_size", image_size), ("loading", loading)):
+        if given is not None:
+            raise UserError(f"dataset {name}: {field} is for images, and these are texts; remove it.")
+    return TextSource(name, options, name.partition(":")[2])
+
+
+def _read_texts(name: str, source: TextSource, only: Sequence[str] | None) -> tuple[Dataset, Description]:
+    import torch
+
+    from nemo.datasets.dataset import Dataset, Split
+    from nemo.datasets.tokenized import Tokenized
+
+    whole = source.describe()
+    chosen = chosen_classes(name, whole.classes, only)
+    description = restricted(whole, chosen)
+    splits = []
+    for part in ("train", "test"):
+        tokens, labels = source.tokens[part], source.labels[part]
+        texts = Tokenized(tokens.flat, tokens.starts, source.longest)
+        if chosen is not None:
+            index, labels = places_of(labels, chosen)
+            texts = texts[torch.from_numpy(index)]
+        splits.append(Split(texts, torch.from_numpy(labels)))
+    nothing, one = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)  # texts are neither normalised nor moved about
+    return Dataset(
+        name=description.name,
+        classes=description.classes,
+        train=splits[0],
+        test=splits[1],
+        mean=nothing,
+        std=one,
+        padding=0,
+        flip=False,
+        fingerprint=description.fingerprint,
+    ), description
 
 
 def _images(

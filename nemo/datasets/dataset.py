@@ -8,21 +8,25 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nemo.datasets.pictures import Images
+from nemo.datasets.pictures import Pictures
 from nemo.datasets.splitting import stratify
+from nemo.datasets.tokenized import Tokenized
 from nemo.image_size import plain_size
+
+Inputs = Tensor | Pictures | Tokenized
+"""What a split's labels belong to."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """Images and their labels.
+    """Images, or texts, and their labels.
 
     Attributes:
-        images: uint8 `[n, 3, H, W]`, or pictures in its place: kept at sizes of their own, or streamed.
+        images: uint8 `[n, 3, H, W]`, or pictures in its place: kept at sizes of their own, or streamed; or texts.
         labels: int64 `[n]`.
     """
 
-    images: Images
+    images: Inputs
     labels: Tensor
 
     def __len__(self) -> int:
@@ -61,9 +65,20 @@ class Dataset:
         return len(self.classes)
 
     @property
-    def image_size(self) -> int | tuple[int, int]:
-        """Height and width in pixels, one number of square images."""
-        return plain_size(tuple(self.train.images.shape[-2:]))
+    def image_size(self) -> int | tuple[int, ...]:
+        """Height and width in pixels, one number of square images; of texts the tokens of the longest, as a tuple."""
+        shape = tuple(self.train.images.shape)
+        return plain_size(shape[1:] if len(shape) == 2 else shape[2:])
+
+    @property
+    def is_text(self) -> bool:
+        """Whether its inputs are texts."""
+        return isinstance(self.train.images, Tokenized)
+
+    @property
+    def paired(self) -> bool:
+        """Whether its inputs are pairs of texts."""
+        return isinstance(self.train.images, Tokenized) and self.train.images.paired
 
 
 def split_validation(split: Split, share: float, seed: int, names: Sequence[str] | None = None) -> tuple[Split, Split]:

@@ -14,22 +14,25 @@ class Description:
     Attributes:
         name: The short name that reports show ("cifar100-coarse", a folder's own name for files).
         classes: Class names; the index is the label.
-        image_size: Height and width in pixels, one number of square images.
+        image_size: The size of an input: height and width in pixels, one number of square images; of texts the tokens
+            of the longest, as a tuple of one.
         train_size: Training images.
         test_size: Test images.
         fingerprint: SHA-256 (hex) of everything that changes the tensors or their augmentation; enters steps' keys.
         counts: Training images of each class; None of sets whose labels are not known before they are loaded.
+        vocabulary: Of texts one more than the highest number of a token.
         notes: What is not read, or otherwise than it lies there; a sentence each, that begins with the data set.
     """
 
     name: str
     classes: tuple[str, ...]
-    image_size: int | tuple[int, int]
+    image_size: int | tuple[int, ...]
     train_size: int
     test_size: int
     fingerprint: str
     counts: tuple[int, ...] | None = None
     notes: tuple[str, ...] = ()
+    vocabulary: int | None = None
 
 
 def fingerprint(**parts: object) -> str:

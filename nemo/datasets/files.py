@@ -47,7 +47,7 @@ class FilesSource(Source):
         """The notes of a description, without empty ones."""
         return tuple(f"dataset {self.name}: {note}" for note in notes if note)
 
-    def size_of(self, first: Encoded, where: str) -> int | tuple[int, int]:
+    def size_of(self, first: Encoded, where: str) -> int | tuple[int, ...]:
         """The size to resize to: `image_size`, or the shorter side of the first training image.
 
         Raises:

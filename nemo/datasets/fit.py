@@ -6,15 +6,9 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-_RESAMPLING = {
-    "nearest": Image.Resampling.NEAREST,
-    "bilinear": Image.Resampling.BILINEAR,
-    "bicubic": Image.Resampling.BICUBIC,
-    "lanczos": Image.Resampling.LANCZOS,
-}
-INTERPOLATIONS = tuple(_RESAMPLING)
-"""By which images can be resized."""
+from nemo.image_size import INTERPOLATIONS
 
+_RESAMPLING = {name: Image.Resampling[name.upper()] for name in INTERPOLATIONS}
 _ROOM = 2
 """An image is kept at no more than so many times the size at which it is evaluated: what is cut out of it in training
 has room, and no photograph of 50 megapixels fills the memory."""
@@ -27,7 +21,7 @@ class Fit:
     Attributes:
         height: In pixels, of the result.
         width: In pixels, of the result.
-        interpolation: One of `INTERPOLATIONS`.
+        interpolation: One of `nemo.image_size.INTERPOLATIONS`.
         crop: None stretches an image. Else its shape is kept: it is resized until it covers the result's size over this
             share, and the middle is cut out of it.
     """

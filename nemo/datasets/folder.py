@@ -96,7 +96,7 @@ class FolderSource(FilesSource):
         train, test = ((ImageFiles(files, self.path, fit), labels) for files, labels in (parts["train"], parts["test"]))
         return train, test
 
-    def _size(self) -> int | tuple[int, int]:
+    def _size(self) -> int | tuple[int, ...]:
         first = self._parts[1]["train"][0][0]
         return self.size_of(first.read_bytes, str(first))
 

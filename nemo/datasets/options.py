@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nemo.datasets.fit import INTERPOLATIONS
 from nemo.errors import UserError
+from nemo.image_size import INTERPOLATIONS
 
 MAX_PADDING = 64
 _LEAST_CROP = 0.1
@@ -48,6 +48,10 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
+def _is_length(value: Any) -> bool:
+    return _is_count(value, least=4)  # of a pair a token of either, and those around them
+
+
 def _is_interpolation(value: Any) -> bool:
     return value in INTERPOLATIONS
 
@@ -85,28 +89,33 @@ OPTIONS: Mapping[str, Option] = {
     "extra": Option("true or false", _is_flag),
     "only": Option("a list of two or more different classes, numbers among them in quotes", _is_names),
     "classes": Option("a list of different class names, numbers among them in quotes", _is_names),
+    "text": Option("the name of a column, a number in quotes", _is_text),
+    "text_pair": Option("the name of a column, a number in quotes", _is_text),
+    "tokenizer": Option("a folder, or an ID of the hub", _is_text),
+    "max_length": Option("a whole number of tokens, 4 or more", _is_length),
+    "train_texts": Option("a whole number, 1 or more", _is_count),
+    "test_texts": Option("a whole number, 1 or more", _is_count),
     "image": Option("the name of a column, a number in quotes", _is_text),
     "label": Option("the name of a column, a number in quotes", _is_text),
 }
 """Every option of every data set."""
 
 COMMON = ("mean", "std", "padding", "flip", "interpolation", "crop", "train_images", "test_images", "only")
-"""The options that every data set takes; `train_images` and `test_images` keep the first n images only, `only` those of
-some classes."""
+"""The options that every data set of images takes; `train_images` and `test_images` keep the first n
+images only, `only` those of some classes."""
 
 
-def check_options(dataset: str, options: Mapping[str, Any], own: tuple[str, ...]) -> None:
+def check_options(dataset: str, options: Mapping[str, Any], allowed: tuple[str, ...]) -> None:
     """Refuses an option that the data set does not have, or a value that the option cannot take.
 
     Args:
         dataset: The data set's name, for the message.
         options: Option name -> value.
-        own: The options that this data set takes besides the common ones.
+        allowed: The options that this data set takes.
 
     Raises:
         UserError: The first option at fault, with what is allowed.
     """
-    allowed = COMMON + own
     for name, value in options.items():
         if name not in allowed:
             raise UserError(f"dataset {dataset}: there is no option {name!r}; its options are {', '.join(allowed)}.")

@@ -214,7 +214,7 @@ class ParquetSource(FilesSource):
             except _UNREADABLE as error:
                 raise _damaged(shard, error) from error
 
-    def _size(self) -> int | tuple[int, int]:
+    def _size(self) -> int | tuple[int, ...]:
         contents, wheres = next(self.encoded("train", rows=1))
         return self.size_of(contents[0], wheres[0])
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from nemo.datasets.description import Description, fingerprint
 from nemo.datasets.fit import Fit
 from nemo.datasets.images import resize_all
-from nemo.datasets.options import check_options
+from nemo.datasets.options import COMMON, check_options
 from nemo.errors import UserError
 from nemo.image_size import ImageSize, brief_size, height_width, plain_size, size_text
 
@@ -50,7 +50,7 @@ class Source(ABC):
     default_size: int = 32  # of sets whose images are all of one size
 
     def __init__(self, name: str, options: Mapping[str, Any], image_size: ImageSize | None) -> None:
-        check_options(name, options, self.own_options)
+        check_options(name, options, COMMON + self.own_options)
         if image_size is not None and min(height_width(image_size)) < 1:
             raise UserError(f"dataset {name}: image_size must be at least 1 pixel, not {brief_size(image_size)}.")
         self.name, self.options = name, options
@@ -61,7 +61,7 @@ class Source(ABC):
         self.flip = options.get("flip", self.flip)
 
     @property
-    def size(self) -> int | tuple[int, int]:
+    def size(self) -> int | tuple[int, ...]:
         """Height and width in pixels of a set whose images are all of one size."""
         return self.image_size or self.default_size
 
@@ -133,19 +133,9 @@ class Source(ABC):
         """Refuses a data set in which a class has no image.
 
         Raises:
-            UserError: Fewer than two classes, or a class without training or test images.
+            UserError: See the function of this name.
         """
-        if len(classes) < 2:
-            raise UserError(f"dataset {self.name}: it has {len(classes)} classes, but a network needs 2.")
-        for part, labels in (("training", train), ("test", test)):
-            empty = np.flatnonzero(np.bincount(labels, minlength=len(classes)) == 0)
-            if len(empty):
-                name = classes[empty[0]]
-                alike = [other for other in classes if other != name and _folded(other) == _folded(name)]
-                hint = f", or is it {alike[0]!r}?" if alike else "."
-                raise UserError(
-                    f"dataset {self.name}: class {name!r} has no {part} images; add some, or leave the class out{hint}"
-                )
+        check_classes(self.name, classes, train, test)
 
 
 class ArraySource(Source):
@@ -168,6 +158,32 @@ class ArraySource(Source):
 
         train, test = ((Arrays(images, fit), labels) for images, labels in self.arrays())
         return train, test
+
+
+def check_classes(dataset: str, classes: tuple[str, ...], train: Labels, test: Labels, samples: str = "images") -> None:
+    """Refuses a data set in which a class has no sample.
+
+    Args:
+        dataset: Its name, for messages.
+        classes: The names.
+        train: Labels of the training samples.
+        test: Labels of the test samples.
+        samples: What they are.
+
+    Raises:
+        UserError: Fewer than two classes, or a class without training or test samples.
+    """
+    if len(classes) < 2:
+        raise UserError(f"dataset {dataset}: it has {len(classes)} classes, but a network needs 2.")
+    for part, labels in (("training", train), ("test", test)):
+        empty = np.flatnonzero(np.bincount(labels, minlength=len(classes)) == 0)
+        if len(empty):
+            name = classes[empty[0]]
+            alike = [other for other in classes if other != name and _folded(other) == _folded(name)]
+            hint = f", or is it {alike[0]!r}?" if alike else "."
+            raise UserError(
+                f"dataset {dataset}: class {name!r} has no {part} {samples}; add some, or leave the class out{hint}"
+            )
 
 
 def _folded(name: str) -> str:

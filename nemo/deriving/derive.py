@@ -23,7 +23,7 @@ from nemo.errors import UserError
 from nemo.evaluation import evaluate
 from nemo.example import Example
 from nemo.flops import count_flops, count_parameters
-from nemo.image_size import height_width
+from nemo.image_size import input_shape
 from nemo.loader import Loader
 from nemo.methods.method import Setting
 from nemo.recalibration import recalibrate
@@ -134,7 +134,7 @@ def derive(
         net, own = fitted(net, example, subtask, device), list(range(len(classes)))
     masked = Masked(net, example, sites, device)
     base = masked.cut(ones(masked), own)
-    image = (3, *height_width(dataset.image_size))
+    image = input_shape(dataset.image_size)
     spending = Spending(base, wanted, image)
     task = Task(masked, own, subtask, spending.budget, seed, device)
 

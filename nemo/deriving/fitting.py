@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from nemo.deployed import for_inference
 from nemo.deriving.budget import TIME, TOLERANCE, Budget
 from nemo.errors import UserError
+from nemo.example import blank
 from nemo.flops import count_flops, count_parameters
 from nemo.latency import latencies
 from nemo.methods.method import Settings
@@ -27,7 +28,7 @@ class Spending:
         budget: The budget; one of time as a share of what the untouched network took here.
     """
 
-    def __init__(self, base: nn.Module, budget: Budget, image: tuple[int, int, int]) -> None:
+    def __init__(self, base: nn.Module, budget: Budget, image: tuple[int, ...]) -> None:
         """Takes the untouched network with the rows of the classes, and what an image `[3, H, W]` is."""
         self._image, self._measure = image, budget.measure
         self._base = for_inference(base) if budget.measure == TIME else base
@@ -45,7 +46,7 @@ class Spending:
         return count_flops(module, self._image) if self._measure == "flops" else float(count_parameters(module))
 
     def _times(self, module: nn.Module) -> dict[str, float]:
-        image = torch.rand(1, *self._image, generator=torch.Generator().manual_seed(0))
+        image = blank(self._image, 1)
         return latencies({"module": module, "base": self._base}, image, runs=_RUNS)
 
 

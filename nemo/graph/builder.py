@@ -91,6 +91,8 @@ class Builder:
         self._written: dict[tuple[str, bytes], fx.Node] = {}
         self._on: fx.Node | None = None
         captured = facts.captured
+        first = next(node for node in captured.graph.nodes if node.name in captured.inputs)
+        self._sizes = facts.shape(first)
         names = dict(zip(captured.inputs, captured.arguments or captured.inputs, strict=True))
         for node in captured.graph.nodes:
             if node.op == "placeholder" and node.name in names:
@@ -120,8 +122,8 @@ class Builder:
         return self._done[node]
 
     def live(self, node: fx.Node, axis: int) -> Tensor:
-        """What a result has to carry along an axis; all where the axis is the batch's."""
-        if self.facts.captured.is_batch(node, axis):
+        """What a result has to carry along an axis; all where its length is the input's."""
+        if self.facts.captured.is_open(node, axis):
             return torch.arange(self.facts.shape(node)[axis])
         return self.facts.live(node, axis)
 
@@ -184,14 +186,14 @@ class Builder:
         """A known value, of size 1 along every axis but one that it doesn't depend on.
 
         Raises:
-            Varies: That of the batch is among those that it depends on.
+            Varies: One whose length is the input's is among those that it depends on.
         """
         for axis in range(value.dim()):
             if axis != keep and value.shape[axis] > 1:
                 first = value.narrow(axis, 0, 1)
                 if bool((value == first).all()):
                     value = first
-                elif self.facts.captured.is_batch(node, axis):
+                elif self.facts.captured.is_open(node, axis):
                     raise Varies(node)
         return value
 
@@ -245,10 +247,13 @@ class Builder:
         stored = self.tensor(node, self.shrunk(node, self.facts.value[node]))
         shape: list[Any] = list(self.facts.shape(node))
         for axis in range(len(shape)):
-            if self.facts.captured.is_batch(node, axis):
-                batch = self.graph.call_function(aten.sym_size.int, (self._input(), 0))
-                times = shape[axis]
-                shape[axis] = batch if times == 1 else self.graph.call_function(operator.mul, (batch, times))
+            if self.facts.captured.is_open(node, axis):
+                source = self.facts.captured.open_axis(node, axis)
+                if source is None:
+                    raise Varies(node)
+                size = self.graph.call_function(aten.sym_size.int, (self._input(), source))
+                times = shape[axis] // self._sizes[source]
+                shape[axis] = size if times == 1 else self.graph.call_function(operator.mul, (size, times))
         return self.graph.call_function(aten.expand.default, (stored, shape))
 
     def _input(self) -> fx.Node:

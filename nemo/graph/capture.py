@@ -19,6 +19,7 @@ from torch import Tensor, fx, nn
 from nemo.errors import UserError
 from nemo.example import Example, batch_of, call, logits_of, map_example
 from nemo.graph.nodes import PREFIX, arguments, function, operation, tensor_at, words
+from nemo.tokens import reader_of
 
 aten = torch.ops.aten
 
@@ -26,6 +27,8 @@ aten = torch.ops.aten
 _VIEWS = words("""
 slice select view reshape transpose permute getitem narrow unsqueeze squeeze expand index
 """)
+LENGTH, OTHER = -1, -2
+"""In the place of a size that is known: that of the texts, and what depends on it in another way."""
 _MADE_LIKE = frozenset(["new_zeros", "new_ones", "new_full", "new_empty"])
 _WITHOUT_EFFECT = frozenset(["_assert_tensor_metadata", "_assert_scalar", "sym_constrain_range_for_size"])
 
@@ -38,7 +41,8 @@ class Captured:
         graph: Its placeholders are the network's tensors, those that tracing made, and the inputs.
         names: Placeholder -> name in the network's state; those of `made` are not in there.
         inputs: The placeholders of the example's tensors, in their order.
-        shapes: Of what every node gives that is a tensor, by name; None where it depends on the number of samples.
+        shapes: Of what every node gives that is a tensor, by name; None where it depends on the number of samples, and
+            `LENGTH` where it is that of the texts, `OTHER` where it depends on that.
         arguments: What the network's forward calls them, where they are given by name.
         made: Placeholder -> tensor that tracing made.
         trainable: The placeholders of parameters.
@@ -67,9 +71,14 @@ class Captured:
         first = next(node for node in self.graph.nodes if node.name in self.inputs)
         return first.meta["val"].shape[0]
 
-    def is_batch(self, node: fx.Node, axis: int) -> bool:
-        """Whether the length of an axis depends on the number of samples."""
-        return self.shapes[node.name][axis] is None
+    def is_open(self, node: fx.Node, axis: int) -> bool:
+        """Whether the length of an axis depends on the input: on the number of samples, or how long texts are."""
+        size = self.shapes[node.name][axis]
+        return size is None or size < 0
+
+    def open_axis(self, node: fx.Node, axis: int) -> int | None:
+        """The axis of the input of whose length this one's is a multiple; None where it is another function of it."""
+        return {None: 0, LENGTH: 1}.get(self.shapes[node.name][axis])
 
     def width(self, node: fx.Node) -> int:
         """The length of the last axis."""
@@ -117,8 +126,11 @@ def capture(network: nn.Module, example: Example) -> Captured:
             ) from error
         if not isinstance(logits, Tensor) or logits.dim() != 2 or len(logits) != batch_of(inputs):
             raise UserError("network: its output is no tensor of logits [B, N], wrap it so that it gives these alone.")
-        batch = torch.export.Dim("batch", min=1)
-        shapes = torch.utils._pytree.tree_map(lambda _: {0: batch}, inputs)
+        open_axes: dict[int, Any] = {0: torch.export.Dim("batch", min=1)}
+        reader = reader_of(copy)
+        if reader is not None:
+            open_axes[1] = torch.export.Dim("length", min=2, max=reader.longest)
+        shapes = torch.utils._pytree.tree_map(lambda _: open_axes, inputs)
         try:
             program = torch.export.export(_Answer(copy), (inputs,), dynamic_shapes=(shapes,), strict=False)
             if _needs_decomposition(program.graph):
@@ -217,6 +229,7 @@ def _plain(program: torch.export.ExportedProgram, arguments: tuple[str, ...], sh
             graph.erase_node(node)  # of a layer without effect, as a mask generator beside a constant mask
     read = {node.name for node in graph.nodes}
     names = {place: name.removeprefix(PREFIX) for place, name in named.items() if place in read}
+    sizes = _open_sizes(next(node for node in graph.nodes if node.name == inputs[0]))
     lifted = signature.inputs_to_lifted_tensor_constants
     made = {place: program.constants[name] for place, name in lifted.items() if place in read}
     return Captured(
@@ -224,7 +237,7 @@ def _plain(program: torch.export.ExportedProgram, arguments: tuple[str, ...], sh
         names,
         inputs=inputs,
         arguments=arguments,
-        shapes={node.name: _shape(node) for node in graph.nodes if isinstance(node.meta.get("val"), Tensor)},
+        shapes={node.name: _shape(node, sizes) for node in graph.nodes if isinstance(node.meta.get("val"), Tensor)},
         made=made,
         trainable=frozenset(place for place in signature.inputs_to_parameters if place in read),
         shared=frozenset(place for place, name in names.items() if name in shared),
@@ -304,8 +317,22 @@ def _without_lists(graph: fx.Graph, node: fx.Node) -> None:
         user.replace_all_uses_with(part)
 
 
-def _shape(node: fx.Node) -> tuple[int | None, ...]:
-    return tuple(None if isinstance(size, torch.SymInt) else int(size) for size in node.meta["val"].shape)
+def _open_sizes(first: fx.Node) -> list[Any]:
+    """The symbols of the number of samples and, where it is open, of how long texts are."""
+    return [size.node.expr for size in first.meta["val"].shape if isinstance(size, torch.SymInt)]
+
+
+def _shape(node: fx.Node, sizes: Sequence[Any]) -> tuple[int | None, ...]:
+    return tuple(_size(size, sizes) for size in node.meta["val"].shape)
+
+
+def _size(size: Any, sizes: Sequence[Any]) -> int | None:
+    if not isinstance(size, torch.SymInt):
+        return int(size)
+    on = size.node.expr.free_symbols
+    if len(sizes) < 2 or on == sizes[0].free_symbols:
+        return None
+    return LENGTH if size.node.expr == sizes[1] else OTHER
 
 
 def _starts(parts: Sequence[Tensor], axis: int, *, unbound: bool) -> Iterator[int]:

@@ -13,6 +13,7 @@ from nemo.gates import Gate
 from nemo.graph.sites import ACTIVATIONS, CONVOLUTIONS, SiteInfo
 from nemo.layers import ConvMaskGenerator
 from nemo.sites import Site
+from nemo.tokens import TokenReader, reader_of, token_mean
 from nemo.transformer import NeuronMaskGenerator
 
 _SPREAD = 0.1  # of the generators' outputs around their bias, as a share of the published one
@@ -34,6 +35,7 @@ class HookedSite(Site):
         last: Whether the units are the last axis of the output, and not the second.
         constant: `[K_l]`: what takes the place of every sample's mask; None for as usual.
         combined: Whether the sample masks go on being computed, and are multiplied by the constant.
+        texts: Of a network that reads texts: what tells where a text is, for means over its tokens alone.
     """
 
     constant: Tensor | None
@@ -48,6 +50,12 @@ class HookedSite(Site):
         self.records = "activations" if generator is None else "masks"
         self.register_buffer("constant", None, persistent=False)
         self._mask: Tensor | None = None
+        self.texts: tuple[TokenReader, ...] = ()  # a tuple: it is the network's child, and no site's
+
+    @property
+    def present(self) -> Tensor | None:
+        """Where the texts are that go through, see `TokenReader`."""
+        return self.texts[0].present if self.texts else None
 
     @property
     def kernels(self) -> int:
@@ -57,9 +65,10 @@ class HookedSite(Site):
         """The hook on the layer: computes the masks of its input."""
         if self.mask_generator is not None and (self.constant is None or self.combined):
             x: Tensor = inputs[0]
-            self._mask = self.mask_generator(
-                _two_dimensional(x) if isinstance(layer, CONVOLUTIONS) else x.flatten(1, -2)
-            )
+            if isinstance(self.mask_generator, NeuronMaskGenerator):
+                self._mask = self.mask_generator(x, self.present)
+            else:
+                self._mask = self.mask_generator(_two_dimensional(x))
 
     def behind(self, layer: nn.Module, inputs: object, y: Tensor) -> Tensor:
         """The hook on the layer, or the norm behind it: applies the masks to its output, or listens to it."""
@@ -86,7 +95,12 @@ class HookedSite(Site):
     def _loudness(self, y: Tensor) -> Tensor:
         """The relevance vectors `[B, K_l]` of activations: their means over the positions, above what is silent."""
         dtype = torch.promote_types(y.dtype, torch.float32)
-        mean = self.heard(y).flatten(1, -2).mean(1, dtype=dtype)
+        heard = self.heard(y)
+        present = self.present
+        if present is None:
+            mean = heard.flatten(1, -2).mean(1, dtype=dtype)
+        else:
+            mean = token_mean(heard.to(dtype), present)
         if self.info.activation in _EXACT:
             return mean
         return (mean - SILENT * mean.detach().mean(1, keepdim=True)).relu()
@@ -111,6 +125,7 @@ def attach(
     """
     network = deepcopy(net)
     modules = dict(network.named_modules())
+    reader = reader_of(network)
     made = []
     for info in sites:
         layer = modules[info.layer]
@@ -119,6 +134,7 @@ def attach(
             None if gate is None else _generator(info, layer, gate, hidden, normalised=normalised),
             last=not isinstance(layer, CONVOLUTIONS),
         )
+        site.texts = () if reader is None else (reader,)
         layer.add_module(NAME, site)
         layer.register_forward_pre_hook(site.before)
         modules[info.norm or info.layer].register_forward_hook(site.behind)

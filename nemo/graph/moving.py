@@ -47,7 +47,7 @@ def _propose(builder: Builder, node: fx.Node, operands: Mapping[fx.Node, Carried
         numbers[operand], smaller[operand], present[operand] = number, part, there
     found = replay(node, present, facts)
     layout = {axis: index for axis in range(found.dim()) if len(index := indices(found, axis)) < found.shape[axis]}
-    if any(facts.captured.is_batch(node, axis) for axis in layout):
+    if any(facts.captured.is_open(node, axis) for axis in layout):
         return None
     want = replay(node, numbers, facts)
     for axis, index in layout.items():

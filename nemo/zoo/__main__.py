@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from nemo.datasets.fit import INTERPOLATIONS
 from nemo.errors import UserError
+from nemo.image_size import INTERPOLATIONS
 from nemo.zoo.weights import fetch
 
 _USAGE = "python -m nemo.zoo NAME FOLDER [WEIGHTS], such as python -m nemo.zoo torchvision:resnet50 weights"

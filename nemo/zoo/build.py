@@ -9,7 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from nemo.errors import UserError
-from nemo.example import logits_of
+from nemo.example import blank, logits_of
+from nemo.image_size import ImageSize, input_shape, is_text, size_text
+from nemo.tokens import read_packed
 from nemo.zoo.classifier import new_classifier
 from nemo.zoo.failures import library, reason_and_line, unknown
 from nemo.zoo.names import check_name, short, split
@@ -20,17 +22,19 @@ _INCEPTION = {"aux_logits": False, "transform_input": True, "init_weights": True
 """One output; and rescaled input, as the published weights want it."""
 
 
-def build_foreign(name: str, num_classes: int, image_size: int | tuple[int, int]) -> nn.Module:
+def build_foreign(name: str, num_classes: int, image_size: ImageSize) -> nn.Module:
     """A freshly initialised network from elsewhere.
 
     Args:
         name: See `check_name`.
         num_classes: Outputs of the classifier.
-        image_size: Height and width of the input in pixels, one number for square images.
+        image_size: Height and width of the input in pixels, one number for square images; or the tokens of the longest
+            text, as a sequence of one.
 
     Returns:
-        A network that maps images `[B, 3, H, W]` to logits `[B, num_classes]`, alone or as the field `logits`. Where a
-        user's function makes one of more or fewer logits, its classifier is replaced.
+        A network that maps images `[B, 3, H, W]`, or texts `[B, T]` as `nemo.tokens` packs them, to logits
+        `[B, num_classes]`, alone or as the field `logits`. Where a user's function makes one of more or fewer logits,
+        its classifier is replaced.
 
     Raises:
         UserError: The library is not installed or doesn't know the name, or the network does not take such images or
@@ -40,19 +44,22 @@ def build_foreign(name: str, num_classes: int, image_size: int | tuple[int, int]
     label = f"hf:{short(name)}" if name.startswith("hf:{") else name
     if num_classes < 2:
         raise UserError(f"num_classes: {num_classes} leaves nothing to tell apart, give 2 or more.")
-    size = (image_size, image_size) if isinstance(image_size, int) else (image_size[0], image_size[1])
+    if is_text(image_size) and split(name)[0] in ("torchvision", "timm"):
+        raise UserError(f"backbone: {name} classifies images, and the data set has texts, give hf:FOLDER.")
+    example = blank(input_shape(image_size))
     try:
-        network = _build(*split(name), num_classes, size)
-        outputs = _outputs(label, network, size)
+        network = _build(*split(name), num_classes, image_size)
+        outputs = _outputs(label, network, example)
         if outputs != num_classes and name.startswith("python:"):
-            new_classifier(network, torch.zeros(2, 3, *size), num_classes)
-            outputs = _outputs(label, network, size)
+            new_classifier(network, example, num_classes)
+            outputs = _outputs(label, network, example)
     except UserError:
         raise
     except Exception as error:
         remedy = "mend it or choose others" if name.startswith("python:") else "choose others"
         raise UserError(
-            f"image_size: {label} takes no images of {size[0]}x{size[1]} ({reason_and_line(error)}), {remedy}."
+            f"image_size: {label} takes no {'texts' if is_text(image_size) else 'images'} of {size_text(image_size)} "
+            f"({reason_and_line(error)}), {remedy}."
         ) from error
     if outputs != num_classes:
         raise UserError(f"backbone: {label} gives {outputs} logits for {num_classes} classes, give another network.")
@@ -88,7 +95,11 @@ def timm_architecture(rest: str) -> tuple[str, str]:
     return architecture, tag
 
 
-def _build(prefix: str, rest: str, num_classes: int, size: tuple[int, int]) -> nn.Module:
+def _build(prefix: str, rest: str, num_classes: int, image_size: ImageSize) -> nn.Module:
+    shape = input_shape(image_size)
+    if len(shape) == 1:
+        return _of_texts(prefix, rest, num_classes, shape[0])
+    size = (shape[1], shape[2])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if prefix == "torchvision":
@@ -100,6 +111,33 @@ def _build(prefix: str, rest: str, num_classes: int, size: tuple[int, int]) -> n
     config, kind = configured(f"hf:{rest}", num_classes, size)
     network: nn.Module = kind(config)
     return network
+
+
+def _of_texts(prefix: str, rest: str, num_classes: int, length: int) -> nn.Module:
+    if prefix == "python":
+        return make_own(rest, num_classes, length)
+    config, kind = configured(f"hf:{rest}", num_classes, (length,))
+    padding = getattr(config, "pad_token_id", None) or 0
+    config.pad_token_id = padding  # some find a text's last token by it
+    network: nn.Module = kind(config)
+    longest = _positions(network, config)
+    if length > longest:
+        raise UserError(
+            f"dataset_options.max_length: the network reads texts of up to {longest} tokens, and the data set has one "
+            f"of {length}, give at most {longest}."
+        )
+    parts = getattr(config, "type_vocab_size", 0) or 0
+    read_packed(network, padding, longest, parts=parts > 1)
+    return network
+
+
+def _positions(network: nn.Module, config: Any) -> int:
+    """How many tokens a network can read; of tables of positions that begin behind that of padding, the rest."""
+    longest = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None) or 512
+    for name, layer in network.named_modules():
+        if isinstance(layer, nn.Embedding) and name.endswith("position_embeddings") and layer.padding_idx is not None:
+            return min(longest, layer.num_embeddings - layer.padding_idx - 1)
+    return int(longest)
 
 
 def _torchvision(rest: str, num_classes: int, size: tuple[int, int]) -> nn.Module:
@@ -130,10 +168,10 @@ def _timm(rest: str, num_classes: int, size: tuple[int, int]) -> nn.Module:
 
 
 @torch.no_grad()
-def _outputs(label: str, network: nn.Module, size: tuple[int, int]) -> int:
-    """How many logits a network gives for an image."""
+def _outputs(label: str, network: nn.Module, example: Tensor) -> int:
+    """How many logits a network gives for an input."""
     modes = {module: module.training for module in network.modules()}
-    logits = logits_of(network.eval()(torch.zeros(2, 3, *size)))
+    logits = logits_of(network.eval()(example))
     for module, training in modes.items():
         module.training = training
     if not isinstance(logits, Tensor) or logits.dim() != 2 or len(logits) != 2:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,11 +68,38 @@ def stored_fields(rest: str, file: str, *, optional: bool = False) -> Any:
     return {} if found is None else json.loads(read_document(Path(found)))
 
 
-def configured(name: str, num_classes: int, size: tuple[int, int] | None = None) -> tuple[Any, Any]:
-    """A network's configuration, for images of its own size where none is given, and its class.
+def cached_folder(rest: str, files: Sequence[str]) -> Path:
+    """The folder in the hub's cache that holds those of these files that a network has; they are fetched.
 
     Raises:
-        UserError: The configuration is of no network that classifies images.
+        OSError: They cannot be fetched, or it has none of them.
+    """
+    identity, revision = split_revision(rest)
+    find = library("transformers.utils").cached_file
+    options = {"revision": revision, "_raise_exceptions_for_missing_entries": False}
+    found = [place for file in files if (place := find(identity, file, **options)) is not None]
+    if not found:
+        raise OSError(f"{identity} has none of {', '.join(files[:3])}, ...")
+    return Path(found[0]).parent
+
+
+def classifies_texts(kind: str) -> bool:
+    """Whether transformers knows networks of a kind (`model_type`) that classify texts, and none for images."""
+    transformers = library("transformers")
+    config = transformers.CONFIG_MAPPING[kind] if kind in transformers.CONFIG_MAPPING else None  # noqa: SIM401
+    return (
+        config in transformers.MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING
+        and config not in transformers.MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING
+    )
+
+
+def configured(name: str, num_classes: int, size: tuple[int, ...] | None = None) -> tuple[Any, Any]:
+    """A network's configuration and its class: for images, or for texts where the size is one number of tokens.
+
+    Without a size it is one for images of its own size, or for texts where it classifies no images.
+
+    Raises:
+        UserError: The configuration is of no network that classifies such inputs.
     """
     transformers = library("transformers")
     fields = read_config(name)
@@ -80,12 +108,14 @@ def configured(name: str, num_classes: int, size: tuple[int, int] | None = None)
         raise unknown("backbone", "transformers", kind, transformers.CONFIG_MAPPING)
     try:
         config = transformers.AutoConfig.for_model(kind, **fields, num_labels=num_classes)
-        if size is not None and hasattr(config, "image_size"):
+        if size is not None and len(size) == 2 and hasattr(config, "image_size"):
             config.image_size = size[0] if size[0] == size[1] else list(size)
     except Exception as error:
         raise UserError(f"backbone: the configuration of {name} is of no {kind} ({reason(error)}), mend it.") from error
-    classes = transformers.MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING
+    texts = classifies_texts(kind) if size is None else len(size) == 1
+    classes = getattr(transformers, f"MODEL_FOR_{'SEQUENCE' if texts else 'IMAGE'}_CLASSIFICATION_MAPPING")
     if type(config) not in classes:
-        raise UserError(f"backbone: transformers classifies no images by a {kind}, give another network than {name}.")
+        what = "texts" if texts else "images"
+        raise UserError(f"backbone: transformers classifies no {what} by a {kind}, give another network than {name}.")
     found = classes[type(config)]
     return config, found[0] if isinstance(found, tuple) else found

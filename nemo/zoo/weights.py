@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -100,7 +101,8 @@ def load(
     """Gives a network pretrained weights, in place; all but the classifier have to match by name and shape.
 
     Args:
-        network: Freshly initialised, see `build_foreign`; its classifier stays so unless it gets rows.
+        network: Freshly initialised, see `build_foreign`; its classifier stays so unless it gets rows, and so does what
+            a network of transformers has on top of its encoder where the weights lack it, which is warned of.
         path: A file of weights, see `Weights.path`.
         example: Inputs as the network takes them; its classifier is found on them.
         classifier: By class of the network the row of the weights' classifier that it keeps; None for a new one.
@@ -116,12 +118,25 @@ def load(
     counters = {key: value for key, value in own.items() if key.endswith(_COUNTER) and key not in state}
     head = {key: value for key, value in own.items() if key in (f"{name}.weight", f"{name}.bias")}
     body = {key: value for key, value in (state | counters).items() if key not in head}
-    wrong = _mismatch({key: value for key, value in own.items() if key not in head}, body)
+    fresh = {key: value for key, value in own.items() if key not in body and _above(network, key)}
+    wrong = _mismatch({key: value for key, value in own.items() if key not in head | fresh}, body)
     if wrong:
         raise UserError(f"pretrained: the weights {wrong}, give those of this backbone at this image_size.")
+    if fresh.keys() - head.keys():
+        names = ", ".join(sorted({key.rpartition(".")[0] for key in fresh.keys() - head.keys()}))
+        warnings.warn(f"pretrained: the weights have no {names}, which start afresh.", stacklevel=2)
     if classifier is not None:
         keep_rows(name, layer, state, classifier)
-    network.load_state_dict(body | head)
+    network.load_state_dict(body | fresh | head)
+
+
+def _above(network: nn.Module, key: str) -> bool:
+    """Whether a tensor is of what a network of transformers has on top of its encoder, which weights may lack.
+
+    Those of a language model have no classifier, and what pools the tokens is often left out too.
+    """
+    encoder = getattr(network, "base_model_prefix", "")
+    return bool(encoder) and (not key.startswith(f"{encoder}.") or key.startswith(f"{encoder}.pooler."))
 
 
 def _mismatch(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str | None:

@@ -15,9 +15,10 @@ from nemo.attack import Attack
 from nemo.datasets.dataset import Dataset, Split
 from nemo.distributed import Workers
 from nemo.evaluation import BATCH, forward, predict
+from nemo.example import noise
 from nemo.flops import count_flops, count_parameters
 from nemo.graph.program import Program
-from nemo.image_size import height_width
+from nemo.image_size import input_shape
 from nemo.inheritance import inherited
 from nemo.loader import Loader
 from nemo.metrics import subtask_accuracy
@@ -120,7 +121,7 @@ def _with_fitted_classifier(
     from nemo.deriving.head import fitted
 
     images, _ = training_images(dataset, params["recipe"]["validation"], params["seed"])
-    example = torch.rand(2, *image_shape(params), device=device)
+    example = noise(params["image_size"]).to(device)
     return fitted(network.to(device), example, replace(dataset, train=images), device, as_built=True)
 
 
@@ -161,9 +162,9 @@ def finish_training(step: Step, trainer: Trainer, ledger: Ledger, last: Mapping[
     }
 
 
-def image_shape(train: Mapping[str, Any]) -> tuple[int, int, int]:
-    """The shape of a training's images."""
-    return 3, *height_width(train["image_size"])
+def image_shape(train: Mapping[str, Any]) -> tuple[int, ...]:
+    """The shape of one of a training's inputs: `(3, H, W)`, or `(T,)` of texts."""
+    return input_shape(train["image_size"])
 
 
 def standard_flops(train: Mapping[str, Any]) -> float:

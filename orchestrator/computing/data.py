@@ -12,6 +12,7 @@ import torch
 from nemo.datasets import read_dataset
 from nemo.datasets.dataset import Dataset, Split
 from nemo.datasets.pictures import Pictures
+from nemo.datasets.tokenized import Tokenized
 from nemo.errors import UserError
 from orchestrator.plan.step import Step
 from orchestrator.storage.keys import canonical
@@ -21,8 +22,11 @@ from orchestrator.study.study import Study
 _ELSEWHERE = ("resources", "weights", "keep")
 """What a step's `where` says of other things than its data."""
 
-SplitArrays = tuple["np.ndarray[Any, Any] | Pictures", "np.ndarray[Any, Any]"]
-"""Images and labels. Pictures hold arrays of their own, or say where files lie."""
+Held = Pictures | Tokenized
+"""What holds arrays of its own, or says where files lie."""
+
+SplitArrays = tuple["np.ndarray[Any, Any] | Held", "np.ndarray[Any, Any]"]
+"""Images, or texts, and labels."""
 
 
 class DatasetArrays(TypedDict):
@@ -71,7 +75,7 @@ def dataset_arrays(where: Mapping[str, Any]) -> DatasetArrays:
 def as_dataset(arrays: DatasetArrays) -> Dataset:
     """The data set of `dataset_arrays`, on the same memory."""
     train, test = (
-        Split(images if isinstance(images, Pictures) else torch.from_numpy(images), torch.from_numpy(labels))
+        Split(images if isinstance(images, Held) else torch.from_numpy(images), torch.from_numpy(labels))
         for images, labels in (arrays["train"], arrays["test"])
     )
     fields: dict[str, Any] = {**arrays, "train": train, "test": test}
@@ -79,7 +83,7 @@ def as_dataset(arrays: DatasetArrays) -> Dataset:
 
 
 def _numpy(part: Split) -> SplitArrays:
-    return part.images if isinstance(part.images, Pictures) else part.images.numpy(), part.labels.numpy()
+    return part.images if isinstance(part.images, Held) else part.images.numpy(), part.labels.numpy()
 
 
 def data_key(step: Step) -> str:

@@ -98,5 +98,5 @@ def as_saved(made: Derived, dataset: Dataset, train: Mapping[str, Any], cut: Map
     network = deepcopy(made.network).cpu()
     blueprint = blueprint_of(train, cut, network)
     names = [dataset.classes[number] for number in cut["classes"]]
-    deployed = Deployed(network, dataset.mean, dataset.std).eval()
-    return SavedModule(deployed, names, dataset.image_size, [blueprint], [made.masks])
+    deployed = Deployed.of(network, dataset)
+    return SavedModule(deployed, names, dataset.image_size, [blueprint], [made.masks], dataset.paired)

@@ -19,10 +19,11 @@ from nemo.backbones.foreign import Foreign
 from nemo.backbones.vit_config import ROLES, short_name, with_config
 from nemo.blueprint import Blueprint
 from nemo.errors import UserError
+from nemo.example import blank
 from nemo.frozen import freeze
 from nemo.graph.document import module_document
 from nemo.graph.program import Program
-from nemo.image_size import height_width
+from nemo.image_size import input_shape
 from nemo.methods import METHODS
 from nemo.modular import ModularNetwork
 from nemo.networks import build_network
@@ -215,9 +216,9 @@ def weights_of(step: Step, ledger: Ledger) -> Iterator[str | None]:
 
 
 def build_once(study: Study, steps: Iterable[Step], ledger: Ledger) -> None:
-    """Builds each network of these trainings once that starts from weights or is frozen in part.
+    """Builds each network of these trainings once that transformers makes, starts from weights or is frozen in part.
 
-    So weights and patterns that don't fit are reported before anything starts.
+    So networks, weights and patterns that don't fit are reported before anything starts.
 
     Raises:
         UserError: Some don't; the message has all of them, each with the line of its pair in the study file.
@@ -225,7 +226,8 @@ def build_once(study: Study, steps: Iterable[Step], ledger: Ledger) -> None:
     seen, errors = set(), []
     for step in steps:
         only = step.params["recipe"].get("train_only") if step.kind == "train" else None
-        if step.kind != "train" or not (only or "weights" in step.params.get("foreign", {})):
+        of_transformers = step.kind == "train" and step.params["backbone"].startswith("hf:")
+        if step.kind != "train" or not (only or of_transformers or "weights" in step.params.get("foreign", {})):
             continue
         shape = canonical([only, {name: step.params[name] for name in _SHAPING if name in step.params}])
         if shape in seen:
@@ -235,7 +237,7 @@ def build_once(study: Study, steps: Iterable[Step], ledger: Ledger) -> None:
             with weights_of(step, ledger) as weights:
                 network = build(step.params, weights=weights)
             if only:
-                freeze(network, only, torch.zeros(3, *height_width(step.params["image_size"])))
+                freeze(network, only, blank(input_shape(step.params["image_size"]), 1)[0])
         except UserError as error:
             place = next((number for number, pair in enumerate(study.pairs) if _trains(study, pair, step)), 0)
             errors.append(f"{study.where('pairs', place, 'backbone')}: {step.params['method']}: {error}")

@@ -143,5 +143,5 @@ def _is_on(pair: Pair, now: Description, params: Mapping[str, Any]) -> bool:
     dataset = params.get("dataset")
     if not isinstance(dataset, Mapping) or "fingerprint" not in params:
         return False
-    same = (dataset.get("name"), dataset.get("options")) == (now.name, pair.dataset_options)
+    same = (dataset.get("name"), dataset.get("options")) == (now.name, pair.told_options)
     return same and pair.image_size in (None, plain_size(params["image_size"]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nemo.deriving.budget import TIME
-from nemo.image_size import height_width
+from nemo.image_size import height_width, is_text
 from orchestrator.modules.record import ModuleRecord, Origin
 from orchestrator.report.rendering import markdown_table
 
@@ -36,8 +36,8 @@ def model_card(record: ModuleRecord) -> str:
         f"Made by\n\n```\n{record.command}\n```",
         _again(record),
         "## Licence",
-        "The weights derive from the training images: what the licence of these data sets says of works derived from "
-        "them holds for this module, and has to be looked up there. Whoever made it adds no terms here.",
+        f"The weights derive from the training {_samples(record)}: what the licence of these data sets says of works "
+        "derived from them holds for this module, and has to be looked up there. Whoever made it adds no terms here.",
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -87,14 +87,15 @@ def slower_than_standard(record: ModuleRecord) -> str | None:
 
 
 def _use(record: ModuleRecord) -> str:
-    height, width = height_width(record.image_size)
+    texts = is_text(record.image_size)
+    more = ", tokenizers" if texts else ""
     return (
-        f"Images are float32 `[B, 3, {height}, {width}]`, red, green and blue in 0..1; the module normalises them "
-        f"itself. The answer is logits `[B, {len(record.classes)}]`.\n\n"
+        f"{_inputs(record)} The answer is logits `[B, {len(record.classes)}]`.\n\n"
         "| file | needs |\n|---|---|\n"
-        "| `module.pt2`, as in `example.py` | torch |\n"
-        "| `module.onnx`, as in `example_onnx.py` | numpy, onnxruntime |\n"
-        "| `module.safetensors` | `nemo.load_module`, to go on with it |\n"
+        f"| `module.pt2`, as in `example.py` | torch{more} |\n"
+        f"| `module.onnx`, as in `example_onnx.py` | numpy, onnxruntime{more} |\n"
+        + ("| `tokenizer.json` | tokenizers: texts to what both take |\n" if texts else "")
+        + "| `module.safetensors` | `nemo.load_module`, to go on with it |\n"
         "| `module.json` | nothing: these figures, for programs |\n\n"
         "A `.pt2` file is made for the version of torch that wrote it, or a later one; open it, like any program, only "
         "from whom you trust. Largest difference of their logits from the module's own, over the largest logit: "
@@ -103,23 +104,42 @@ def _use(record: ModuleRecord) -> str:
     )
 
 
+def _inputs(record: ModuleRecord) -> str:
+    """What it takes."""
+    if is_text(record.image_size):
+        (longest,) = record.image_size  # type: ignore[misc]  # of texts
+        return (
+            "Texts become tokens by `tokenizer.json`: int64 `[B, T]` of `input_ids`, `attention_mask` and, of pairs, "
+            f"`token_type_ids`, any number of texts of any length that the network can read. FLOPs and latency are "
+            f"those of {longest} tokens, the longest text of its data set."
+        )
+    height, width = height_width(record.image_size)
+    pixels = f"float32 `[B, 3, {height}, {width}]`, red, green and blue in 0..1"
+    return f"Images are {pixels}; the module normalises them itself."
+
+
+def _samples(record: ModuleRecord) -> str:
+    return "texts" if is_text(record.image_size) else "images"
+
+
 def _notes(record: ModuleRecord) -> str:
+    samples = _samples(record)
     if record.composed:
         return (
-            "On the test images of all its classes; before fine-tuning: without a common head, each image goes to "
+            f"On the test {samples} of all its classes; before fine-tuning: without a common head, each goes to "
             "the class of which one of the modules is surest. FLOPs count a multiply-add as one. Nothing was chosen on "
-            f"test images. {_timed(record)}"
+            f"test {samples}. {_timed(record)}"
         )
     if record.derived:
         return (
-            "Accuracies are on the test images of these classes. Untouched: the trained network, its classifier's rows "
-            "for these classes alone. FLOPs count a multiply-add as one. Nothing was chosen on test images. "
+            f"Accuracies are on the test {samples} of these classes. Untouched: the trained network, its classifier's "
+            f"rows for these classes alone. FLOPs count a multiply-add as one. Nothing was chosen on test {samples}. "
             f"{_timed(record)} {slower_than_standard(record) or ''}".rstrip()
         )
     return (
-        "Accuracies are on the test images of these classes, the whole networks' told apart among these classes; "
+        f"Accuracies are on the test {samples} of these classes, the whole networks' told apart among these classes; "
         "before fine-tuning: the cut with the trained classifier. KRR is the share of the maskable kernels that are "
-        "kept. FLOPs count a multiply-add as one. Nothing was chosen on test images. "
+        f"kept. FLOPs count a multiply-add as one. Nothing was chosen on test {samples}. "
         f"{_timed(record)} {slower_than_standard(record) or ''}".rstrip()
     )
 
@@ -199,6 +219,9 @@ def _data(record: ModuleRecord) -> str:
     lines = []
     for data in record.data:
         options = f" ({_settings(data.options)})" if data.options else ""
+        if is_text(record.image_size):
+            lines.append(f"Data set: {data.name}{options}, its texts tokenized as `tokenizer.json` does.")
+            continue
         mean, std = (", ".join(f"{value:.4f}" for value in part) for part in (data.mean, data.std))
         lines.append(f"Data set: {data.name}{options}, normalised by mean ({mean}) and deviation ({std}).")
     return "\n\n".join(lines)

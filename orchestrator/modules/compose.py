@@ -14,6 +14,7 @@ from rich.markup import escape
 from nemo.composing import compose, without_held_out
 from nemo.datasets.dataset import Dataset, Split, select_classes
 from nemo.datasets.pictures import join
+from nemo.datasets.tokenized import Tokenized, join_texts
 from nemo.deployed import Deployed
 from nemo.errors import UserError
 from nemo.image_size import size_text
@@ -93,6 +94,7 @@ def compose_and_save(folders: Sequence[Path], out: Path, force: bool, console: C
             union.image_size,
             [cut for part in parts for cut in part.saved.cuts],
             [kept for part in parts for kept in part.saved.kept],
+            union.paired,
         )
         networks = {"module": network, **{str(number): part.network for number, part in enumerate(parts)}}
         record = ModuleRecord(
@@ -260,7 +262,9 @@ def _relabelled(split: Split, numbers: Sequence[int], labels: Sequence[int]) -> 
 
 
 def _joined(splits: Sequence[Split]) -> Split:
-    return Split(join([each.images for each in splits]), torch.cat([each.labels for each in splits]))
+    texts = [each.images for each in splits if isinstance(each.images, Tokenized)]
+    images = [each.images for each in splits if not isinstance(each.images, Tokenized)]
+    return Split(join_texts(texts) if texts else join(images), torch.cat([each.labels for each in splits]))
 
 
 def _print_parts(parts: Sequence[Part], record: ModuleRecord, console: Console) -> None:

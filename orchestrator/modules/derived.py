@@ -10,7 +10,7 @@ from nemo.deployed import Deployed
 from nemo.deriving.derive import untouched
 from nemo.errors import UserError
 from nemo.flops import count_flops, count_parameters
-from nemo.image_size import height_width
+from nemo.image_size import input_shape
 from nemo.module_file import SavedModule, load_module
 from orchestrator.computing import compute
 from orchestrator.computing.data import as_dataset, dataset_arrays
@@ -54,10 +54,10 @@ def read_derived(ledger: Ledger, step: Step, rivals: Mapping[str, Step], study: 
         step.params["classes"],
     )
     whole = untouched(compute.network_in(compute.network_arrays(step.parents["train"], ledger)), dataset, classes)
-    base = Deployed(whole, dataset.mean, dataset.std).eval()
+    base = Deployed.of(whole, dataset)
     latency = measure_latency({"module": saved.network, "base": base}, dataset.image_size)
     where = {name: value for name, value in step.where.items() if name not in ("resources", "keep")}
-    image = (3, *height_width(dataset.image_size))
+    image = input_shape(dataset.image_size)
     record = ModuleRecord(
         classes=saved.classes,
         image_size=dataset.image_size,

@@ -148,7 +148,8 @@ class _Built:
     def saved(self) -> SavedModule:
         kept = kept_by(compute.masks_at(self.model, self.step.params["threshold"]), self.choice.classes)
         blueprint = blueprint_of(self.model["params"], self.step.params, self.module.module)
-        return SavedModule(self.module, self.names, self.dataset.image_size, [blueprint], [kept])
+        size, paired = self.dataset.image_size, self.dataset.paired
+        return SavedModule(self.module, self.names, size, [blueprint], [kept], paired)
 
 
 def _build(study: Study, choice: Choice, step: Step, ledger: Ledger) -> _Built:
@@ -159,7 +160,7 @@ def _build(study: Study, choice: Choice, step: Step, ledger: Ledger) -> _Built:
         reuse, figures = compute.reused(step, dataset, model, here())
     except TrainingDiverged as error:
         raise UserError(f"subtasks.finetune: {error}") from error
-    module = Deployed(reuse.module.cpu(), dataset.mean, dataset.std).eval()
+    module = Deployed.of(reuse.module.cpu(), dataset)
     return _Built(choice, step, dataset, model, module, figures)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shlex
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,19 @@ import torch
 from rich.console import Console
 from rich.markup import escape
 
+from nemo.datasets.texts import MAX_LENGTH
+from nemo.datasets.tokenizer import TextTokenizer
 from nemo.deployed import for_inference
-from nemo.export import disagreement, example_images, export_program, onnx_bytes, onnx_runner, program_bytes
+from nemo.export import (
+    as_exported,
+    disagreement,
+    example_inputs,
+    export_program,
+    input_names,
+    onnx_bytes,
+    onnx_runner,
+    program_bytes,
+)
 from nemo.image_size import ImageSize
 from nemo.latency import latencies
 from nemo.module_file import SavedModule
@@ -40,36 +51,50 @@ def save_module(folder: Path, saved: SavedModule, record: ModuleRecord) -> Modul
         RuntimeError: A form computes something else than the module.
     """
     network = for_inference(saved.network)
-    program = export_program(network, saved.image_size)
+    names = input_names(saved.image_size, paired=saved.paired)
+    program = export_program(network, saved.image_size, paired=saved.paired)
     forms = {
         "module.safetensors": saved.to_bytes(),
         "module.pt2": program_bytes(program),
-        "module.onnx": onnx_bytes(program),
+        "module.onnx": onnx_bytes(program, names),
+        **_tokenizer(record),
     }
     for name, data in forms.items():
         write_file(folder, name, data)
-    agreement = _agreement(network, folder, forms, saved.image_size)
+    agreement = _agreement(network, folder, forms, saved.image_size, names)
     files = {name: hashlib.sha256(data).hexdigest() for name, data in forms.items()}
     finished = replace(record, agreement=agreement, files=files)
-    texts = {"README.md": model_card(finished), **examples(saved.classes, saved.image_size), MARK: finished.to_json()}
+    programs = examples(saved.classes, saved.image_size, paired=saved.paired)
+    texts = {"README.md": model_card(finished), **programs, MARK: finished.to_json()}
     for name, text in texts.items():
         write_file(folder, name, text)
     return finished
 
 
-def _agreement(network: torch.nn.Module, folder: Path, forms: Mapping[str, bytes], size: ImageSize) -> dict[str, float]:
+def _tokenizer(record: ModuleRecord) -> dict[str, bytes]:
+    """File name -> the tokenizer of a module of texts; nothing for others."""
+    options = record.data[0].where.get("dataset_options", {})
+    if "tokenizer" not in options:
+        return {}
+    tokenizer = TextTokenizer(options["tokenizer"], record.data[0].name)
+    return {"tokenizer.json": tokenizer.deployed(options.get("max_length", MAX_LENGTH)).encode()}
+
+
+def _agreement(
+    network: torch.nn.Module, folder: Path, forms: Mapping[str, bytes], size: ImageSize, names: Sequence[str]
+) -> dict[str, float]:
     """How far the files' logits lie from the network's, for batches of one and of three."""
     program = torch.export.load(folder / "module.pt2").module()
     differences = {"torch.export": 0.0, "ONNX": 0.0}
     runners: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
-        "torch.export": program,
+        "torch.export": lambda inputs: program(*as_exported(inputs, names).values()),
         "ONNX": onnx_runner(forms["module.onnx"]),
     }
     with torch.no_grad():
         for count in (1, 3):
-            images = example_images(size, count)
+            inputs = example_inputs(size, count)
             for name, run in runners.items():
-                differences[name] = max(differences[name], disagreement(network(images), run(images)))
+                differences[name] = max(differences[name], disagreement(network(inputs), run(inputs)))
     for name, difference in differences.items():
         if not difference <= _TOLERATED:
             raise RuntimeError(f"the {name} form's logits differ from the module's by {difference:.1e} of the largest")
@@ -77,9 +102,9 @@ def _agreement(network: torch.nn.Module, folder: Path, forms: Mapping[str, bytes
 
 
 def measure_latency(models: Mapping[str, torch.nn.Module], image_size: ImageSize) -> Latency:
-    """The latency of networks on this machine's CPU, in turns, for one image and with one thread."""
+    """The latency of networks on this machine's CPU, in turns, for one image or text and with one thread."""
     ready = {name: for_inference(model) for name, model in models.items()}
-    milliseconds = latencies(ready, example_images(image_size, 1), runs=RUNS)
+    milliseconds = latencies(ready, example_inputs(image_size, 1), runs=RUNS)
     return Latency(environment()["hardware"]["cpu"], 1, 1, RUNS, milliseconds)
 
 

@@ -102,7 +102,7 @@ class Combination:
             "width": self.pair.width,
             "image_size": self.description.image_size,
             "num_classes": len(self.description.classes),
-            "dataset": {"name": self.description.name, "options": self.pair.dataset_options},
+            "dataset": {"name": self.description.name, "options": self.pair.told_options},
             "fingerprint": self.description.fingerprint,
             "method": self.method,
             "version": METHODS[self.method].version,

@@ -14,7 +14,7 @@ from nemo.backbones import check_backbone
 from nemo.datasets import describe_dataset, loading_note
 from nemo.datasets.naming import find_class
 from nemo.errors import UserError
-from nemo.image_size import height_width
+from nemo.zoo.transformers_config import read_config
 from orchestrator.study.class_names import check_class_names
 from orchestrator.study.class_sets import ClassSets
 from orchestrator.study.pair import Pair
@@ -72,7 +72,7 @@ def describe(study: Study) -> DescribedStudy:
             continue
         try:
             descriptions[pair.data] = describe_dataset(
-                pair.dataset, root=study.data_root, image_size=pair.image_size, **pair.dataset_options
+                pair.dataset, root=study.data_root, image_size=pair.image_size, **pair.read_options
             )
             check_class_names(pair.dataset, descriptions[pair.data])
         except UserError as error:
@@ -92,7 +92,7 @@ def _loading(study: Study, pair: Pair, description: Description) -> str:
             image_size=pair.image_size,
             loading=pair.loading,
             keep_shape="imagenet" in augments,
-            **pair.dataset_options,
+            **pair.read_options,
         )
     except UserError:  # too little memory; whoever reads them is told so
         return ""
@@ -101,10 +101,13 @@ def _loading(study: Study, pair: Pair, description: Description) -> str:
 def location(study: Study, pair: Pair) -> dict[str, Any]:
     """Where a pair's data lies, for workers that run in other folders than this process: paths are absolute."""
     kind, _, path = pair.dataset.partition(":")
+    options = dict(pair.read_options)
+    if Path(os.path.expanduser(options.get("tokenizer", ""))).is_dir() and "tokenizer" in options:
+        options["tokenizer"] = absolute(options["tokenizer"])
     return {
         "dataset": f"{kind}:{absolute(path)}" if path else kind,
         "image_size": list(pair.image_size) if isinstance(pair.image_size, tuple) else pair.image_size,
-        "dataset_options": pair.dataset_options,
+        "dataset_options": options,
         "data_root": absolute(study.data_root) if study.data_root else None,
         **({"loading": pair.loading} if pair.loading else {}),
     }
@@ -128,7 +131,7 @@ def _content(file: Path, changed: int, size: int) -> str:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
-def architecture(backbone: str, num_classes: int, image_size: int | tuple[int, int]) -> str:
+def architecture(backbone: str, num_classes: int, image_size: int | tuple[int, ...]) -> str:
     """What a user's own function makes, as one number: its file may change without changing the network.
 
     Raises:
@@ -139,15 +142,16 @@ def architecture(backbone: str, num_classes: int, image_size: int | tuple[int, i
 
 
 @lru_cache
-def _architecture(backbone: str, num_classes: int, image_size: int | tuple[int, int], content: str) -> str:
+def _architecture(backbone: str, num_classes: int, image_size: int | tuple[int, ...], content: str) -> str:
     """`architecture` of a file with this content: a notebook may plan again after it was changed."""
     import torch
 
+    from nemo.example import noise
     from nemo.zoo.build import build_foreign
     from nemo.zoo.digest import digest
 
     with torch.random.fork_rng(devices=[]):
-        return digest(build_foreign(backbone, num_classes, image_size), torch.rand(2, 3, *height_width(image_size)))
+        return digest(build_foreign(backbone, num_classes, image_size), noise(image_size))
 
 
 def check_data(described: DescribedStudy) -> None:
@@ -166,6 +170,8 @@ def check_data(described: DescribedStudy) -> None:
                 except UserError as error:
                     field, _, text = str(error).partition(": ")
                     wrong.append(f"{study.where('pairs', position, *place, field)}: {text}")
+        if description.vocabulary is not None:
+            wrong += [f"{study.where('pairs', position, 'dataset')}: {text}" for text in _strange(pair, description)]
         if pair.classes_of and set(pair.classes_of) != set(description.classes):
             odd = sorted(set(pair.classes_of) ^ set(description.classes))
             text = f"{odd[0]!r} is not in both, name each class once: {', '.join(description.classes[:20])}."
@@ -177,6 +183,19 @@ def check_data(described: DescribedStudy) -> None:
             wrong += [] if sets is None else _wrong_classes(study, field, sets, description)
     if wrong:
         raise UserError("\n".join(dict.fromkeys(wrong)))
+
+
+def _strange(pair: Pair, description: Description) -> list[str]:
+    """What is to be said of a tokenizer that is not the network's."""
+    if not pair.network.startswith("hf:"):
+        return []
+    known, own = read_config(pair.network).get("vocab_size"), description.vocabulary
+    if known is None or own is None or own <= known:
+        return []
+    return [
+        f"dataset {pair.dataset}: its tokenizer, {pair.read_options['tokenizer']}, has {own:,} tokens, and the "
+        f"network's vocabulary {known:,}; give the network's own by the option tokenizer."
+    ]
 
 
 def held_out(study: Study, pair: Pair, classes: Sequence[str], counts: Sequence[int]) -> tuple[list[str], list[str]]:

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, Strict
 
 from nemo.backbones import BACKBONE_NAMES, backbone_entry, check_backbone
 from nemo.backbones.vit_config import PREFIX, ROLES, is_transformer, read_config, with_config
-from nemo.datasets import DATASET_NAMES, STREAMED
+from nemo.datasets import DATASET_NAMES, STREAMED, is_of_texts
 from nemo.errors import UserError
 from nemo.image_size import plain_size
 from nemo.recipe import Finetune
@@ -39,7 +39,7 @@ def _read_size(given: Any) -> int | tuple[int, int] | None:
         return None
     sides = given if isinstance(given, list | tuple) else [given] * 2
     if len(sides) == 2 and all(isinstance(side, int) and not isinstance(side, bool) and side >= 1 for side in sides):
-        return plain_size(sides)
+        return plain_size(sides)  # type: ignore[return-value]  # of two sides
     problems = Problems()
     text = f"must be a whole number of pixels, 1 or more, or [height, width] of such, not {given!r:.60}."
     problems.add(text=text)
@@ -79,8 +79,8 @@ class Pair(Model):
         backbone: One of the registry, or `vit:` and the path of a transformers configuration.
         width: Multiplier of every hidden width of the backbone.
         norm: Whether the standard SimCNN and ResCNN get the norms that modular ones are given, see `build_network`.
-        image_size: Images are resized to it, in pixels: one number, or height and width; None takes the data set's own
-            size.
+        image_size: Of images, which are resized to it, in pixels: one number, or height and width; None takes the data
+            set's own size.
         loading: Whether images are kept in memory or streamed; None chooses by size. Changes no result and no key.
         dataset_options: Options of the data set, such as `coarse: true` of `cifar100`.
         roles: The layers of a Transformer's blocks that get mask generators; None is all of them.
@@ -199,8 +199,21 @@ class Pair(Model):
         )
 
     @property
+    def read_options(self) -> dict[str, Any]:
+        """The options that the data set is read with: of texts the network's own tokenizer, if no other is named."""
+        own = self.backbone.removeprefix("hf:")
+        if not is_of_texts(self.dataset) or own == self.backbone or own.startswith("{"):
+            return self.dataset_options
+        return {"tokenizer": own, **self.dataset_options}
+
+    @property
+    def told_options(self) -> dict[str, Any]:
+        """The options as results are known by: a tokenizer counts by its content, in the fingerprint of the data."""
+        return {name: value for name, value in self.dataset_options.items() if name != "tokenizer"}
+
+    @property
     def data(self) -> str:
         """Which data this pair uses: what descriptions are looked up by."""
-        if self.image_size is None and not self.dataset_options:
+        if self.image_size is None and not self.read_options:
             return self.dataset
-        return f"{self.dataset} {canonical({'image_size': self.image_size, 'options': self.dataset_options})}"
+        return f"{self.dataset} {canonical({'image_size': self.image_size, 'options': self.read_options})}"
