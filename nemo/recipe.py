@@ -71,8 +71,8 @@ class Recipe:
             published form.
         max_grad_norm: To which the norm of all gradients of a step is clipped; 0, as published, clips nothing.
         precision: Autocast type of the forward pass; losses and norms are float32 whatever is chosen.
-        augment: What is done to training images, and never to texts, see `Augment`; `crop` and `none` are kept by their older names, True
-            and False, which are part of keys.
+        augment: What is done to training images, and never to texts, see `Augment`; `crop` and `none` are kept by their
+            older names, True and False, which are part of keys.
         validation: Share of the training images held out, on which anything that is selected is selected.
         exclude_first_masked_layer: Leave the first masked layer out of the objective (method.md 3.3);
             None takes the method's default, which says nothing of Transformers: none of their layers is left out, nor

@@ -143,7 +143,8 @@ class Trainer:
         self.model = self.workers.wrap(self.network)
         self._compiled: Callable[..., Any] | None = None
         self._judged: dict[str, bool] = {}  # form -> whether its compiled steps are correct, once it is known
-        compile_ = False if recipe.gate == "annealed" else recipe.compile  # its slope would recompile it every epoch
+        # an annealed gate's slope would recompile it every epoch, and every length of texts once
+        compile_ = False if recipe.gate == "annealed" or dataset.is_text else recipe.compile
         if chosen(compile_, self.network, image, recipe.epochs, len(self.images), len(self.loader)):
             # Evaluations stay as they are: they are short, and would be compiled anew.
             self._compiled = compiled(self.model)

@@ -21,7 +21,7 @@ from nemo.example import Example, call, logits_of, map_example
 from nemo.graph import affine, attention, moving, pointwise
 from nemo.graph.analysis import analyse
 from nemo.graph.builder import Builder, Carried, Rule, Varies
-from nemo.graph.capture import Captured, capture, double_example, in_double
+from nemo.graph.capture import LENGTH, Captured, capture, double_example, in_double
 from nemo.graph.dependence import MOVING, SAME, SUMMING, normalised_axes
 from nemo.graph.dependence import pointwise as is_pointwise
 from nemo.graph.hooks import HookedSite
@@ -174,7 +174,8 @@ class Cutter:
         Raises:
             UserError: They differ.
         """
-        inputs = others(self._example)
+        first = self.captured.shapes[self.captured.inputs[0]]
+        inputs = others(self._example, shorter=3 if LENGTH in first else 0)
         whole = self._masked(values)
         seen: list[Tensor] = []
         if head == "linear":
@@ -218,12 +219,18 @@ def rule_of(node: fx.Node) -> Rule | None:
     return pointwise.each_element if is_pointwise(node) else None
 
 
-def others(example: Example, size: int = 3) -> Example:
-    """Other inputs of the same kind: noise for numbers, and numbers of the example, in another order, for integers."""
+def others(example: Example, size: int = 3, shorter: int = 0) -> Example:
+    """Other inputs of the same kind: noise for numbers, and numbers of the example, in another order, for integers.
+
+    Args:
+        example: The inputs.
+        size: How many samples.
+        shorter: By how many tokens texts are shorter than those of the example.
+    """
     draw = torch.Generator().manual_seed(size)
 
     def other(x: Tensor) -> Tensor:
-        shape = (size, *x.shape[1:])
+        shape = (size, *x.shape[1:]) if not shorter else (size, max(2, x.shape[1] - shorter))
         if x.is_floating_point():
             return x.mean() + (x.std() + 0.1) * torch.randn(shape, generator=draw, dtype=x.dtype)
         return x.flatten()[torch.randint(x.numel(), shape, generator=draw)]

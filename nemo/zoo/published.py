@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -84,13 +86,29 @@ def _timm(rest: str, wanted: str | None) -> Published:
     return network.state_dict(), of_timm(timm.data.resolve_model_data_config(network))
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what transformers prints of weights that are missing: `load` says it of those that are used."""
+    logging = library("transformers.utils.logging")
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
 def _transformers(rest: str) -> Published:
     identity, revision = split_revision(rest)
     fields = stored_fields(rest, "config.json")
     config, kind = configured(f"hf:{rest}", fields.get("num_labels") or len(fields.get("id2label") or (0, 1)))
     # A class of transformers itself: an "auto" one could run code that lies beside the weights.
-    network, told = kind.from_pretrained(
-        identity, config=config, revision=revision, weights_only=True, output_loading_info=True
-    )
+    with _quiet():
+        network, told = kind.from_pretrained(
+            identity, config=config, revision=revision, weights_only=True, output_loading_info=True
+        )
     state = {key: value for key, value in network.state_dict().items() if key not in told["missing_keys"]}
     return state, of_transformers(stored_fields(rest, "preprocessor_config.json", optional=True))

@@ -61,13 +61,10 @@ def pack(path: Path, study: Study) -> Shipment:
     files[f"orchestrator/{SHIPPED}"] = json.dumps(checkout(), sort_keys=True).encode()
     files[name] = _content(path)
     for where, config in _configurations(study):
-        if config.is_absolute() or ".." in config.parts or config.parts[:1] == ("~",):
-            raise UserError(
-                f"{where}: {str(config)!r} is shipped by its path from the working folder; put it below that."
-            )
+        _below(config, where)
         file = config / "config.json" if config.is_dir() else config
         files[file.as_posix()] = _content(file)
-    for file in _own_networks(study):
+    for file in (*_own_networks(study), *_groups(study)):
         files[file.as_posix()] = _content(file)
     return Shipment(name, files)
 
@@ -101,6 +98,24 @@ def _own_networks(study: Study) -> Iterator[Path]:
             file = Path(place if place.endswith(".py") else place.replace(".", "/") + ".py")
             if file.is_file():
                 yield file
+
+
+def _groups(study: Study) -> Iterator[Path]:
+    """The files of class sets with names, which are shipped like configurations."""
+    for field, sets in (("subtasks", study.subtasks), ("derive", study.derive)):
+        if sets is not None and isinstance(sets.groups, str):
+            yield _below(Path(sets.groups), study.where(field, "groups"))
+
+
+def _below(path: Path, where: str) -> Path:
+    """A path below the working folder.
+
+    Raises:
+        UserError: It is none.
+    """
+    if path.is_absolute() or ".." in path.parts or path.parts[:1] == ("~",):
+        raise UserError(f"{where}: {str(path)!r} is shipped by its path from the working folder; put it below that.")
+    return path
 
 
 def _content(path: Path) -> bytes:

@@ -19,7 +19,7 @@ from nemo.subtasks import subtasks
 from nemo.zoo import names as zoo
 from orchestrator.plan.step import Step, make_step
 from orchestrator.study.class_sets import ClassSets
-from orchestrator.study.data import absolute, architecture, content_of, location
+from orchestrator.study.data import absolute, architecture, content_of, groups_of, location
 from orchestrator.study.pair import Pair
 from orchestrator.study.study import Study
 from orchestrator.study.sweep import LEARNING_RATES, Point, setting_text
@@ -271,10 +271,12 @@ class Combination:
         if settings is not None and settings.attacks:
             shared["attacks"] = sorted(settings.attacks)
         where = self.where(self.study.resources.subtask.model_dump())
+        groups = groups_of(self.description, settings)
 
         def step(classes: Sequence[int], threshold: float | None, control: Control | None) -> Step:
             params = {**shared, "threshold": threshold, "classes": list(classes)}
-            label = f"reuse {','.join(map(str, classes))} of {train.label}{_at(threshold)}"
+            named = groups.get(tuple(sorted(classes)))
+            label = f"reuse {named or ','.join(map(str, classes))} of {train.label}{_at(threshold)}"
             if control is None:
                 return make_step("reuse", params, parents, where, label)
             needs = {"pruned": parents["standard"]} if control in PRUNED else {}
@@ -303,7 +305,7 @@ class Combination:
     def class_sets(self, settings: ClassSets, *, as_written: bool = False) -> list[tuple[int, ...]]:
         """The class sets that are asked for of this data set, each once: ascending, or in the order of the file."""
         subsets = subtasks(len(self.description.classes), settings.sizes, settings.samples, settings.seed)
-        for names in settings.classes:
+        for names in (*settings.classes, *settings.named.values()):
             found = [find_class(name, self.description.classes) for name in names]
             numbers = dict.fromkeys(number for number in found if number is not None)
             subsets.append(tuple(numbers) if as_written else tuple(sorted(numbers)))

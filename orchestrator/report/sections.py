@@ -55,7 +55,7 @@ def sections_of(report: StudyReport) -> list[Section]:
         ),
         _section(
             ("Sub-tasks", "Modules of some of the classes"),
-            lambda: _woven([subtask_figure(*each) for each in sized], tables["subtasks"]),
+            lambda: [*_woven([subtask_figure(*each) for each in sized], tables["subtasks"]), *tables["groups"]],
         ),
         _section(
             ("Derived", "Small networks of trained ones"),

@@ -15,6 +15,7 @@ from orchestrator.plan.planner import Plan, plan
 from orchestrator.report.derived import derived_table
 from orchestrator.report.frames import Frames, read_frames
 from orchestrator.report.fronts import front_table
+from orchestrator.report.groups import group_names, group_tables
 from orchestrator.report.published import published_tables
 from orchestrator.report.tables import PAIR, Table, method_name, parts_of, tables_by_topic
 from orchestrator.storage import Where
@@ -49,7 +50,7 @@ class StudyReport:
 
     Attributes:
         planned: None where the study cannot be planned here; everything in its store is then shown.
-        tables: By topic: those of `tables_by_topic`, `derived`, `published` and `fronts`.
+        tables: By topic: those of `tables_by_topic`, `groups`, `derived`, `published` and `fronts`.
     """
 
     ledger: Ledger
@@ -98,6 +99,9 @@ def report_of(ledger: Ledger) -> StudyReport:
     fronts = [] if planned is None else [front_table(search, ledger) for search in planned.plan.searches]
     tables = {
         **tables_by_topic(frames),
+        "groups": []
+        if planned is None
+        else group_tables(frames.subtasks, group_names(planned.described, planned.study.subtasks)),
         "derived": [derived_table(part) for part in parts_of(frames.derived, PAIR)],
         "published": published_tables(frames),
         "fronts": [front for front in fronts if front is not None],

@@ -11,7 +11,9 @@ from orchestrator.report.number import Number
 from orchestrator.report.status import Overview, count
 from orchestrator.report.study_report import StudyReport
 from orchestrator.report.tables import Table
+from orchestrator.study.class_sets import ClassSets
 from orchestrator.study.deriving import Deriving
+from orchestrator.study.subtasks import Subtasks
 from orchestrator.system.terminal import duration
 
 
@@ -37,7 +39,7 @@ def asked(report: StudyReport) -> list[tuple[str, str]]:
         ),
         "Seeds": ", ".join(map(str, study.seeds)),
         "Thresholds": ", ".join(f"{threshold:g}" for threshold in study.thresholds),
-        "Sub-tasks": "" if study.subtasks is None else _subtasks(study.subtasks.model_dump(by_alias=True)),
+        "Sub-tasks": "" if study.subtasks is None else _subtasks(study.subtasks),
         "Derived": "" if study.derive is None else _derived(study.derive),
     }
     return [(name, text) for name, text in lines.items() if text]
@@ -52,20 +54,21 @@ def _sweep(sweep: Mapping[str, Any]) -> str:
     return " × ".join(f"{name} in {', '.join(map(str, values))}" for name, values in sweep.get("grid", {}).items())
 
 
-def _subtasks(wanted: Mapping[str, Any]) -> str:
-    return f"{_sets(wanted)}, cut from {'the best' if wanted['from'] == 'best' else 'every'} sweep point"
+def _subtasks(wanted: Subtasks) -> str:
+    return f"{_sets(wanted)}, cut from {'the best' if wanted.source == 'best' else 'every'} sweep point"
 
 
 def _derived(wanted: Deriving) -> str:
     budgets = ", ".join(f"{measure} {share:g}" for budget in wanted.budgets for measure, share in budget.items())
     methods = ", ".join(dict.fromkeys(each.method for each in wanted.methods))
-    return f"{_sets(wanted.model_dump())}, by {methods}, within {budgets}"
+    return f"{_sets(wanted)}, by {methods}, within {budgets}"
 
 
-def _sets(wanted: Mapping[str, Any]) -> str:
-    sizes = ", ".join(map(str, wanted["sizes"]))
-    parts = [f"of {sizes} classes ({wanted['samples']} of each size)"] if sizes else []
-    parts += [f"{len(wanted['classes'])} given by their classes"] if wanted["classes"] else []
+def _sets(wanted: ClassSets) -> str:
+    sizes = ", ".join(map(str, wanted.sizes))
+    parts = [f"of {sizes} classes ({wanted.samples} of each size)"] if sizes else []
+    parts += [f"{len(wanted.classes)} given by their classes"] if wanted.classes else []
+    parts += [f"groups {', '.join(wanted.named)}"] if wanted.named else []
     return " and ".join(parts)
 
 

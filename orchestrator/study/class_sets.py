@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
 
 from nemo.attack import Attack
 from nemo.recipe import Finetune
+from orchestrator.study.groups import ClassSet, Groups, read_groups
 from orchestrator.study.problems import FieldsOf, Model, NoDuplicates, Problems, Whole, valid_fields
 
 
@@ -19,17 +20,6 @@ def _check_samples(value: Any) -> Any:
     return value
 
 
-def _check_class(value: Any) -> Any:
-    problems = Problems()
-    if type(value) not in (int, str):
-        problems.add(text=f"should be the number or the name of a class, not {value!r:.60}; put a name in quotes.")
-    problems.raise_any()
-    return value
-
-
-Class = Annotated[int | str, BeforeValidator(_check_class)]
-
-
 class ClassSets(Model):
     """Class sets that are drawn by their sizes, and such as are given one by one (method.md 7).
 
@@ -38,6 +28,7 @@ class ClassSets(Model):
         samples: Sets drawn per size, `all` of them, or the `nested` ones {0, 1}, {0, 1, 2}, ...
         seed: Of the draw.
         classes: Sets given one by one, by class number or name.
+        groups: Sets with names, or a file that holds such, see `orchestrator.study.groups`.
         recalibration: Training images on which BatchNorm's statistics are taken anew after a cut; None for the usual.
         finetune: Some of the fields of `Finetune`.
         attacks: By which it is measured what the set's network inherits of the defects of the whole one, names of
@@ -47,18 +38,27 @@ class ClassSets(Model):
     sizes: Annotated[list[Annotated[Whole, Field(ge=2)]], NoDuplicates] = []
     samples: Annotated[int | Literal["all", "nested"], BeforeValidator(_check_samples)] = 10
     seed: Annotated[Whole, Field(ge=0)] = 0
-    classes: list[Annotated[list[Class], Field(min_length=2), NoDuplicates]] = []
+    classes: list[ClassSet] = []
+    groups: Groups = {}
     recalibration: Annotated[Whole, Field(ge=0)] | None = None
     finetune: Annotated[dict[str, Any], FieldsOf(Finetune)] = {}
     attacks: Annotated[list[Attack], NoDuplicates] = []
+    _named: dict[str, list[int | str]] = PrivateAttr({})
 
     @model_validator(mode="after")
     def _check_sets(self) -> Self:
         problems = Problems()
-        if not self.sizes and not self.classes:
-            problems.add("sizes", text="is empty, give the sub-tasks' sizes, or the sub-tasks themselves as classes.")
+        if not self.sizes and not self.classes and not self.groups:
+            text = "is empty, give the sub-tasks' sizes, or the sub-tasks themselves as classes or groups."
+            problems.add("sizes", text=text)
         if self.recalibration == 1:
             problems.add("recalibration", text="is 1, and one image has no spread, give some hundreds, or 0 for none.")
         valid_fields(Finetune, self.finetune, problems, lambda field: ("finetune", field))
         problems.raise_any()
+        self._named = read_groups(self.groups)
         return self
+
+    @property
+    def named(self) -> dict[str, list[int | str]]:
+        """The groups: name -> classes, by number or name."""
+        return self._named

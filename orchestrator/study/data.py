@@ -14,6 +14,7 @@ from nemo.backbones import check_backbone
 from nemo.datasets import describe_dataset, loading_note
 from nemo.datasets.naming import find_class
 from nemo.errors import UserError
+from nemo.image_size import is_text
 from nemo.zoo.transformers_config import read_config
 from orchestrator.study.class_names import check_class_names
 from orchestrator.study.class_sets import ClassSets
@@ -180,6 +181,9 @@ def check_data(described: DescribedStudy) -> None:
             refused, _ = held_out(study, pair, description.classes, description.counts)
             wrong += [f"{study.where('pairs', position, 'dataset')}: {text}" for text in refused]
         for field, sets in (("subtasks", study.subtasks), ("derive", study.derive)):
+            if sets is not None and sets.attacks and is_text(description.image_size):
+                text = f"change pixels, and dataset {pair.dataset} has texts; remove them."
+                wrong.append(f"{study.where(field, 'attacks')}: {text}")
             wrong += [] if sets is None else _wrong_classes(study, field, sets, description)
     if wrong:
         raise UserError("\n".join(dict.fromkeys(wrong)))
@@ -232,6 +236,15 @@ def _classes(names: Sequence[str]) -> str:
     return f"class {shown} has" if len(names) == 1 else f"classes {shown} have"
 
 
+def groups_of(description: Description, sets: ClassSets | None) -> dict[tuple[int, ...], str]:
+    """Numbers of classes, ascending -> the name of the group that they are; those that a data set has not are none."""
+    found = {}
+    for group, names in ({} if sets is None else sets.named).items():
+        numbers = [find_class(name, description.classes) for name in names]
+        found[tuple(sorted(number for number in numbers if number is not None))] = group
+    return found
+
+
 def _wrong_classes(study: Study, field: str, sets: ClassSets, description: Description) -> list[str]:
     """What is wrong with a field's class sets for a data set with these classes."""
     wrong = []
@@ -242,10 +255,14 @@ def _wrong_classes(study: Study, field: str, sets: ClassSets, description: Descr
                 f"{study.where(field, 'sizes', index)}: {size} is too many, {known}: "
                 f"choose sizes from 2 to {len(description.classes)}."
             )
-    for index, classes in enumerate(sets.classes):
+    given: dict[tuple[str | int, ...], list[int | str]] = {
+        **{("classes", index): classes for index, classes in enumerate(sets.classes)},
+        **{("groups", group): classes for group, classes in sets.named.items()},
+    }
+    for where_given, classes in given.items():
         found: list[int] = []
         for place, name in enumerate(classes):
-            where = study.where(field, "classes", index, place)
+            where = study.where(field, *where_given, place)
             try:
                 number = find_class(name, description.classes)
             except UserError as error:

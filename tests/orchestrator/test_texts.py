@@ -132,3 +132,9 @@ def test_networks_and_data_of_other_kinds_are_told(folder: Path) -> None:
         build_once(of_images, plan(describe(of_images), ledger).steps, ledger)
     with pytest.raises(UserError, match="this network has none; give hf:FOLDER as the backbone"):
         describe(wanted(folder, pairs=[{"backbone": "resnet18", "dataset": data}]))
+
+
+def test_attacks_change_pixels_and_no_texts(folder: Path) -> None:
+    attacked = wanted(folder, subtasks={"sizes": [2], "attacks": ["fgsm"]})
+    with pytest.raises(UserError, match=r"attacks: change pixels, and dataset text:.* has texts; remove them"):
+        check_data(describe(attacked))
