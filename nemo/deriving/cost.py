@@ -63,22 +63,26 @@ class Cost:
                 total = total + cost * outputs * (1 if grouped or inputs is None else inputs)
                 there[node] = outputs
             elif sources:
-                sizes = [float(math.prod(_whole(captured.shapes.get(each.name, ())))) for each in operands]
+                sizes = [float(math.prod(self._sizes(captured.shapes.get(each.name, ())))) for each in operands]
                 there[node] = _passed(name, sources, sizes)
                 if self._measure == "flops" and name == _ATTENTION:
                     query, key, value = (captured.shapes[operand.name] for operand in arguments(node)[:3])
-                    pairs = math.prod(_whole(query)[:-1]) * _whole(key)[-2]
-                    total = total + pairs * (_whole(key)[-1] * sources[0] + _whole(value)[-1] * sources[-1])
+                    pairs = math.prod(self._sizes(query)[:-1]) * self._sizes(key)[-2]
+                    total = total + pairs * (self._sizes(key)[-1] * sources[0] + self._sizes(value)[-1] * sources[-1])
                 elif self._measure == "flops" and name in _PRODUCTS:
-                    inner = _whole(captured.shapes[arguments(node)[0].name])[-1]
-                    total = total + math.prod(_whole(captured.shapes[node.name])) * inner * sources[-1]
+                    inner = self._sizes(captured.shapes[arguments(node)[0].name])[-1]
+                    total = total + math.prod(self._sizes(captured.shapes[node.name])) * inner * sources[-1]
         return total
 
+    def _sizes(self, shape: Sequence[int | None]) -> list[int]:
+        """The sizes of one sample; a text is as long as the one that the network was followed on."""
+        return [1 if size is None else self._masked.length if size < 0 else size for size in shape]
+
     def _cost(self, node: fx.Node, weight: str) -> float:
-        shape = _whole(self._masked.captured.shapes[weight])
+        shape = self._sizes(self._masked.captured.shapes[weight])
         if self._measure == "parameters":
             return float(math.prod(shape))
-        return float(math.prod(_whole(self._masked.captured.shapes[node.name])) * math.prod(shape[1:]))
+        return float(math.prod(self._sizes(self._masked.captured.shapes[node.name])) * math.prod(shape[1:]))
 
 
 def _passed(name: str, sources: Sequence[Tensor], sizes: Sequence[float]) -> Tensor:
@@ -92,8 +96,3 @@ def _passed(name: str, sources: Sequence[Tensor], sizes: Sequence[float]) -> Ten
     if name in _PRODUCTS or name == _ATTENTION:
         return sources[-1]
     return torch.stack(list(sources)).amin()
-
-
-def _whole(shape: Sequence[int | None]) -> list[int]:
-    """The sizes of one sample."""
-    return [1 if size is None else size for size in shape]

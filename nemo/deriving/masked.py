@@ -18,6 +18,7 @@ from nemo.graph.hooks import attach_open
 from nemo.graph.sites import SiteInfo, one_at_least, sites_of
 from nemo.modular import ModularNetwork
 from nemo.surgery import extract_module
+from nemo.tokens import reader_of
 
 _INSIDE = "network"
 
@@ -41,6 +42,8 @@ class Masked:
         sites: Where it is masked, in the order in which it computes; a mask of all ones leaves it as it is, to the bit.
         captured: The computation of the network without masks, by the names of `network`.
         outputs: Number of its logits, N.
+        reads_texts: Whether its inputs are texts.
+        length: Tokens of the texts that it was followed on; 1 of images.
     """
 
     def __init__(self, net: nn.Module, example: Example, sites: Sequence[str] = (), device: Any = "cpu") -> None:
@@ -67,6 +70,8 @@ class Masked:
         self._modular = ModularNetwork(self.network, self.sites, map_example(Tensor.detach, example))
         self._replay = Replay(self.captured, self.network, infos)
         self.outputs = self.captured.width(self.captured.output)
+        self.reads_texts = reader_of(net) is not None
+        self.length = example.shape[1] if self.reads_texts and isinstance(example, Tensor) else 1
 
     @property
     def widths(self) -> list[int]:
@@ -99,8 +104,17 @@ class Masked:
 
     @torch.no_grad()
     def listen(self, images: Tensor, masks: Sequence[Tensor], heard: Heard) -> None:
-        """Tells of every site, by its number, what it puts out under masks behind its activation: `[B, ..., K_l]`."""
-        self._replay(images, masks, heard)
+        """Tells of every site, by its number, what it puts out under masks behind its activation: `[B, ..., K_l]`.
+
+        Where a text is over it puts out 0.
+        """
+        present = images >= 0 if self.reads_texts else None
+
+        def of_texts(number: int, output: Tensor) -> None:
+            alike = present is not None and output.dim() == 3 and output.shape[:2] == present.shape
+            heard(number, output * present[..., None] if present is not None and alike else output)
+
+        self._replay(images, masks, heard if present is None else of_texts)
 
     def cut(self, masks: Sequence[Tensor], rows: Sequence[int], *, check: bool = True) -> nn.Module:
         """The module that computes what the network computes under masks, with the classifier's rows (method.md 6).

@@ -13,6 +13,7 @@ from nemo.deriving.masked import Masked
 from nemo.evaluation import BATCH
 from nemo.graph.affine import CUT
 from nemo.loader import Loader
+from nemo.tokens import TokenReader, reader_of
 
 IMAGES = 400
 """Training images whose activations are looked at, unless told else."""
@@ -39,7 +40,10 @@ def refit(module: nn.Module, masked: Masked, subtask: Dataset, images: int = IMA
     """
     parts = list(_parts(module, masked))
     grams: dict[str, Tensor] = {}
-    hooks = [masked.network.get_submodule(name).register_forward_pre_hook(_adder(name, grams)) for name, *_ in parts]
+    texts = reader_of(masked.network)
+    hooks = [
+        masked.network.get_submodule(name).register_forward_pre_hook(_adder(name, grams, texts)) for name, *_ in parts
+    ]
     drawn = some_of(subtask.train, images, seed=seed)
     device = next(masked.network.parameters()).device
     try:
@@ -106,13 +110,16 @@ def _parts(module: nn.Module, masked: Masked) -> Iterator[tuple[str, nn.Linear |
             yield name, layer, rows, columns
 
 
-def _adder(name: str, grams: dict[str, Tensor]) -> Callable[[nn.Module, Any], None]:
+def _adder(name: str, grams: dict[str, Tensor], texts: TokenReader | None) -> Callable[[nn.Module, Any], None]:
     def add(layer: nn.Module, inputs: Any) -> None:
         x: Tensor = inputs[0]
         if isinstance(layer, nn.Conv2d):
             x = x[:, :, :: layer.stride[0], :: layer.stride[1]].movedim(1, -1)
         x = x.reshape(len(x), -1, x.shape[-1])
-        if x.shape[1] > _POSITIONS:
+        present = None if texts is None else texts.present
+        if present is not None and x.shape[:2] == present.shape:
+            x = x[present][:, None]  # padding is no part of a text
+        elif x.shape[1] > _POSITIONS:
             x = x[:, torch.linspace(0, x.shape[1] - 1, _POSITIONS).round().long().to(x.device)]
         rows = x.flatten(0, 1).double()
         rows = torch.cat([rows, torch.ones_like(rows[:, :1])], dim=1)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nemo.datasets import describe_dataset
+from nemo.datasets import describe_dataset, is_of_texts
 from nemo.datasets.naming import find_class, parse_classes
 from nemo.datasets.options import OPTIONS
 from nemo.errors import UserError
@@ -69,11 +69,12 @@ def pair_of_network(
         option = "--pretrained" if pretrained is True else "--weights"
         raise UserError(f"{option}: {str(error).removeprefix('pretrained: ')}") from None
     if data is None:
-        raise UserError("--data: is missing, give images of the classes, such as folder:photos.")
-    usual_size, own = _usual(network)
+        raise UserError("--data: is missing, give images of the classes, such as folder:photos, or text:FOLDER.")
+    texts = is_of_texts(data)
+    usual_size, own = (None, {}) if texts else _usual(network)
     fetched = is_published(pretrained)  # then their own preparation comes with them
     own = {} if fetched else own
-    if not fetched and not {"mean", "std"} <= {*own, *more}:
+    if not fetched and not texts and not {"mean", "std"} <= {*own, *more}:
         _log.warning(
             "%s: how its images were normalised is not known, the training images' mean and deviation are taken; give "
             "others by --set pairs.0.dataset_options.mean=[...] and std",
@@ -81,6 +82,8 @@ def pair_of_network(
         )
     try:
         options = {**own, **{name: value for name, value in more.items() if name != "data_root"}}
+        if texts and network.startswith("hf:"):
+            options = {"tokenizer": network.removeprefix("hf:"), **options}
         size = image_size or usual_size
         description = describe_dataset(data, root=more.get("data_root"), image_size=size, **options)
         image_size = image_size if fetched else size

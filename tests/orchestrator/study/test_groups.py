@@ -93,12 +93,7 @@ def test_the_report_has_a_row_for_each() -> None:
             **{"classes": classes, "threshold": 0.9, "seed": seed, "flops_reduction": 0.5},
             **dict.fromkeys(rates, accuracy),
         }
-        for classes, seed, accuracy in (
-            ([0, 6, 8], 0, 0.9),
-            ([8, 6, 0], 1, 0.7),
-            ([1, 4, 7], 0, 0.6),
-            ([1, 2, 3], 0, 0.1),
-        )
+        for classes, seed, accuracy in cut
     ]
     (table,) = group_tables(pl.DataFrame(rows), names)
     assert table.title == "Groups at threshold 0.9: vgg16 on digits"
