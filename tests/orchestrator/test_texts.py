@@ -12,15 +12,18 @@ from typing import Any
 import pytest
 import torch
 from rich.console import Console
+from safetensors.torch import save_file
 from tokenizers import Tokenizer
 
 import nemo
 from nemo.control import CONTROLS
 from nemo.errors import UserError
 from nemo.tokens import pack
+from nemo.zoo.build import build_foreign
 from orchestrator.computing.networks import build_once
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.modules.compose import compose_and_save
+from orchestrator.modules.origin import pair_of_network
 from orchestrator.modules.reuse import Wanted, reuse_and_save
 from orchestrator.plan.planner import plan
 from orchestrator.study.data import check_data, describe
@@ -97,6 +100,33 @@ def test_modules_of_texts_compose(folder: Path, tmp_path: Path) -> None:
     record = compose_and_save([tmp_path / "a", tmp_path / "b"], tmp_path / "both", False, Console(file=io.StringIO()))
     assert list(record.classes) == ["greet", "order", "pay"] and record.figures["accuracy"] > 0.6
     assert set(answers(tmp_path / "both" / "example.py")) <= set(record.classes)
+
+
+@pytest.mark.heavy
+def test_small_networks_of_a_trained_one(folder: Path, tmp_path: Path) -> None:
+    groups = {"counter": ["greet", "order"], "till": ["order", "pay"]}
+    derive = {"groups": groups, "methods": ["activation"], "budgets": [{"flops": 0.8}], "finetune": {"epochs": 0}}
+    of = wanted(folder, methods=["standard"], subtasks=None, derive={**derive, "keep": True})
+    ledger = finish_study(of, tmp_path / "runs")
+    found = dict(ledger.results("derive"))
+    assert sorted(document["result"]["classes"] for document in found.values()) == [[0, 1], [1, 2]]
+    for key, document in found.items():
+        assert 0.7 < document["result"]["kept_flops"] <= 0.8 * 1.02
+        with ledger.reading(key, "derived.safetensors") as path:
+            assert path is not None
+            module = nemo.load_module(path)
+        assert module.network(pack(torch.full((1, 4), 7), torch.ones(1, 4))).shape == (1, 2)
+
+
+def test_a_command_that_derives_takes_the_networks_own_tokenizer(folder: Path) -> None:
+    weights = folder / "net.safetensors"
+    network, data = f"hf:{folder / 'net'}", f"text:{folder / 'data'}"
+    save_file(build_foreign(network, 3, (9,)).state_dict(), weights)
+    pair = pair_of_network(network, data, None, str(weights), ["pay", "greet"], {}, {})
+    options = {"only": ["pay", "greet"]}
+    assert pair == {"backbone": network, "dataset": data, "pretrained": str(weights), "dataset_options": options}
+    untouched = wanted(folder, pairs=[pair], methods=["standard"], recipe={"epochs": 0}, subtasks=None)
+    check_data(describe(untouched))
 
 
 def test_keys_follow_content_and_not_places(folder: Path, tmp_path: Path) -> None:
