@@ -22,10 +22,10 @@ from orchestrator.study.study import Study
 _ELSEWHERE = ("resources", "weights", "keep")
 """What a step's `where` says of other things than its data."""
 
-Held = Pictures | Tokenized
+Stored = Pictures | Tokenized
 """What holds arrays of its own, or says where files lie."""
 
-SplitArrays = tuple["np.ndarray[Any, Any] | Held", "np.ndarray[Any, Any]"]
+SplitArrays = tuple["np.ndarray[Any, Any] | Stored", "np.ndarray[Any, Any]"]
 """Images, or texts, and labels."""
 
 
@@ -75,7 +75,7 @@ def dataset_arrays(where: Mapping[str, Any]) -> DatasetArrays:
 def as_dataset(arrays: DatasetArrays) -> Dataset:
     """The data set of `dataset_arrays`, on the same memory."""
     train, test = (
-        Split(images if isinstance(images, Held) else torch.from_numpy(images), torch.from_numpy(labels))
+        Split(images if isinstance(images, Stored) else torch.from_numpy(images), torch.from_numpy(labels))
         for images, labels in (arrays["train"], arrays["test"])
     )
     fields: dict[str, Any] = {**arrays, "train": train, "test": test}
@@ -83,7 +83,7 @@ def as_dataset(arrays: DatasetArrays) -> Dataset:
 
 
 def _numpy(part: Split) -> SplitArrays:
-    return part.images if isinstance(part.images, Held) else part.images.numpy(), part.labels.numpy()
+    return part.images if isinstance(part.images, Stored) else part.images.numpy(), part.labels.numpy()
 
 
 def data_key(step: Step) -> str:

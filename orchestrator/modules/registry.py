@@ -6,7 +6,6 @@ import re
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import mlflow.onnx
 import numpy as np
@@ -17,9 +16,11 @@ from mlflow.tracking import MlflowClient
 from mlflow.types import Schema, TensorSpec
 
 from nemo.errors import UserError
-from nemo.export import INPUT, OUTPUT, as_exported, example_inputs
+from nemo.export import INPUT, OUTPUT, example_images
+from nemo.image_size import is_text
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.modules.record import ModuleRecord, Origin
+from orchestrator.modules.text_model import write_text_model
 from orchestrator.storage import Where
 from orchestrator.study.file import submitted_study
 from orchestrator.tracking.connection import STORE_ERRORS, cannot_use, open_store, store_of
@@ -73,34 +74,27 @@ def model_name(study: str, record: ModuleRecord) -> str:
 
 
 def write_model(folder: Path, record: ModuleRecord, to: Path) -> None:
-    """Writes MLflow's form of a saved module."""
+    """Writes MLflow's form of a saved module; one of texts takes strings."""
+    if is_text(record.image_size):
+        write_text_model(folder, record, to)
+        return
     import onnx
 
-    outputs, example = len(record.classes), _example(folder, record)
-    shapes = {name: [-1, *value.shape[1:]] if name == INPUT else [-1, -1] for name, value in example.items()}
+    outputs, example = len(record.classes), example_images(record.image_size).numpy()
     signature = ModelSignature(
-        inputs=Schema([TensorSpec(value.dtype, tuple(shapes[name]), name) for name, value in example.items()]),
+        inputs=Schema([TensorSpec(np.dtype(np.float32), (-1, *example.shape[1:]), INPUT)]),
         outputs=Schema([TensorSpec(np.dtype(np.float32), (-1, outputs), OUTPUT)]),
     )
     mlflow.onnx.save_model(
         onnx.load_model_from_string((folder / "module.onnx").read_bytes()),
         str(to),
         signature=signature,
-        input_example=example,
+        input_example={INPUT: example},
         # Given, because MLflow would find them out by running the model in another process.
         pip_requirements=[f"{package}=={version(package)}" for package in ("mlflow", "numpy", "onnx", "onnxruntime")],
         metadata={"classes": list(record.classes)},
         save_as_external_data=False,
     )
-
-
-def _example(folder: Path, record: ModuleRecord) -> dict[str, np.ndarray[Any, Any]]:
-    """Inputs of its ONNX form, by name."""
-    import onnx
-
-    graph = onnx.load_model_from_string((folder / "module.onnx").read_bytes()).graph
-    inputs = example_inputs(record.image_size)
-    return {name: value.numpy() for name, value in as_exported(inputs, [each.name for each in graph.input]).items()}
 
 
 def _registered(client: MlflowClient, name: str, record: ModuleRecord) -> str | None:

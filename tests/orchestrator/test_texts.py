@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import mlflow.pyfunc
+import pandas as pd
 import pytest
 import torch
 from rich.console import Console
@@ -24,6 +26,8 @@ from orchestrator.computing.networks import build_once
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.modules.compose import compose_and_save
 from orchestrator.modules.origin import pair_of_network
+from orchestrator.modules.record import read_record
+from orchestrator.modules.registry import write_model
 from orchestrator.modules.reuse import Wanted, reuse_and_save
 from orchestrator.plan.planner import plan
 from orchestrator.study.data import check_data, describe
@@ -87,6 +91,9 @@ def test_from_sentences_to_a_module_that_reads_strings(folder: Path, tmp_path: P
     torch.testing.assert_close(program(ids[1:2, :5], present[1:2, :5]), logits[1:2], rtol=1e-4, atol=1e-5)
     assert [module.classes[int(row)] for row in logits.argmax(1)] == ["greet", "pay", "pay"]
     assert answers(out / "example.py") == answers(out / "example_onnx.py")
+    write_model(out, read_record(out), tmp_path / "model")
+    scored = mlflow.pyfunc.load_model(str(tmp_path / "model")).predict(pd.DataFrame({"text": ["hello my", "the bill"]}))
+    assert list(scored.columns) == ["pay", "greet"] and list(scored.idxmax(axis=1)) == ["greet", "pay"]
     card = (out / "README.md").read_text()
     assert "Texts become tokens by `tokenizer.json`" in card and "images" not in card
 
