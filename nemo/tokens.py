@@ -45,12 +45,13 @@ class TokenReader(nn.Module):
         padding: The token that the network expects where there is none.
         parts: Whether it tells the parts of a pair apart.
         longest: Positions that it can read.
+        unpacks: Whether the network takes what a tokenizer gives, or the packed texts themselves.
         present: bool `[B, T]` of the pass that runs: where a text is. None outside of one.
     """
 
-    def __init__(self, padding: int, longest: int, *, parts: bool) -> None:
+    def __init__(self, padding: int, longest: int, *, parts: bool, unpacks: bool = True) -> None:
         super().__init__()
-        self.padding, self.longest, self.parts = padding, longest, parts
+        self.padding, self.longest, self.parts, self.unpacks = padding, longest, parts, unpacks
         self.present: Tensor | None = None
 
     def before(self, network: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -59,6 +60,8 @@ class TokenReader(nn.Module):
             return None
         (packed,) = args
         self.present = packed >= 0
+        if not self.unpacks:
+            return None
         ids = torch.where(self.present, packed.remainder(PART), self.padding)
         given = {"input_ids": ids, "attention_mask": self.present.long()}
         if self.parts:
@@ -70,14 +73,14 @@ class TokenReader(nn.Module):
         self.present = None
 
     def __deepcopy__(self, memo: dict[int, object]) -> TokenReader:
-        copied = TokenReader(self.padding, self.longest, parts=self.parts)
+        copied = TokenReader(self.padding, self.longest, parts=self.parts, unpacks=self.unpacks)
         memo[id(self)] = copied
         return copied
 
 
-def read_packed(network: nn.Module, padding: int, longest: int, *, parts: bool) -> None:
+def read_packed(network: nn.Module, padding: int, longest: int, *, parts: bool, unpacks: bool = True) -> None:
     """Makes a network that is called with `input_ids` and more take packed texts, in place; see `TokenReader`."""
-    reader = TokenReader(padding, longest, parts=parts)
+    reader = TokenReader(padding, longest, parts=parts, unpacks=unpacks)
     network.add_module(NAME, reader)
     network.register_forward_pre_hook(reader.before, with_kwargs=True)
     network.register_forward_hook(reader.behind)

@@ -53,8 +53,9 @@ def write_network(folder: Path, kind: str = "bert", *, vocabulary: Sequence[str]
     tokenizer = Tokenizer(models.WordLevel({word: number for number, word in enumerate(vocabulary)}, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    second = "$B [SEP]" if kind in ("roberta", "mpnet") else "$B:1 [SEP]:1"  # these tell no parts apart
     tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+        single="[CLS] $A [SEP]", pair=f"[CLS] $A [SEP] {second}", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
     tokenizer.enable_truncation(6)  # as the files of sentence networks ask for, and nobody wants here
     tokenizer.enable_padding(length=6)
@@ -85,6 +86,17 @@ def pairs(count: int, seed: int = 0) -> list[tuple[str, str, str]]:
         texts = [" ".join(draw.choices(WORDS[name], k=3)) for name in (first, first if same else other)]
         found.append((*texts, "same" if same else "other"))
     return found
+
+
+def write_pairs(folder: Path, train: int = 60, test: int = 20) -> Path:
+    """A data set of pairs; one text of it is longer than any network of these reads."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for part, rows in (("train", pairs(train)), ("test", pairs(test, seed=1))):
+        first, second, names = (list(column) for column in zip(*rows, strict=True))
+        if part == "train":
+            first[0] = "hello " * 5_000 + first[0]
+        pq.write_table(pa.table({"text": first, "text_pair": second, "label": names}), folder / f"{part}.parquet")
+    return folder
 
 
 def write_texts(folder: Path, kind: str = "parquet", train: int = 60, test: int = 30) -> Path:

@@ -179,7 +179,7 @@ def _read_texts(name: str, source: TextSource, only: Sequence[str] | None) -> tu
     splits = []
     for part in ("train", "test"):
         tokens, labels = source.tokens[part], source.labels[part]
-        texts = Tokenized(tokens.flat, tokens.starts, source.longest)
+        texts = Tokenized(tokens.flat, tokens.starts, source.longest, paired=source.paired)
         if chosen is not None:
             index, labels = places_of(labels, chosen)
             texts = texts[torch.from_numpy(index)]

@@ -28,8 +28,9 @@ def find_tables(name: str, folder: Path, part: str) -> list[Path]:
     Raises:
         UserError: There is none, or files of several kinds.
     """
-    kinds = [kind for kind in KINDS if any(file.is_file() for file in folder.glob(f"{part}*{kind}"))]
-    single = [kind for kind in kinds if (folder / f"{part}{kind}").is_file()] or kinds
+    single = [kind for kind in KINDS if (folder / f"{part}{kind}").is_file()]
+    if not single and any(file.is_file() for file in folder.glob(f"{part}*.parquet")):
+        single = [".parquet"]
     if not single:
         raise UserError(
             f"dataset {name}: {folder} has no {part}.parquet, {part}.csv or {part}.jsonl; add it or correct the path."
@@ -41,10 +42,7 @@ def find_tables(name: str, folder: Path, part: str) -> list[Path]:
         )
     if single[0] == ".parquet":
         return find_shards(name, folder, part)
-    file = folder / f"{part}{single[0]}"
-    if not file.is_file():
-        raise UserError(f"dataset {name}: {folder} has no {file.name}; put all texts of {part} into one file.")
-    return [file]
+    return [folder / f"{part}{single[0]}"]
 
 
 class Table:
@@ -52,7 +50,7 @@ class Table:
 
     Args:
         path: The file.
-        texts: Names of the columns that are texts, whatever they look like.
+        texts: Names of the columns that are texts, whatever they look like; where a file has no types of its own.
 
     Raises:
         UserError: It is missing, damaged or no table, or not in UTF-8.
@@ -62,6 +60,8 @@ class Table:
         self.path = path
         self.sha256 = content_sha256(path)  # refuses what cannot be read
         try:
+            if path.suffix != ".parquet":
+                path.read_bytes().decode()  # in all of it, and not in the texts alone
             self._table = _READERS[path.suffix](path, texts)
         except (pa.ArrowException, OSError, UnicodeError, ValueError) as error:
             raise _damaged(path, error) from error
@@ -122,8 +122,6 @@ class Table:
         return values
 
     def _values(self, column: str) -> list[Any]:
-        if self.names.count(column) > 1:
-            raise UserError(f"{self.path} has {self.names.count(column)} columns {column!r}; rename all but one.")
         try:
             values: list[Any] = self._table.column(column).to_pylist()
         except UnicodeError as error:
@@ -134,9 +132,11 @@ class Table:
         """The name of a column: the wanted one, or the first of the usual ones that is there.
 
         Raises:
-            UserError: There is none.
+            UserError: There is none, or more than one.
         """
         for name in (wanted,) if wanted is not None else usual:
+            if self.names.count(name) > 1:
+                raise UserError(f"{self.path} has {self.names.count(name)} columns {name!r}; rename all but one.")
             if name in self.names:
                 return name
         listed = ", ".join(map(repr, self.names[:_SHOWN]))
@@ -150,11 +150,14 @@ def _parquet(path: Path, texts: tuple[str, ...]) -> pa.Table:
     return pq.read_table(path)
 
 
-def _separated(delimiter: str) -> Callable[[Path, tuple[str, ...]], pa.Table]:
+def _separated(delimiter: str, *, quotes: bool) -> Callable[[Path, tuple[str, ...]], pa.Table]:
     def read(path: Path, texts: tuple[str, ...]) -> pa.Table:
         return pyarrow.csv.read_csv(
             path,
-            parse_options=pyarrow.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+            read_options=pyarrow.csv.ReadOptions(block_size=_block(path)),
+            parse_options=pyarrow.csv.ParseOptions(
+                delimiter=delimiter, quote_char='"' if quotes else False, newlines_in_values=quotes
+            ),
             convert_options=pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(texts, pa.string())),
         )
 
@@ -162,13 +165,26 @@ def _separated(delimiter: str) -> Callable[[Path, tuple[str, ...]], pa.Table]:
 
 
 def _json_lines(path: Path, texts: tuple[str, ...]) -> pa.Table:
-    return pyarrow.json.read_json(path, pyarrow.json.ReadOptions(block_size=max(2**20, path.stat().st_size)))
+    read_options = pyarrow.json.ReadOptions(block_size=_block(path))
+    table = pyarrow.json.read_json(path, read_options)
+    dated = [
+        name for name in texts if name in table.column_names and pa.types.is_temporal(table.schema.field(name).type)
+    ]
+    if not dated:
+        return table
+    as_texts = pyarrow.json.ParseOptions(explicit_schema=pa.schema([(name, pa.string()) for name in dated]))
+    return pyarrow.json.read_json(path, read_options, as_texts)
+
+
+def _block(path: Path) -> int:
+    """Bytes that are read at a time: a row may be no longer."""
+    return min(2**31 - 1, max(2**20, path.stat().st_size))
 
 
 _READERS: Mapping[str, Callable[[Path, tuple[str, ...]], pa.Table]] = {
     ".parquet": _parquet,
-    ".csv": _separated(","),
-    ".tsv": _separated("\t"),
+    ".csv": _separated(",", quotes=True),
+    ".tsv": _separated("\t", quotes=False),  # as is usual there: a quote is a quote
     ".jsonl": _json_lines,
     ".json": _json_lines,
 }

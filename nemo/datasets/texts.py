@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +29,7 @@ _TEXT = ("text", "sentence")
 _LABEL = ("label", "labels", "intent", "category")
 _PAIR = "text_pair"
 _NAMES = "classes.txt"
+_WHOLE = re.compile(r"0|[1-9][0-9]{0,17}")
 _SHOWN = 3
 
 
@@ -64,8 +66,8 @@ class TextSource:
 
     @cached_property
     def _tables(self) -> dict[str, list[Table]]:
-        named = (self.options.get("text"), self.options.get("text_pair"), *_TEXT, _PAIR)
-        texts = tuple(name for name in named if name)
+        named = (self.options.get("text"), self.options.get("text_pair"), self.options.get("label"))
+        texts = tuple(name for name in (*named, *_TEXT, _PAIR, *_LABEL) if name)
         return {part: [Table(file, texts) for file in find_tables(self.name, self.path, part)] for part in PARTS}
 
     @property
@@ -92,24 +94,32 @@ class TextSource:
         return int(wanted)
 
     @cached_property
+    def _read_labels(self) -> dict[Path, list[Any]]:
+        """Of every file; where files have no types, labels are numbers if all of all files are written as such."""
+        read = {table.path: table.labels(self._label_column(table)) for table in self._all}
+        untyped = {path for path in read if path.suffix in (".csv", ".tsv")}
+        if all(_WHOLE.fullmatch(label) for path in untyped for label in read[path]):
+            read.update({path: [int(label) for label in read[path]] for path in untyped})
+        return read
+
+    @cached_property
     def classes(self) -> tuple[str, ...]:
         """The class names.
 
         Raises:
             UserError: Names are missing, or files disagree on them.
         """
-        given = self.options.get("classes")
-        tables = [(table, self._label_column(table)) for table in self._all]
-        by_name = {table.is_text(column) for table, column in tables}
-        if len(by_name) > 1:
-            numbered = next(table.path for table, column in tables if not table.is_text(column))
+        given, read = self.options.get("classes"), self._read_labels
+        by_name = {path: any(isinstance(label, str) for label in labels) for path, labels in read.items()}
+        if len(set(by_name.values())) > 1:
+            numbered = next(path for path, named in by_name.items() if not named)
             raise UserError(f"{numbered}: its labels are numbers, and those of other files names; write all alike.")
         if given:
             return tuple(given)
-        if by_name == {True}:
-            train = self._tables["train"]
-            return tuple(sorted({str(name) for table in train for name in table.labels(self._label_column(table))}))
-        schemas = {tuple(names): table for table, column in tables if (names := table.class_names(column))}
+        if any(by_name.values()):
+            return tuple(sorted({str(name) for table in self._tables["train"] for name in read[table.path]}))
+        columns = [(table, self._label_column(table)) for table in self._all]
+        schemas = {tuple(names): table for table, column in columns if (names := table.class_names(column))}
         if len(schemas) > 1:
             other = list(schemas.values())[1].path
             raise UserError(f"{other} names other classes than the other files; write all with the same names.")
@@ -117,13 +127,19 @@ class TextSource:
             return next(iter(schemas))
         if (self.path / _NAMES).is_file():
             return tuple(self._named_in_file())
-        highest = max((max(table.labels(column), default=-1) for table, column in tables), default=-1)
+        highest = max((max(labels, default=-1) for labels in read.values()), default=-1)
+        texts = sum(len(labels) for labels in read.values())
+        if highest >= texts:
+            raise UserError(
+                f"dataset {self.name}: its column {columns[0][1]!r} has the number {highest} for {texts} texts, and "
+                "labels are numbered from 0; name the column of labels by the option label."
+            )
         return tuple(map(str, range(highest + 1)))
 
     def _named_in_file(self) -> list[str]:
         file = self.path / _NAMES
         try:
-            names = file.read_text(encoding="utf-8").split("\n")
+            names = file.read_text(encoding="utf-8-sig").split("\n")
         except UnicodeDecodeError as error:
             raise UserError(f"{file} is not in UTF-8 ({error.reason}); write it again in UTF-8.") from error
         names = [name.strip() for name in names]
@@ -142,13 +158,14 @@ class TextSource:
         place = {name: number for number, name in enumerate(self.classes)}
         found = {}
         for part, tables in self._tables.items():
-            numbers = [self._number(table, row, label, place) for table in tables for row, label in self._rows(table)]
+            numbers = [
+                self._number(table, row, label, place)
+                for table in tables
+                for row, label in enumerate(self._read_labels[table.path])
+            ]
             found[part] = np.asarray(numbers[: self._limit(part, len(numbers))], dtype=np.int64)
         check_classes(self.name, self.classes, found["train"], found["test"], "texts")
         return found
-
-    def _rows(self, table: Table) -> list[tuple[int, Any]]:
-        return list(enumerate(table.labels(self._label_column(table))))
 
     def _number(self, table: Table, row: int, label: Any, place: Mapping[str, int]) -> int:
         number = label if isinstance(label, int) else place.get(label, -1)
@@ -194,7 +211,7 @@ class TextSource:
             test_size=len(labels["test"]),
             fingerprint=fingerprint(
                 texts={part: [table.sha256 for table in tables] for part, tables in self._tables.items()},
-                classes=[] if self._tables["train"][0].is_whole(self._label_column(self._all[0])) else self.classes,
+                classes=[] if isinstance(next(iter(self._read_labels.values()))[0], int) else self.classes,
                 tokenizer=self._tokenizer.sha256,
                 options=options,
             ),

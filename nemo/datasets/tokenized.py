@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nemo.tokens import PADDING, PART
+from nemo.tokens import PADDING
 
 
 class Tokenized:
@@ -20,6 +20,7 @@ class Tokenized:
         starts: int64 `[m + 1]`: where each text begins, and the last one ends.
         longest: Tokens of the longest text of the data set: the size of its inputs.
         places: int64 `[n]`: which texts; None for all.
+        paired: Whether they are pairs; the tokens of some networks do not tell.
     """
 
     def __init__(
@@ -28,8 +29,10 @@ class Tokenized:
         starts: NDArray[np.int64],
         longest: int,
         places: NDArray[np.int64] | None = None,
+        *,
+        paired: bool = False,
     ) -> None:
-        self.flat, self.starts, self.longest = flat, starts, longest
+        self.flat, self.starts, self.longest, self.paired = flat, starts, longest, paired
         self.places = np.arange(len(starts) - 1) if places is None else places
 
     def __len__(self) -> int:
@@ -38,17 +41,12 @@ class Tokenized:
     def __getitem__(self, index: Tensor | slice) -> Tokenized:
         """Those at some positions (int64, a mask or a slice)."""
         chosen = index if isinstance(index, slice) else index.cpu().numpy()
-        return Tokenized(self.flat, self.starts, self.longest, self.places[chosen])
+        return Tokenized(self.flat, self.starts, self.longest, self.places[chosen], paired=self.paired)
 
     @property
     def shape(self) -> tuple[int, int]:
         """`(n, T)`, of the longest text."""
         return len(self), self.longest
-
-    @property
-    def paired(self) -> bool:
-        """Whether there are second texts."""
-        return bool((self.flat >= PART).any())
 
     @property
     def lengths(self) -> Tensor:
@@ -80,6 +78,7 @@ def join_texts(parts: Sequence[Tokenized]) -> Tokenized:
         np.concatenate([*starts, ends[-1:]]),
         max(part.longest for part in parts),
         np.concatenate([part.places + before for part, before in zip(parts, texts, strict=False)]),
+        paired=any(part.paired for part in parts),
     )
 
 
@@ -95,13 +94,11 @@ def bucketed(lengths: Tensor, order: Tensor, batch_size: int, generator: torch.G
     Returns:
         int64 `[n]`, a permutation of `order`.
     """
-    window = batch_size * _WINDOW
-    parts = [part[lengths[part].argsort(stable=True)] for part in order.split(window)]
-    sorted_ = torch.cat(parts)
-    full = len(sorted_) // batch_size * batch_size
-    batches = sorted_[:full].view(-1, batch_size)
+    full = len(order) // batch_size * batch_size  # what is left over is drawn anew each time, and not the longest
+    parts = [part[lengths[part].argsort(stable=True)] for part in order[:full].split(batch_size * _WINDOW)]
+    batches = torch.cat(parts).view(-1, batch_size)
     shuffled = batches[torch.randperm(len(batches), generator=generator)]
-    return torch.cat([shuffled.flatten(), sorted_[full:]])
+    return torch.cat([shuffled.flatten(), order[full:]])
 
 
 _WINDOW = 32

@@ -22,9 +22,12 @@ if TYPE_CHECKING:
 
 FILES = (
     *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.txt"),
-    *("vocab.json", "merges.txt", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model", "bpe.codes"),
+    *("vocab.json", "vocab.bpe", "merges.txt", "bpe.codes", "tokenizer.model", "spiece.model", "spm.model"),
+    *("sentencepiece.model", "sentencepiece.bpe.model", "source.spm", "target.spm", "chat_template.jinja"),
 )
-"""What a tokenizer may lie in."""
+"""What a tokenizer may lie in, as transformers names it."""
+
+_KIND = "config.json"  # tells which tokenizer it is, where its own files don't
 
 _PART = 2**24  # see `nemo.tokens`, which imports torch
 _CHUNK = 10_000  # texts at a time
@@ -150,7 +153,7 @@ def _folder(source: str, dataset: str) -> Path:
     from nemo.zoo.transformers_config import cached_folder
 
     try:
-        return cached_folder(source, FILES)
+        return cached_folder(source, (*FILES, _KIND))
     except Exception as error:
         raise UserError(
             f"dataset {dataset}: the tokenizer {source} cannot be fetched ({reason_of_download(error)}); give a folder "

@@ -136,6 +136,11 @@ def capture(network: nn.Module, example: Example) -> Captured:
             if _needs_decomposition(program.graph):
                 program = program.run_decompositions({})
         except Exception as error:
+            if "Constraints violated" in str(error) and reader is not None:
+                raise UserError(
+                    "network: its forward is fixed to a number of texts or of tokens, take both from x.shape, or give "
+                    f"the network an attribute `longest` below {reader.longest}."
+                ) from error
             if "Constraints violated" in str(error):
                 raise UserError(
                     f"network: its forward is fixed to batches of {batch_of(inputs)}, take their size from x.shape[0], "

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from nemo.errors import UserError
 from nemo.example import blank, logits_of
 from nemo.image_size import ImageSize, input_shape, is_text, size_text
-from nemo.tokens import read_packed
+from nemo.tokens import PADDING, read_packed
 from nemo.zoo.classifier import new_classifier
 from nemo.zoo.failures import library, reason_and_line, unknown
 from nemo.zoo.names import check_name, short, split
@@ -115,9 +115,13 @@ def _build(prefix: str, rest: str, num_classes: int, image_size: ImageSize) -> n
 
 def _of_texts(prefix: str, rest: str, num_classes: int, length: int) -> nn.Module:
     if prefix == "python":
-        return make_own(rest, num_classes, length)
+        own = make_own(rest, num_classes, length)
+        read_packed(own, PADDING, max(length, int(getattr(own, "longest", 512))), parts=True, unpacks=False)
+        return own
     config, kind = configured(f"hf:{rest}", num_classes, (length,))
-    padding = getattr(config, "pad_token_id", None) or 0
+    ends = getattr(config, "eos_token_id", None)
+    known = (getattr(config, "pad_token_id", None), ends if isinstance(ends, int) else None, 0)
+    padding = next(each for each in known if each is not None)
     config.pad_token_id = padding  # some find a text's last token by it
     network: nn.Module = kind(config)
     longest = _positions(network, config)

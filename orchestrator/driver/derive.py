@@ -170,7 +170,7 @@ def _refuse_several(described: DescribedStudy) -> None:
         "seeds": study.seeds,
         "derive.budgets": wanted.budgets,
         "derive.compensate": wanted.compensate,
-        "derive.classes": [*wanted.classes, *wanted.sizes],
+        "derive.classes": [*wanted.classes, *wanted.sizes, *wanted.named],
         "methods": list(study.methods),
     }
     for name, values in several.items():

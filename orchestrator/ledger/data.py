@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from nemo.backbones.vit_config import short_name
+from nemo.datasets import is_of_texts
 from nemo.datasets.description import Description
 from nemo.image_size import brief_size, plain_size
 from orchestrator.ledger.document import sealed, unsealed
@@ -46,21 +48,27 @@ class Change:
             lines += [f"-{name}: {was}", f"+{name}: {now}"]
         return "\n".join(lines)
 
+    @property
+    def _samples(self) -> str:
+        return "texts" if is_of_texts(self.dataset) else "images"
+
     def _fields(self) -> list[tuple[str, str, str]]:
         """Name, value then and value now of all that differs and is known."""
         before, now = self.before, self.now
         fields = [("fingerprint", before.fingerprint[:16], now.fingerprint[:16])]
         if before.counts is not None or before.train_size:
-            fields += [("training images", f"{before.train_size:,}", f"{now.train_size:,}")]
-            fields += [("test images", f"{before.test_size:,}", f"{now.test_size:,}")]
-        fields += [("image size", brief_size(before.image_size), brief_size(now.image_size))]
+            fields += [(f"training {self._samples}", f"{before.train_size:,}", f"{now.train_size:,}")]
+            fields += [(f"test {self._samples}", f"{before.test_size:,}", f"{now.test_size:,}")]
+        size = "longest text" if is_of_texts(self.dataset) else "image size"
+        fields += [(size, brief_size(before.image_size), brief_size(now.image_size))]
         if before.classes != now.classes:
             names = [", ".join(map(repr, each.classes[:_SHOWN])) for each in (before, now)]
             fields += [("number of classes", f"{len(before.classes):,}", f"{len(now.classes):,}")]
             fields += [("classes", names[0], names[1])]
         elif before.counts is not None and now.counts is not None:
             images = zip(before.classes, before.counts, now.counts, strict=True)
-            fields += [(f"training images of {name!r}", f"{was:,}", f"{count:,}") for name, was, count in images]
+            told = f"training {self._samples} of"
+            fields += [(f"{told} {name!r}", f"{was:,}", f"{count:,}") for name, was, count in images]
         return [field for field in fields if field[1] != field[2]][:_SHOWN]
 
 
@@ -144,4 +152,6 @@ def _is_on(pair: Pair, now: Description, params: Mapping[str, Any]) -> bool:
     if not isinstance(dataset, Mapping) or "fingerprint" not in params:
         return False
     same = (dataset.get("name"), dataset.get("options")) == (now.name, pair.told_options)
+    if is_of_texts(pair.dataset):  # the same texts are other data to a network with another tokenizer
+        same = same and params.get("backbone") == short_name(pair.backbone)
     return same and pair.image_size in (None, plain_size(params["image_size"]))

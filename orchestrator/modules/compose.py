@@ -17,7 +17,7 @@ from nemo.datasets.pictures import join
 from nemo.datasets.tokenized import Tokenized, join_texts
 from nemo.deployed import Deployed
 from nemo.errors import UserError
-from nemo.image_size import size_text
+from nemo.image_size import is_text, size_text
 from nemo.module_file import SavedModule, load_module
 from nemo.recipe import Finetune
 from nemo.training import TrainingDiverged
@@ -35,6 +35,8 @@ from orchestrator.modules.save import (
 )
 from orchestrator.storage.keys import canonical
 from orchestrator.system.terminal import new_table, print_table
+
+_TOKENIZER = "tokenizer.json"
 
 
 @dataclass(frozen=True)
@@ -151,10 +153,17 @@ def check_parts(parts: Sequence[Part]) -> None:
         raise UserError("compose: needs two modules or more, give the folders that nemo reuse wrote.")
     first = parts[0]
     for part in parts[1:]:
+        if is_text(first.record.image_size) and is_text(part.record.image_size):
+            if part.record.files.get(_TOKENIZER) != first.record.files.get(_TOKENIZER):
+                raise UserError(
+                    f"{part.folder}: reads texts by another {_TOKENIZER} than {first.folder}, compose modules of one "
+                    "tokenizer and max_length."
+                )
+            continue
         ours, theirs = (size_text(each.record.image_size) for each in (first, part))
         if ours != theirs:
             raise UserError(
-                f"{part.folder}: takes images of {theirs} and {first.folder} of {ours}, compose modules of one size "
+                f"{part.folder}: takes inputs of {theirs} and {first.folder} of {ours}, compose modules of one size "
                 "(image_size of their studies' pairs)."
             )
     for place, part in enumerate(parts):
@@ -162,7 +171,7 @@ def check_parts(parts: Sequence[Part]) -> None:
             shared = set(part.record.classes) & set(other.record.classes)
             if shared and _only(part) != _only(other) and _key(part, whole=True) == _key(other, whole=True):
                 raise UserError(
-                    f"{part.folder}: has learned {sorted(shared)[0]!r} from the same images as {other.folder}, which "
+                    f"{part.folder}: has learned {sorted(shared)[0]!r} from the same data as {other.folder}, which "
                     "the option only takes out of one data set in two ways, derive both of a study of all its classes."
                 )
 
@@ -221,7 +230,7 @@ def _check_left(dataset: Dataset, classes: Sequence[int]) -> None:
     gone = [dataset.classes[number] for number in classes if not left[number]]
     if gone:
         raise UserError(
-            f"compose: every training image of {', '.join(gone)} was held out by one of the modules' trainings, "
+            f"compose: every training sample of {', '.join(gone)} was held out by one of the modules' trainings, "
             "compose modules of fewer trainings, or of trainings with a smaller validation share or the same seed."
         )
 
@@ -231,8 +240,8 @@ def _tell_assumed(parts: Sequence[Part], console: Console) -> None:
     for part in parts:
         if part.record.origins[0].validation is None:
             text = (
-                f"{part.folder}: its record does not say which images its training held out for validation, so none is "
-                "left out on its account; made again with nemo reuse, it says so."
+                f"{part.folder}: its record does not say which samples its training held out for validation, so none "
+                "is left out on its account; made again with nemo reuse, it says so."
             )
             console.print(text, markup=False, soft_wrap=True)
 
@@ -244,6 +253,8 @@ def _data_sets(parts: Sequence[Part]) -> dict[str, Data]:
 def _key(part: Part, *, whole: bool = False) -> str:
     """What data a part is of; `whole` leaves out which of the classes."""
     where: dict[str, Any] = dict(part.record.data[0].where)
+    if "tokenizer" in where.get("dataset_options", {}):  # which it is, and not where, is in the fingerprint
+        where["dataset_options"] = {k: v for k, v in where["dataset_options"].items() if k != "tokenizer"}
     names = ["dataset", "dataset_options", "image_size", "fingerprint", "keep_shape"]
     if whole:
         names.remove("fingerprint")

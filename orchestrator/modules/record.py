@@ -105,6 +105,7 @@ class ModuleRecord:
         controls: Rivals of its size, see `nemo.control`: name -> accuracy, and accuracy before fine-tuning.
         command: What made it.
         made_with: Commit and packages.
+        paired: Whether it takes pairs of texts.
     """
 
     classes: Sequence[str]
@@ -121,6 +122,7 @@ class ModuleRecord:
     agreement: Mapping[str, float] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     controls: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    paired: bool = False
     format: str = FORMAT
 
     @property

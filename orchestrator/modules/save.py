@@ -63,7 +63,7 @@ def save_module(folder: Path, saved: SavedModule, record: ModuleRecord) -> Modul
         write_file(folder, name, data)
     agreement = _agreement(network, folder, forms, saved.image_size, names)
     files = {name: hashlib.sha256(data).hexdigest() for name, data in forms.items()}
-    finished = replace(record, agreement=agreement, files=files)
+    finished = replace(record, agreement=agreement, files=files, paired=saved.paired)
     programs = examples(saved.classes, saved.image_size, paired=saved.paired)
     texts = {"README.md": model_card(finished), **programs, MARK: finished.to_json()}
     for name, text in texts.items():

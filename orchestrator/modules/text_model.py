@@ -35,7 +35,7 @@ class Texts(PythonModel):
         self.module = onnxruntime.InferenceSession(context.artifacts["module"], providers=["CPUExecutionProvider"])
 
     def predict(self, context, model_input, params=None):
-        columns = [model_input[name].tolist() for name in ("text", "text_pair") if name in model_input]
+        columns = [model_input[name].tolist() for name in context.model_config["columns"]]
         encoded = self.tokenizer.encode_batch(columns[0] if len(columns) == 1 else list(zip(*columns)))
         names = [each.name for each in self.module.get_inputs()]
         inputs = {name: np.array([getattr(each, FIELDS[name]) for each in encoded], dtype=np.int64) for name in names}
@@ -55,10 +55,7 @@ def write_text_model(folder: Path, record: ModuleRecord, to: Path) -> None:
         record: Its record.
         to: A folder that does not exist.
     """
-    import onnx
-
-    graph = onnx.load_model_from_string((folder / "module.onnx").read_bytes()).graph
-    columns = [TEXT, PAIR] if len(graph.input) > 2 else [TEXT]
+    columns = [TEXT, PAIR] if record.paired else [TEXT]
     packages = ("mlflow", "numpy", "onnxruntime", "pandas", "tokenizers")
     with tempfile.TemporaryDirectory() as temporary:
         program = Path(temporary) / "texts.py"
@@ -67,7 +64,7 @@ def write_text_model(folder: Path, record: ModuleRecord, to: Path) -> None:
             str(to),
             python_model=str(program),
             artifacts={"module": str(folder / "module.onnx"), "tokenizer": str(folder / "tokenizer.json")},
-            model_config={"classes": list(record.classes)},
+            model_config={"classes": list(record.classes), "columns": columns},
             signature=ModelSignature(
                 inputs=Schema([ColSpec("string", name) for name in columns]),
                 outputs=Schema([ColSpec("double", name) for name in record.classes]),

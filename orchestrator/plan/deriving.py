@@ -8,6 +8,7 @@ from typing import Any
 from nemo.deriving.methods import DERIVATIONS
 from orchestrator.plan.combination import Combination
 from orchestrator.plan.step import Step, make_step
+from orchestrator.study.data import groups_of
 from orchestrator.study.sweep import setting_text
 
 VERSION = 1
@@ -34,6 +35,7 @@ def derive_steps(combination: Combination, train: Step) -> list[Step]:
     if wanted.keep:
         where["keep"] = True
     sets = combination.class_sets(wanted, as_written=True)
+    groups = groups_of(combination.description, wanted)
     steps = []
     for derivation in wanted.methods:
         method = DERIVATIONS[derivation.method].method
@@ -49,7 +51,8 @@ def derive_steps(combination: Combination, train: Step) -> list[Step]:
                 told = f"{words} {measure}={share:g}" + ("" if compensate == "none" else f" {compensate}")
                 for classes in sets:
                     params = {**own, "compensate": compensate, "budget": budget, "classes": list(classes)}
-                    label = f"derive {','.join(map(str, classes))} by {told} of {train.label}"
+                    named = groups.get(tuple(sorted(classes)))
+                    label = f"derive {named or ','.join(map(str, classes))} by {told} of {train.label}"
                     steps.append(make_step("derive", params, {"train": train.key}, where, label))
     return steps
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nemo.backbones import check_backbone
-from nemo.datasets import describe_dataset, loading_note
+from nemo.datasets import describe_dataset, is_of_texts, loading_note
 from nemo.datasets.naming import find_class
 from nemo.errors import UserError
 from nemo.image_size import is_text
@@ -220,12 +220,13 @@ def held_out(study: Study, pair: Pair, classes: Sequence[str], counts: Sequence[
         return [], []
     single = [name for name, count in zip(classes, counts, strict=True) if count == 1]
     few = [f"{name!r} ({count})" for name, count in zip(classes, counts, strict=True) if 0 < count * share < 1]
+    sample = "text" if is_of_texts(pair.dataset) else "image"
     refused = (
-        f"dataset {pair.dataset}: {_classes(list(map(repr, single)))} a single training image, which cannot be both "
+        f"dataset {pair.dataset}: {_classes(list(map(repr, single)))} a single training {sample}, which cannot be both "
         f"trained on and held out (validation: {share:g}); add images, or leave out what has no more."
     )
     told = (
-        f"dataset {pair.dataset}: {_classes(few)} so few training images that validation: {share:g} of them is less "
+        f"dataset {pair.dataset}: {_classes(few)} so few training {sample}s that validation: {share:g} of them is less "
         "than one; one of each is held out."
     )
     return [refused] * bool(single), [told] * bool(few and not single)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, TypeAdapter
+from yaml import MappingNode, ScalarNode, SequenceNode, YAMLError
 
 from nemo.documents import read_document
 from nemo.errors import UserError
 from orchestrator.study.problems import NoDuplicates, Problems
-from orchestrator.study.yaml_source import parse_value
+from orchestrator.study.yaml_source import node_of
 
 
 def _check_class(value: Any) -> Any:
@@ -27,7 +29,8 @@ Class = Annotated[int | str, BeforeValidator(_check_class)]
 ClassSet = Annotated[list[Class], Field(min_length=2), NoDuplicates]
 """Some classes, by number or name."""
 
-_GROUPS: TypeAdapter[dict[str, list[int | str]]] = TypeAdapter(dict[str, ClassSet])
+_GROUP: TypeAdapter[list[int | str]] = TypeAdapter(ClassSet)
+_NUMBER = re.compile(r"0|[1-9][0-9]{0,17}")
 
 
 def read_groups(given: str | Mapping[str, Any]) -> dict[str, list[int | str]]:
@@ -40,17 +43,32 @@ def read_groups(given: str | Mapping[str, Any]) -> dict[str, list[int | str]]:
         return dict(given)
     file = Path(given).expanduser()
     try:
-        value = parse_value(read_document(file))
+        node = node_of(read_document(file))
     except OSError as error:
-        raise UserError(
-            f"{given} cannot be read ({error.strerror}); give the path from the current directory."
-        ) from error
-    except ValueError as error:  # a UnicodeDecodeError is one
+        raise UserError(f"{given} cannot be read ({error.strerror}); give its path from the current folder.") from error
+    except (ValueError, YAMLError) as error:  # a UnicodeDecodeError is the former
         raise UserError(f"{given} is no YAML or JSON in UTF-8; write names, and a list of classes for each.") from error
-    try:
-        return _GROUPS.validate_python(value)
-    except ValueError as error:
-        raise UserError(f"{given} should give each name a list of two or more classes; correct it.") from error
+    if not isinstance(node, MappingNode) or not node.value:
+        raise UserError(f"{given} should give names, and a list of two or more classes for each; correct it.")
+    found: dict[str, list[int | str]] = {}
+    for key, classes in node.value:
+        if key.value in found:
+            raise UserError(f"{given} names {key.value!r} twice; rename one.")
+        if not isinstance(classes, SequenceNode) or not all(isinstance(each, ScalarNode) for each in classes.value):
+            raise UserError(f"{given}: {key.value!r} should be a list of classes; correct it.")
+        found[key.value] = [_class_of(each) for each in classes.value]
+    for name, numbers in found.items():
+        try:
+            _GROUP.validate_python(numbers)
+        except ValueError as error:
+            raise UserError(f"{given}: {name!r} should name two or more classes, each once; correct it.") from error
+    return found
+
+
+def _class_of(node: ScalarNode) -> int | str:
+    """A whole number without quotes is a number, and all else a name: `yes` and `007` too."""
+    text = str(node.value)
+    return int(text) if node.style is None and _NUMBER.fullmatch(text) else text
 
 
 def check_groups(given: Any) -> Any:

@@ -30,11 +30,14 @@ def _names(data: Any) -> Iterator[tuple[Place, Any]]:
     for field in ("subtasks", "derive"):
         for place, classes in _items(_get(data, field, "classes"), (field, "classes")):
             yield from _items(classes, place)
+        groups = _get(data, field, "groups")
+        for name, classes in groups.items() if isinstance(groups, dict) else ():
+            yield from _items(classes, (field, "groups", name))
     for place, pair in _items(_get(data, "pairs"), ("pairs",)):
         options = _get(pair, "dataset_options")
         for name in ("classes", "only"):
             yield from _items(_get(options, name), (*place, "dataset_options", name))
-        for name in ("image", "label"):
+        for name in ("image", "label", "text", "text_pair"):
             if isinstance(options, dict) and name in options:
                 yield (*place, "dataset_options", name), options[name]
 

@@ -54,7 +54,9 @@ def test_every_kind_of_file_gives_the_same_texts(tmp_path: Path, tokenizer: str,
     assert described.image_size == data.image_size == (longest + 2,)
 
 
-def test_pairs_tell_their_parts_apart(tmp_path: Path, tokenizer: str) -> None:
+@pytest.mark.parametrize("kind", ["bert", "roberta"])
+def test_pairs_tell_their_parts_apart_where_the_network_does(tmp_path: Path, kind: str) -> None:
+    tokenizer = str(texts.write_network(tmp_path / "net", kind))
     for part, seed in (("train", 0), ("test", 1)):
         first, second, names = zip(*texts.pairs(20, seed), strict=True)
         columns = {"question": list(first), "text_pair": list(second), "label": list(names)}
@@ -63,13 +65,13 @@ def test_pairs_tell_their_parts_apart(tmp_path: Path, tokenizer: str) -> None:
     assert data.classes == ("other", "same") and data.paired
     assert isinstance(data.train.images, Tokenized)
     (row, *_) = rows_of(data.train.images)
-    assert [token // PART for token in row] == [0] * 5 + [1] * 4  # [CLS] a b c [SEP] d e f [SEP]
+    assert [token // PART for token in row] == [0] * 5 + [int(kind == "bert")] * 4  # [CLS] a b c [SEP] d e f [SEP]
 
 
 def test_what_is_cut_off_is_told(tmp_path: Path, tokenizer: str) -> None:
     folder = texts.write_texts(tmp_path, "csv")
     with (folder / "train.csv").open("a") as file:
-        file.write("hello " * 50_000 + ",greet\n")
+        file.write("hello " * 500_000 + ",greet\n")  # 3 MB
     described = describe_dataset(f"text:{folder}", tokenizer=tokenizer, max_length=20)
     assert described.image_size == (20,)
     (note,) = described.notes
@@ -104,6 +106,38 @@ def test_the_fingerprint_follows_the_tokenizer(tmp_path: Path, tokenizer: str) -
     assert describe_dataset(f"text:{folder}", tokenizer=str(other)).fingerprint != one
 
 
+def test_what_stands_in_files_is_taken_as_it_stands(tmp_path: Path, tokenizer: str) -> None:
+    rows = [("NA", "01"), ("null", "1"), ("12", "true"), ("2020-01-01", "01"), ('"hello\nday"', "1"), ("hello", "true")]
+    for part in ("train", "test"):
+        (tmp_path / f"{part}.csv").write_text("\n".join(["text,label", *(",".join(row) for row in rows)]) + "\n")
+    data = load_dataset(f"text:{tmp_path}", tokenizer=tokenizer)
+    assert data.classes == ("01", "1", "true")
+    assert data.train.labels.tolist() == [0, 1, 2, 0, 1, 2]
+    assert isinstance(data.train.images, Tokenized)
+    hello, day = (texts.VOCABULARY.index(word) for word in ("hello", "day"))
+    assert rows_of(data.train.images)[4] == [2, hello, day, 3]
+
+
+def test_a_quote_in_tabs_is_a_quote_and_a_date_a_text(tmp_path: Path, tokenizer: str) -> None:
+    for part in ("train", "test"):
+        (tmp_path / f"{part}.tsv").write_text('text\tlabel\n"hello\t0\nbread"\t1\n')
+    assert len(load_dataset(f"text:{tmp_path}", tokenizer=tokenizer).train) == 2
+    dated = tmp_path / "dated"
+    dated.mkdir()
+    for part in ("train", "test"):
+        (dated / f"{part}.jsonl").write_text('{"text": "2020-01-01", "label": 0}\n{"text": "2021-01-01", "label": 1}\n')
+    assert len(load_dataset(f"text:{dated}", tokenizer=tokenizer).train) == 2
+
+
+def test_the_longest_texts_are_trained_on_too() -> None:
+    lengths = torch.arange(1, 34)  # one more than a batch of 32, which is dropped
+    left = set()
+    for seed in range(12):
+        draw = torch.Generator().manual_seed(seed)
+        left.add(int(bucketed(lengths, torch.randperm(33, generator=draw), 32, draw)[-1]))
+    assert len(left) > 6
+
+
 def _add(name: str, content: bytes) -> Callable[[Path], None]:
     def change(folder: Path) -> None:
         with (folder / name).open("ab") as file:
@@ -116,8 +150,27 @@ def _remove(name: str) -> Callable[[Path], None]:
     return lambda folder: (folder / name).unlink()
 
 
-def _number_the_test(folder: Path) -> None:
-    (folder / "test.csv").write_text("text,label\nhello,0\nbread,1\ncash,2\n")
+def _name_the_test(folder: Path) -> None:
+    (folder / "test.jsonl").write_text('{"text": "hello", "label": "greet"}\n')
+
+
+def _cut_in_the_header(folder: Path) -> None:
+    file = folder / "train.csv"
+    file.write_bytes(file.read_bytes().replace(b"text,label", b"text,label,caf\xe9", 1))
+
+
+def _twice(column: str) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        lines = (folder / "train.csv").read_text().splitlines()
+        place = lines[0].split(",").index(column)
+        (folder / "train.csv").write_text("\n".join(f"{line},{line.split(',')[place]}" for line in lines) + "\n")
+
+    return change
+
+
+def _number_by_time(folder: Path) -> None:
+    for part in ("train", "test"):
+        (folder / f"{part}.csv").write_text("text,label\nhello,1700000000\nbread,1\ncash,2\n")
 
 
 def _rename_the_texts(folder: Path) -> None:
@@ -135,6 +188,12 @@ REFUSED: dict[str, tuple[str, Callable[[Path], None], str]] = {
         r"test\.jsonl: the label 3 in row 30 is none of the 3 classes",
     ),
     "latin 1": ("csv", _add("train.csv", b"caf\xe9,pay\n"), r"train\.csv is not in UTF-8 .*write it again in UTF-8"),
+    "latin 1 header": ("csv", _cut_in_the_header, r"train\.csv is not in UTF-8"),
+    "latin 1 label": ("csv", _add("train.csv", b"hello,caf\xe9\n"), r"train\.csv is not in UTF-8"),
+    "utf 16": ("csv", lambda f: (f / "test.csv").write_text("a,b\n", "utf-16") and None, r"test\.csv is not in UTF-8"),
+    "texts twice": ("csv", _twice("text"), r"train\.csv has 2 columns 'text'; rename all but one"),
+    "labels twice": ("csv", _twice("label"), r"train\.csv has 2 columns 'label'; rename all but one"),
+    "no labels": ("csv", _number_by_time, r"its column 'label' has the number 1700000000 for 6 texts"),
     "latin 1 json": (
         "jsonl",
         _add("train.jsonl", b'{"text": "caf\xe9", "label": 1}\n'),
@@ -145,7 +204,7 @@ REFUSED: dict[str, tuple[str, Callable[[Path], None], str]] = {
     "cut short": ("parquet", _add("test.parquet", b"xx"), r"test\.parquet is damaged or no parquet file"),
     "no test": ("csv", _remove("test.csv"), r"has no test\.parquet, test\.csv or test\.jsonl; add it"),
     "two kinds": ("csv", _add("train.jsonl", b"{}"), r"has train\.csv and train\.jsonl; leave files of one kind"),
-    "mixed labels": ("csv", _number_the_test, r"test\.csv: its labels are numbers, and those of other files names"),
+    "mixed labels": ("jsonl", _name_the_test, r"train\.jsonl: its labels are numbers, and those of other files names"),
     "no column": ("csv", _rename_the_texts, r"train\.csv has no column 'text' with the texts among 'words', 'label'"),
     "names twice": ("jsonl", _add("classes.txt", b"pay\n"), r"classes\.txt: must name each class once"),
 }

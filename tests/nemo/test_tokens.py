@@ -116,3 +116,43 @@ def test_networks_of_images_take_no_texts() -> None:
     for name in ("resnet18", "torchvision:resnet18"):
         with pytest.raises(nemo.UserError, match="classifies images, and the data set has texts"):
             build_backbone(name, 3, image_size=(12,))
+
+
+OWN = """
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    longest = 64
+
+    def __init__(self, num_classes):
+        super().__init__()
+        self.words = nn.Embedding(30, 8)
+        self.first, self.second = nn.Linear(8, 16), nn.Linear(16, 16)
+        self.head = nn.Linear(16, num_classes)
+
+    def forward(self, texts):
+        there = (texts >= 0).unsqueeze(-1)
+        x = torch.relu(self.second(torch.relu(self.first(self.words(texts.clamp(min=0))))))
+        return self.head((x * there).sum(1) / there.sum(1))
+
+
+def make(num_classes):
+    return Net(num_classes)
+"""
+
+
+def test_a_network_of_ones_own_pools_over_real_tokens_too(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(OWN)
+    own = build_backbone(f"python:{tmp_path / 'net.py'}:make", 3, image_size=(12,)).eval()
+    net = nemo.make_modular(own, example=example_texts(12), start="identity").eval().double()
+    short = example_texts(9)
+    with torch.no_grad():
+        for mask, other in zip(net(short)[1], net(padded(short, 7))[1], strict=True):
+            torch.testing.assert_close(mask, other)
+    masks = [torch.arange(width).remainder(2).expand(3, -1) > 0 for width in net.widths]
+    module = nemo.extract_module(net, masks, [0, 1], head="slice").eval()
+    for length in (5, 31):
+        one = example_texts(length, 1)
+        torch.testing.assert_close(module(padded(one, 4)), module(one))

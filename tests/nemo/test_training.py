@@ -169,3 +169,27 @@ def test_evaluation_gives_every_layer_its_own_mode_back(digits: Dataset) -> None
     nemo.evaluate(network, digits.test, digits)
     assert network.training
     assert not frozen.training
+
+
+def test_learning_rates_rise_step_by_step(digits: Dataset) -> None:
+    learning = trainer(digits, "standard", lr_warmup=1.5, warmup=0)
+    rates: list[float] = []
+    learning.optimizer.register_step_pre_hook(lambda each, *_: rates.append(each.param_groups[0]["lr"]))
+    history = run(learning)
+    steps = len(learning.loader)
+    whole = [entry["lr"] for entry in history]
+    assert whole == pytest.approx([0.01 * (1 + math.cos(math.pi * epoch / 3)) for epoch in range(3)])
+    wanted = [
+        whole[epoch] * min(1.0, (epoch + (step + 1) / steps) / 1.5) for epoch in range(3) for step in range(steps)
+    ]
+    assert rates == pytest.approx(wanted)
+    assert rates[0] == pytest.approx(0.02 / steps / 1.5)
+    assert numbers(run(trainer(digits, "standard", lr_warmup=0.0, warmup=0))) != numbers(history)
+
+
+@pytest.mark.parametrize("largest", [0.0, 0.01])
+def test_gradients_are_clipped_where_it_is_asked_for(digits: Dataset, largest: float) -> None:
+    learning = trainer(digits, "standard", max_grad_norm=largest)
+    learning.step(next(iter(learning.loader.epoch(0))), 0.0)
+    norms = torch.stack([p.grad.norm() for p in learning.network.parameters() if p.grad is not None])
+    assert (float(norms.norm()) <= 0.01 * 1.001) == (largest > 0)

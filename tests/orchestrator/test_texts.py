@@ -99,6 +99,28 @@ def test_from_sentences_to_a_module_that_reads_strings(folder: Path, tmp_path: P
 
 
 @pytest.mark.heavy
+def test_pairs_and_one_very_long_text_go_all_the_way(folder: Path, tmp_path: Path) -> None:
+    pair: dict[str, Any] = {
+        "backbone": f"hf:{folder / 'net'}",
+        "dataset": f"text:{texts.write_pairs(folder / 'pairs')}",
+    }
+    pair["dataset_options"] = {"max_length": 30}
+    subtasks = {"classes": [["same", "other"]], "finetune": {**FINETUNE, "epochs": 1}}
+    of = wanted(folder, pairs=[pair], methods=["nemo"], recipe={**RECIPE, "epochs": 2}, subtasks=subtasks)
+    assert any("1 of its 80 texts is longer than 30 tokens" in note for note in describe(of).notes)
+    finish_study(of, tmp_path / "runs")
+    out = tmp_path / "out"
+    record = reuse_and_save(tmp_path / "runs" / "small", Wanted(["same", "other"], out), Console(file=io.StringIO()))
+    assert record.image_size == (30,)
+    assert set(answers(out / "example.py")) <= {"same", "other"}
+    assert answers(out / "example.py") == answers(out / "example_onnx.py")
+    assert "token_type_ids" in (out / "example_onnx.py").read_text()
+    write_model(out, record, tmp_path / "model")
+    asked = pd.DataFrame({"text": ["hello"], "text_pair": ["the bill"]})
+    assert mlflow.pyfunc.load_model(str(tmp_path / "model")).predict(asked).shape == (1, 2)
+
+
+@pytest.mark.heavy
 def test_modules_of_texts_compose(folder: Path, tmp_path: Path) -> None:
     of = wanted(folder, methods={"nemo": {"alpha": 1.0}}, subtasks={"sizes": [3], "samples": 1, "finetune": FINETUNE})
     finish_study(of, tmp_path / "runs")

@@ -71,7 +71,7 @@ class _Padded(Tokenized):
 
     def __getitem__(self, index: torch.Tensor | slice) -> Tokenized:
         own = super().__getitem__(index)
-        return _Padded(own.flat, own.starts, own.longest, own.places)
+        return _Padded(own.flat, own.starts, own.longest, own.places, paired=own.paired)
 
     def batch(self, positions: torch.Tensor, width: int | None = None) -> torch.Tensor:
         found = super().batch(positions, width)

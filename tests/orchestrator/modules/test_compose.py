@@ -138,7 +138,7 @@ def test_no_image_that_a_training_held_out_reaches_the_head(call: Call, tmp_path
     forget_validation(tmp_path / "first")
     images, said = composed_on("assumed")
     assert images == union - held_out["second"]
-    assert f"{tmp_path / 'first'}: its record does not say which images its training held out" in said
+    assert f"{tmp_path / 'first'}: its record does not say which samples its training held out" in said
     assert said.count("its record does not say") == 1
     assert [origin.validation for origin in read_record(tmp_path / "assumed").origins] == [None, 0.2]
 
@@ -153,7 +153,7 @@ def test_a_class_of_which_everything_was_held_out_is_a_sentence(call: Call, tiny
         (tmp_path / str(seed) / "module.json").write_text(json.dumps(record))
     code, _, err = call("compose", *(tmp_path / str(seed) for seed in range(8)), "--out", tmp_path / "all")
     assert (code, len(err.splitlines())) == (2, 1)
-    assert "every training image of 1, 2 was held out" in err
+    assert "every training sample of 1, 2 was held out" in err
 
 
 def test_what_cannot_be_composed_is_a_sentence(call: Call, tiny_runs: Path, tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_what_cannot_be_composed_is_a_sentence(call: Call, tiny_runs: Path, tmp_
         assert not (tmp_path / "both").exists()
         return err
 
-    assert "takes images of 48x48" in refused(tmp_path / "tiny", tmp_path / "large")
+    assert "takes inputs of 48x48" in refused(tmp_path / "tiny", tmp_path / "large")
     assert "holds no module" in refused(tmp_path / "tiny", tmp_path / "runs")
     assert "needs two modules or more" in refused(tmp_path / "tiny")
     assert call("compose", tmp_path / "tiny", tmp_path / "tiny", "--out", tmp_path / "twice")[0] == 0
@@ -195,7 +195,5 @@ def test_images_of_a_class_are_not_counted_twice() -> None:
     check_parts([part("7", "2", only=["7", "2"]), part("3", "5", only=["3", "5"])])
     check_parts([part("7", "2", only=["7", "2"]), part("2", "3", padding=2)])
     check_parts([part("7", "2"), part("2", "7")])
-    with pytest.raises(
-        UserError, match="2-3: has learned '2' from the same images as 7-2, which the option only takes"
-    ):
+    with pytest.raises(UserError, match="2-3: has learned '2' from the same data as 7-2, which the option only takes"):
         check_parts([part("7", "2", only=["7", "2"]), part("2", "3", only=["2", "3"])])

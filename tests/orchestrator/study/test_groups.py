@@ -16,6 +16,7 @@ from orchestrator.plan.planner import plan
 from orchestrator.report.groups import group_names, group_tables
 from orchestrator.study.data import DescribedStudy, check_data, describe
 from orchestrator.study.file import load_study_file
+from orchestrator.study.groups import read_groups
 from tests import tiny
 from tests.orchestrator.study_examples import of_kind, study
 
@@ -58,8 +59,11 @@ def test_what_the_data_do_not_have_is_told(groups: dict[str, Any], told: str) ->
     ("content", "told"),
     [
         (None, r"tiny\.yaml:\d+: subtasks\.groups: .*groups\.json cannot be read \(No such file"),
-        (b"[1, 2]", r"groups\.json should give each name a list of two or more classes; correct it"),
-        (b'{"round": [1]}', r"should give each name a list of two or more classes"),
+        (b"[1, 2]", r"groups\.json should give names, and a list of two or more classes for each; correct it"),
+        (b'{"round": [1]}', r"groups\.json: 'round' should name two or more classes, each once; correct it"),
+        (b'{"round": [1, 1]}', r"groups\.json: 'round' should name two or more classes, each once; correct it"),
+        (b'{"round": 1}', r"groups\.json: 'round' should be a list of classes; correct it"),
+        (b'{"round": [1, 2], "round": [3, 4]}', r"groups\.json names 'round' twice; rename one"),
         (b'{"caf\xe9": [1, 2]}', r"groups\.json is no YAML or JSON in UTF-8"),
         (b"{", r"groups\.json is no YAML or JSON in UTF-8"),
     ],
@@ -71,6 +75,18 @@ def test_a_file_that_holds_no_groups_is_told(tmp_path: Path, content: bytes | No
     with pytest.raises(UserError, match=told) as refused:
         load_study_file(file)
     assert "\n" not in str(refused.value)
+
+
+def test_names_of_a_file_are_what_they_look_like(tmp_path: Path) -> None:
+    (tmp_path / "groups.yaml").write_text('talk: [yes, no, 007, 3, "4", 2026-01-01]\n')
+    assert read_groups(str(tmp_path / "groups.yaml")) == {"talk": ["yes", "no", "007", 3, "4", "2026-01-01"]}
+
+
+def test_names_in_the_study_are_read_as_all_others_are(tmp_path: Path) -> None:
+    file = tiny.write_study(tmp_path, subtasks=None)
+    file.write_text(file.read_text() + "subtasks: {groups: {round: [007, 8]}}\n")
+    with pytest.raises(UserError, match=r"groups\.round\[0\]: '007' is the number 7 in YAML, put it in quotes"):
+        load_study_file(file)
 
 
 def test_the_file_travels_with_a_submitted_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
