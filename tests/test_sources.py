@@ -46,9 +46,10 @@ def unsafe(source: str) -> Iterator[str]:
         wrong = name in CALLS or (name.split(".")[-1] in METHODS and "." in name)
         wrong |= name == "torch.load" and given.get("weights_only") != "True"
         if name.endswith("from_pretrained"):  # an "auto" class may run code that lies beside the weights
-            wrong |= "Auto" in name or given.get("weights_only") != "True"
+            tokenizer = name == "AutoTokenizer.from_pretrained" and given.get("trust_remote_code") == "False"
+            wrong |= not tokenizer and ("Auto" in name or given.get("weights_only") != "True")
         wrong |= name == "yaml.load" and given.get("Loader") not in ("_Loader", "yaml.SafeLoader")
-        wrong |= not {"shell", "allow_pickle", "trust_remote_code"}.isdisjoint(given)
+        wrong |= not {"shell", "allow_pickle"}.isdisjoint(given) or given.get("trust_remote_code", "False") != "False"
         if wrong:
             yield f"{node.lineno}: {ast.unparse(node)}"
 
@@ -70,6 +71,9 @@ def unsafe(source: str) -> Iterator[str]:
         "yaml.load(text, Loader=yaml.Loader)",
         "transformers.ViTModel.from_pretrained(name)",
         "transformers.AutoModel.from_pretrained(name, weights_only=True)",
+        "AutoTokenizer.from_pretrained(folder)",
+        "AutoTokenizer.from_pretrained(folder, trust_remote_code=True)",
+        "AutoModel.from_pretrained(folder, weights_only=True, trust_remote_code=False)",
         "mlflow.pytorch.load_model(uri)",
         "tarfile.open(path).extractall()",
     ],

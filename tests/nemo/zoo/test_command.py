@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from nemo.datasets.options import check_options
+from nemo.datasets.options import COMMON, check_options
 from nemo.zoo import __main__ as command
 from nemo.zoo.preparation import Preparation
 from nemo.zoo.weights import Weights
@@ -32,4 +32,4 @@ def test_the_lines_of_a_pair(
     assert pair == {"backbone": name, "pretrained": "w.pth", "image_size": [224, 256]}
     assert given == {"mean": [0.5] * 3, "std": [0.25] * 3, "interpolation": "bilinear", **options} or not options
     assert ("crop" in given) == ("crop" in options) and given.get("interpolation") != "box"
-    check_options("folder:x", given, ())
+    check_options("folder:x", given, COMMON)

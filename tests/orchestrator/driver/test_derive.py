@@ -152,7 +152,7 @@ def run(folder: Path, *words: Any) -> subprocess.CompletedProcess[str]:
         ({"pretrained": None}, "--weights: is missing, give the file of the trained network's weights"),
         ({"pretrained": "nix.pt"}, "--weights: there is no file nix.pt"),
         ({"pretrained": True}, "--pretrained: nobody publishes weights of python:nets.py:make"),
-        ({"data": None}, "--data: is missing, give images of the classes, such as folder:photos."),
+        ({"data": None}, "--data: is missing, give images of the classes, such as folder:photos, or text:FOLDER."),
         ({"data": "folder:nix"}, "--data: dataset folder:nix: there is no folder nix"),
         ({"network": "foo:nets"}, "NETWORK: 'foo:nets' is unknown, write torchvision:NAME"),
         ({"network": "torchvision:resnet7"}, "NETWORK: torchvision has no 'resnet7', choose one such as"),
