@@ -24,10 +24,10 @@ def pack(ids: Tensor, attention_mask: Tensor, parts: Tensor | None = None) -> Te
     return torch.where(attention_mask > 0, packed, PADDING)
 
 
-def unpacked(packed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """What `pack` was given: tokens, 0 where there is none, the attention mask, and parts, each int64 `[B, T]`."""
+def unpacked(packed: Tensor, padding: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+    """What `pack` was given: tokens, `padding` where there is none, attention mask, and parts, each int64 `[B, T]`."""
     present = packed >= 0
-    ids = torch.where(present, packed.remainder(PART), 0)
+    ids = torch.where(present, packed.remainder(PART), padding)
     return ids, present.long(), torch.where(packed >= PART, 1, 0)
 
 
@@ -62,11 +62,8 @@ class TokenReader(nn.Module):
         self.present = packed >= 0
         if not self.unpacks:
             return None
-        ids = torch.where(self.present, packed.remainder(PART), self.padding)
-        given = {"input_ids": ids, "attention_mask": self.present.long()}
-        if self.parts:
-            given["token_type_ids"] = torch.where(packed >= PART, 1, 0)
-        return (), given
+        ids, mask, parts = unpacked(packed, self.padding)
+        return (), {"input_ids": ids, "attention_mask": mask, **({"token_type_ids": parts} if self.parts else {})}
 
     def behind(self, network: nn.Module, args: object, output: object) -> None:
         """The hook behind it: no mask outlives its pass."""

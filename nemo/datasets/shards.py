@@ -64,11 +64,11 @@ def _check_numbers(name: str, folder: Path, shards: list[Path]) -> None:
             )
 
 
-def unread(folder: Path, read: list[Path]) -> str:
-    """The sentence about the parquet files beside those that are read; empty where there are none."""
-    lying = sorted(file for file in folder.iterdir() if file.suffix.lower() == ".parquet" and file not in read)
+def unread(folder: Path, read: list[Path], kinds: tuple[str, ...] = (".parquet",), what: str = "parquet file") -> str:
+    """The sentence about the files of these kinds beside those that are read; empty where there are none."""
+    lying = sorted(file for file in folder.iterdir() if file.suffix.lower() in kinds and file not in read)
     if not lying:
         return ""
     names = ", ".join(file.name for file in lying[:_SHOWN]) + (", ..." if len(lying) > _SHOWN else "")
-    count = "1 parquet file is" if len(lying) == 1 else f"{len(lying):,} parquet files are"
+    count = f"1 {what} is" if len(lying) == 1 else f"{len(lying):,} {what}s are"
     return f"{count} not read: {names}."

@@ -15,9 +15,10 @@ from nemo.datasets.columns import class_names
 from nemo.datasets.files import content_sha256
 from nemo.datasets.shards import find_shards
 from nemo.errors import UserError
+from nemo.zoo.failures import reason
 
 KINDS = (".parquet", ".csv", ".tsv", ".jsonl", ".json")
-"""How the names of files with texts end; all files of a data set are of one kind."""
+"""How the names of files with texts end; all files of a part are of one kind."""
 
 _SHOWN = 10
 
@@ -65,9 +66,6 @@ class Table:
             self._table = _READERS[path.suffix](path, texts)
         except (pa.ArrowException, OSError, UnicodeError, ValueError) as error:
             raise _damaged(path, error) from error
-
-    def __len__(self) -> int:
-        return int(self._table.num_rows)
 
     @property
     def names(self) -> list[str]:
@@ -191,8 +189,7 @@ _READERS: Mapping[str, Callable[[Path, tuple[str, ...]], pa.Table]] = {
 
 
 def _damaged(path: Path, error: Exception) -> UserError:
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")
-    if isinstance(error, UnicodeError) or "utf" in reason.lower():
-        return UserError(f"{path} is not in UTF-8 ({reason}); write it again in UTF-8.")
+    if isinstance(error, UnicodeError) or "utf" in str(error).lower():
+        return UserError(f"{path} is not in UTF-8 ({reason(error)}); write it again in UTF-8.")
     kind = "parquet file" if path.suffix == ".parquet" else f"table ({path.suffix})"
-    return UserError(f"{path} is damaged or no {kind} ({reason}); write it again.")
+    return UserError(f"{path} is damaged or no {kind} ({reason(error)}); write it again.")

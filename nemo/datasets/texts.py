@@ -13,6 +13,7 @@ import numpy as np
 
 from nemo.datasets.description import Description, fingerprint
 from nemo.datasets.options import check_options
+from nemo.datasets.shards import unread
 from nemo.datasets.source import Labels, check_classes
 from nemo.datasets.text_files import KINDS, Table, find_tables
 from nemo.datasets.tokenizer import TextTokenizer, Tokens
@@ -230,9 +231,5 @@ class TextSource:
                 f"{cut:,} of its {total:,} texts {'is' if cut == 1 else 'are'} longer than {limit} tokens, and cut off "
                 "there (max_length)."
             )
-        read = {table.path for table in self._all}
-        lying = sorted(file for file in self.path.iterdir() if file.suffix in KINDS and file not in read)
-        if lying:
-            names = ", ".join(file.name for file in lying[:_SHOWN]) + (", ..." if len(lying) > _SHOWN else "")
-            notes.append(f"{len(lying):,} {'file is' if len(lying) == 1 else 'files are'} not read: {names}.")
-        return notes
+        left = unread(self.path, [table.path for table in self._all], KINDS, "file")
+        return [*notes, left] if left else notes

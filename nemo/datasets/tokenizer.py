@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nemo.datasets.files import content_sha256
 from nemo.errors import UserError
+from nemo.zoo.failures import reason, reason_of_download
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -71,10 +73,9 @@ class TextTokenizer:
         try:
             return _document(self._folder, self.sha256)
         except Exception as error:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")
             raise UserError(
-                f"dataset {self._dataset}: the tokenizer in {self.source} cannot be read ({reason}); give the folder "
-                "of the network's own tokenizer by the option tokenizer."
+                f"dataset {self._dataset}: the tokenizer in {self.source} cannot be read ({reason(error)}); give the "
+                "folder of the network's own tokenizer by the option tokenizer."
             ) from error
 
     def deployed(self, longest: int) -> str:
@@ -121,7 +122,7 @@ def files_sha256(folder: Path) -> str:
     for name in FILES:
         file = folder / name
         if file.is_file():
-            digest.update(f"{name} {hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+            digest.update(f"{name} {content_sha256(file)}\n".encode())
     return digest.hexdigest()
 
 
@@ -149,7 +150,6 @@ def _folder(source: str, dataset: str) -> Path:
             f"dataset {dataset}: {folder} has no tokenizer ({FILES[0]}, ...); save the network's own there with "
             "save_pretrained, or name its folder by the option tokenizer."
         )
-    from nemo.zoo.failures import reason_of_download
     from nemo.zoo.transformers_config import cached_folder
 
     try:
