@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
+from nemo.datasets import is_of_texts
 from nemo.errors import UserError
 from nemo.zoo.names import short
 from orchestrator.driver.run import run_study
@@ -36,6 +37,9 @@ RIVALS = ("random", "magnitude")
 EPOCHS = 3
 FINETUNE = {"batch_size": 64, "lr": 0.005, "anneal": 1.0}
 """How a network is fine-tuned unless told else: gently, for most of it is trained already."""
+
+FINETUNE_TEXTS = {"batch_size": 32, "lr": 0.0001, "anneal": 1.0, "optimizer": "adamw"}
+"""The same of a network that reads texts: Transformers bear no SGD at such a rate."""
 
 _OPTIONS: dict[Place, str] = {
     ("pairs", 0, "backbone"): "NETWORK",
@@ -110,7 +114,7 @@ def derive_and_save(wanted: Wanted, console: Console) -> ModuleRecord:
             "methods": [{name: {}} for name in dict.fromkeys((wanted.method, *RIVALS))],
             "budgets": [dict(wanted.budget)],
             "compensate": [wanted.compensate],
-            "finetune": {**FINETUNE, "epochs": wanted.epochs},
+            "finetune": {**_finetune(fields), "epochs": wanted.epochs},
             "keep": True,
         }
         made_of = content_key([fields, list(wanted.overrides), None if trained is None else trained.step.key])
@@ -131,6 +135,10 @@ def derive_and_save(wanted: Wanted, console: Console) -> ModuleRecord:
         console.print(f"{name}, within the same budget: {100 * figures['accuracy']:.2f} %", markup=False)
     print_place(wanted.out, console)
     return record
+
+
+def _finetune(fields: dict[str, Any]) -> dict[str, Any]:
+    return FINETUNE_TEXTS if is_of_texts(fields["pairs"][0]["dataset"]) else FINETUNE
 
 
 def _network(wanted: Wanted) -> tuple[Trained | None, dict[str, Any]]:
