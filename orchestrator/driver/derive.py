@@ -39,7 +39,7 @@ FINETUNE = {"batch_size": 64, "lr": 0.005, "anneal": 1.0}
 """How a network is fine-tuned unless told else: gently, for most of it is trained already."""
 
 FINETUNE_TEXTS = {"batch_size": 32, "lr": 0.0001, "anneal": 1.0, "optimizer": "adamw"}
-"""The same of a network that reads texts: Transformers bear no SGD at such a rate."""
+"""The same of a network that reads texts: as is usual for Transformers, and not measured here."""
 
 _OPTIONS: dict[Place, str] = {
     ("pairs", 0, "backbone"): "NETWORK",
