@@ -204,7 +204,7 @@ def test_an_interrupt_is_130(capsys, monkeypatch, storage: Path) -> None:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("orchestrator.cli.storage_root", interrupted)
+    monkeypatch.setattr("orchestrator.verbs.studies.storage_root", interrupted)
     code, _, err = call(capsys, monkeypatch, "status")
     assert code == 130
     assert "Traceback" not in err

@@ -26,10 +26,10 @@ from nemo.zoo.build import build_foreign
 from orchestrator.driver.derive import Wanted, derive_and_save
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.modules.origin import trained_network
-from orchestrator.options import parse_budget, parse_rows
 from orchestrator.plan.planner import plan
 from orchestrator.storage import store_at
 from orchestrator.study.file import study_of_options
+from orchestrator.verbs.options import parse_budget, parse_rows
 from tests import tiny
 from tests.orchestrator.in_process import compute, finish_study
 from tests.orchestrator.own_network import NAME, SOURCE
