@@ -18,12 +18,16 @@ from orchestrator.report.tables import METHOD, PAIR, Table, means_of, method_nam
 MISSING = "missing"
 """Shown for a number that was not published, or not measured here."""
 
-PAPERS = {"mwt": "MwT paper (Qi et al., Modularizing while Training, ICSE 2024)"}
+PAPERS = {
+    "mwt": ("MwT", "Qi et al., Modularizing while Training, ICSE 2024"),
+    "moda": ("MODA", "Ngo et al., DNN Modularization via Activation-Driven Training, ICSE 2026, arXiv 2411.01074 v4"),
+}
 
 NOTES = {
     "3": "CNNSplitter's published couplings are very likely distances, 1 minus a similarity. ",
     "4": "Published times are of one A100 GPU. ",
     "6": "Published FLOPs count BatchNorm as in training, ours as in inference. ",
+    "Modules": "Published are means over sub-tasks of every size, ours over those that this study has. ",
 }
 CONTRADICTING = "The published rows of this pair in Tables 3 and 8 contradict each other. "
 
@@ -52,6 +56,8 @@ WHOLE = {
     "epochs": Shown("Epochs", "trainings", "epochs", 1, 0),
     "epoch_time": Shown("Seconds per epoch", "trainings", "epoch_seconds", 1, 1),
     "modularize_time": Shown("Modularizing s", "trainings", "modularizing_seconds", 1, 1),
+    "module_accuracy": Shown("Module accuracy %", "subtasks", "accuracy", 100, 2),
+    "module_size": Shown("Module's weights %", "subtasks", "weight_retention", 100, 1),
     "total_time": Shown("Total min", "trainings", "total_minutes", 1, 1),
 }
 SUBTASK = {
@@ -130,9 +136,10 @@ def _table(
     kept = [place for place in range(len(columns)) if place not in (2, 3) or any(row[place] for row in rows)]
     title = f"Table {number}" if number.isdigit() else number
     caveats = NOTES.get(number, "") + _caveat(number, pair)
-    note = f"{caveats}{_weights(paper, pair)}{_epochs(trainings)}{PAPERS[paper]}, {title}."
+    short, source = PAPERS[paper]
+    note = f"{caveats}{_weights(paper, pair)}{_epochs(trainings)}{short} paper ({source}), {title}."
     return Table(
-        f"Against the {paper.replace('mwt', 'MwT')} paper, {title}: {pair_name(trainings)}",
+        f"Against the {short} paper, {title}: {pair_name(trainings)}",
         tuple(columns[place] for place in kept),
         [tuple(row[place] for place in kept) for row in rows],
         note,
@@ -179,5 +186,5 @@ def _weights(paper: str, pair: tuple[str, str]) -> str:
 
 
 def _epochs(trainings: pl.DataFrame) -> str:
-    counts = trainings.filter(pl.col("method").is_in(["standard", "mwt"]))["epochs"].unique().sort().to_list()
+    counts = trainings.filter(pl.col("method").is_in(["standard", "mwt", "moda"]))["epochs"].unique().sort().to_list()
     return f", ours after {' or '.join(map(str, counts))}. " if counts else ". "

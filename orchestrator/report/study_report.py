@@ -17,6 +17,7 @@ from orchestrator.report.frames import Frames, read_frames
 from orchestrator.report.fronts import front_table
 from orchestrator.report.groups import group_names, group_tables
 from orchestrator.report.published import published_tables
+from orchestrator.report.published_derived import published_derived_tables
 from orchestrator.report.tables import PAIR, Table, method_name, parts_of, tables_by_topic
 from orchestrator.storage import Where
 from orchestrator.storage.keys import keys_named
@@ -103,7 +104,7 @@ def report_of(ledger: Ledger) -> StudyReport:
         if planned is None
         else group_tables(frames.subtasks, group_names(planned.described, planned.study.subtasks)),
         "derived": [derived_table(part) for part in parts_of(frames.derived, PAIR)],
-        "published": published_tables(frames),
+        "published": [*published_tables(frames), *published_derived_tables(frames.derived)],
         "fronts": [front for front in fronts if front is not None],
     }
     return StudyReport(ledger, planned, frames, tables)
