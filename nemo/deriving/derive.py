@@ -15,6 +15,7 @@ from nemo.datasets.dataset import Dataset, Split
 from nemo.deriving.budget import TIME, Budget
 from nemo.deriving.fitting import Spending, best
 from nemo.deriving.head import Rows, chosen_rows, fitted, outputs_of
+from nemo.deriving.low_rank import low_rank_attention
 from nemo.deriving.masked import Masked, ones
 from nemo.deriving.methods import derivation
 from nemo.deriving.refit import IMAGES, refit
@@ -32,6 +33,7 @@ from nemo.reuse import fine_tune, subtask_dataset
 from nemo.training import require_finite
 
 Compensate = Literal["none", "refit"]
+Attention = Literal["keep", "svd"]
 CONTROLS = ("random", "magnitude")
 
 
@@ -77,7 +79,7 @@ def derive(
     method: str = "masksearch",
     settings: Mapping[str, Setting] | None = None,
     compensate: Compensate = "none",
-    attention: Literal["keep"] = "keep",
+    attention: Attention = "keep",
     finetune: Finetune | None = None,
     example: Example | None = None,
     seed: int = 0,
@@ -103,7 +105,8 @@ def derive(
         method: A name of `nemo.deriving.methods.DERIVATIONS`.
         settings: The method's (docs/trained-networks.md).
         compensate: `refit` fits the Linear layers and 1x1 convolutions that lost inputs, see `nemo.deriving.refit`.
-        attention: `keep`, as it is after the cut.
+        attention: `keep` lets the method choose among its units, too; `svd` first takes away the least dimensions of
+            all heads, see `nemo.deriving.low_rank`, and what is left of attention stays.
         finetune: How the network and its controls are fine-tuned; None leaves them as they were cut.
         example: Inputs as `net` takes them; None for two training images.
         seed: Of the images' order, what is drawn, and fine-tuning.
@@ -123,8 +126,8 @@ def derive(
     classes = _checked(classes, dataset)
     if compensate not in ("none", "refit"):
         raise UserError(f"compensate: {compensate!r} is unknown, choose none or refit.")
-    if attention != "keep":
-        raise UserError(f"attention: {attention!r} can't be done, choose keep.")
+    if attention not in ("keep", "svd"):
+        raise UserError(f"attention: {attention!r} is unknown, choose keep or svd.")
     complete = {name: _settings(name, (settings or {}) if name == method else {}) for name in (method, *controls)}
     subtask = subtask_dataset(dataset, classes)
     net = deepcopy(net).to(device).eval()
@@ -136,10 +139,19 @@ def derive(
     base = masked.cut(ones(masked), own)
     image = input_shape(dataset.image_size)
     spending = Spending(base, wanted, image)
+    heads: dict[str, Tensor] = {}  # by layer, which rows are left
+    if attention == "svd":
+        thin, heads = low_rank_attention(net, example, 1 - spending.budget.share)
+        masked = Masked(thin, example, sites, device)
+        if lacking := sorted(set(heads) - set(masked.names)):
+            raise UserError(f"sites: {lacking[0]} is none of them, which attention: svd cuts; add it, or choose keep.")
     task = Task(masked, own, subtask, spending.budget, seed, device)
 
+    def within_heads(masks: list[Tensor]) -> list[Tensor]:
+        return [mask & heads.get(name, mask) for name, mask in zip(masked.names, masks, strict=True)]
+
     def share(masks: list[Tensor]) -> float:
-        return spending.share(masked.cut(masks, own, check=False))
+        return spending.share(masked.cut(within_heads(masks), own, check=False))
 
     accuracy = {"base": _accuracy(base, subtask, device)}
     flops = {"base": count_flops(base, image)}
@@ -147,7 +159,11 @@ def derive(
     for name in dict.fromkeys((method, *controls)):
         begun = time.perf_counter()
         scores = derivation(name).scores(task, complete[name])
-        masks = best([each.amax(0) for each in scores], spending.budget, share)
+        worth = [each.amax(0) for each in scores]
+        for number, site in enumerate(masked.names):
+            if site in heads:
+                worth[number] = torch.where(heads[site].to(worth[number].device), torch.inf, -torch.inf)
+        masks = within_heads(best(worth, spending.budget, share))
         module = masked.cut(masks, own)
         if compensate == "refit":
             refit(module, masked, subtask, refit_images, seed=seed)

@@ -77,6 +77,7 @@ def derived(step: Step, dataset: Dataset, model: NetworkArrays, device: torch.de
         method=params["derivation"],
         settings=params["settings"],
         compensate=params["compensate"],
+        attention=params.get("attention", "keep"),
         finetune=finetune if finetune.epochs > 0 else None,
         seed=params["seed"],
         sites=params.get("sites", ()),

@@ -52,6 +52,7 @@ _OPTIONS: dict[Place, str] = {
     ("derive", "budgets"): "--budget",
     ("derive", "methods"): "--method",
     ("derive", "compensate"): "--compensate",
+    ("derive", "attention"): "--attention",
     ("derive", "finetune", "epochs"): "--epochs",
     ("seeds",): "--seed",
 }
@@ -75,7 +76,7 @@ class Wanted:
         classes_of: Class -> row of the trained classifier.
         run: Of a study the training's key, or how it begins.
         method: A name of `DERIVATIONS`.
-        compensate: See `nemo.derive`.
+        compensate, attention: See `nemo.derive`.
         epochs: Of fine-tuning.
         seed: Of all that is drawn; None takes 0, or the training's.
         overrides: `key=value` texts that win over the study that is made of all this.
@@ -94,6 +95,7 @@ class Wanted:
     run: str | None = None
     method: str = "masksearch"
     compensate: str = "none"
+    attention: str = "keep"
     epochs: int = EPOCHS
     seed: int | None = None
     overrides: Sequence[str] = ()
@@ -114,6 +116,7 @@ def derive_and_save(wanted: Wanted, console: Console) -> ModuleRecord:
             "methods": [{name: {}} for name in dict.fromkeys((wanted.method, *RIVALS))],
             "budgets": [dict(wanted.budget)],
             "compensate": [wanted.compensate],
+            "attention": [wanted.attention],
             "finetune": {**_finetune(fields), "epochs": wanted.epochs},
             "keep": True,
         }
@@ -178,6 +181,7 @@ def _refuse_several(described: DescribedStudy) -> None:
         "seeds": study.seeds,
         "derive.budgets": wanted.budgets,
         "derive.compensate": wanted.compensate,
+        "derive.attention": wanted.attention,
         "derive.classes": [*wanted.classes, *wanted.sizes, *wanted.named],
         "methods": list(study.methods),
     }
@@ -196,7 +200,7 @@ def _derived(described: DescribedStudy, ledger: Ledger, console: Console) -> tup
     for step in (train, steps[0]):
         failure = ledger.failure(step.key)
         if failure is not None:
-            raise UserError(re.sub(r"^(budget|classes|compensate|method): ", r"--\1: ", failure["reason"]))
+            raise UserError(re.sub(r"^(attention|budget|classes|compensate|method): ", r"--\1: ", failure["reason"]))
     rivals = {}
     for step in steps[1:]:
         failure = ledger.failure(step.key)

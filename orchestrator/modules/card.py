@@ -210,6 +210,7 @@ def _origin(origin: Origin) -> str:
         rows += [
             ("Budget", f"{_settings(origin.budget)}{'' if TIME in origin.budget else ' of the untouched network'}"),
             ("Compensated", str(origin.compensate)),
+            *([("Attention", str(origin.attention))] if origin.attention not in (None, "keep") else []),
             ("Units kept", f"{100 * origin.krr:.2f} %"),
         ]
     return markdown_table(("", ""), [*rows, ("Seed", str(origin.seed))], words=2)

@@ -114,4 +114,5 @@ def _origin(
         validation=train["recipe"]["validation"],
         budget=step.params["budget"],
         compensate=step.params["compensate"],
+        attention=step.params.get("attention", "keep"),
     )

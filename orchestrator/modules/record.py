@@ -33,8 +33,8 @@ class Origin:
         finetune: See `nemo.recipe.Finetune`.
         validation: The share of the training images that the training held out, with which `nemo.training` draws them
             again; None in records of before this was recorded.
-        budget, compensate: Of a network that was derived of a trained one by the method; None of all others. Its KRR
-            is the share of the units that it kept.
+        budget, compensate, attention: Of a network that was derived of a trained one by the method; None of all
+            others. Its KRR is the share of the units that it kept.
     """
 
     study: str
@@ -58,6 +58,7 @@ class Origin:
     validation: float | None = None
     budget: Mapping[str, float] | None = None
     compensate: str | None = None
+    attention: str | None = None
 
 
 @dataclass(frozen=True)

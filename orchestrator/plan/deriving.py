@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from itertools import product
 from typing import Any
 
 from nemo.deriving.methods import DERIVATIONS
@@ -45,15 +46,16 @@ def derive_steps(combination: Combination, train: Step) -> list[Step]:
         own = {**shared, "derivation": derivation.method, "settings": settings}
         if method.version > 1:
             own["method_version"] = method.version
-        for compensate in wanted.compensate:
-            for budget in wanted.budgets:
-                ((measure, share),) = budget.items()
-                told = f"{words} {measure}={share:g}" + ("" if compensate == "none" else f" {compensate}")
-                for classes in sets:
-                    params = {**own, "compensate": compensate, "budget": budget, "classes": list(classes)}
-                    named = groups.get(tuple(sorted(classes)))
-                    label = f"derive {named or ','.join(map(str, classes))} by {told} of {train.label}"
-                    steps.append(make_step("derive", params, {"train": train.key}, where, label))
+        for compensate, attention, budget in product(wanted.compensate, wanted.attention, wanted.budgets):
+            ((measure, share),) = budget.items()
+            ways = [each for each in (compensate, attention) if each not in ("none", "keep")]
+            told = " ".join([words, f"{measure}={share:g}", *ways])
+            way = {"compensate": compensate, **({} if attention == "keep" else {"attention": attention})}
+            for classes in sets:
+                params = {**own, **way, "budget": budget, "classes": list(classes)}
+                named = groups.get(tuple(sorted(classes)))
+                label = f"derive {named or ','.join(map(str, classes))} by {told} of {train.label}"
+                steps.append(make_step("derive", params, {"train": train.key}, where, label))
     return steps
 
 
@@ -62,5 +64,5 @@ def derive_count(combination: Combination) -> int:
     wanted = combination.study.derive
     if wanted is None or combination.method != "standard":
         return 0
-    ways = len(wanted.methods) * len(wanted.compensate) * len(wanted.budgets)
+    ways = len(wanted.methods) * len(wanted.compensate) * len(wanted.attention) * len(wanted.budgets)
     return ways * len(combination.class_sets(wanted, as_written=True))

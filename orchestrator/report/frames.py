@@ -111,10 +111,10 @@ DERIVED: dict[str, Any] = {
     **FLIPPED,
 }
 """`method` and `settings` are the training's; `derivation` is the method of deriving with its settings where they are
-not the defaults, how it was compensated, and in what its fine-tuning differs from others of the pair, which is in
-`finetune` alone, too. `measure` and `share` are the budget; the `kept_` columns are shares of the untouched network
-with the rows of the same classes, whose accuracy is `base_accuracy`; `deriving_seconds` is the part of `seconds` before
-fine-tuning."""
+not the defaults, how it was compensated, what became of its attention, and in what its fine-tuning differs from others
+of the pair, which is in `finetune` alone, too. `measure` and `share` are the budget; the `kept_` columns are shares of
+the untouched network with the rows of the same classes, whose accuracy is `base_accuracy`; `deriving_seconds` is the
+part of `seconds` before fine-tuning."""
 
 
 EPOCH: dict[str, Any] = {
@@ -249,6 +249,7 @@ def derivation_of(params: Mapping[str, Any], tuned: str) -> Row:
     unusual = DERIVATIONS[params["derivation"]].method.unusual(params["settings"])
     words = [params["derivation"], settings_text(unusual, unusual)]
     words += [] if compensate == "none" else [compensate]
+    words += [params["attention"]] if "attention" in params else []
     told = " ".join(filter(None, [*words, tuned]))
     return {"derivation": told, "compensate": compensate, "finetune": tuned, "measure": measure, "share": share}
 

@@ -82,6 +82,7 @@ class Deriving(ClassSets):
         methods: See `nemo.deriving.methods.DERIVATIONS`; one may stand there more than once, with other settings.
         budgets: Shares of the FLOPs or of the parameters of the untouched network that are kept.
         compensate: See `nemo.derive`; one, or a list.
+        attention: See `nemo.derive`; one, or a list.
         keep: Whether the derived networks are kept in the storage, too, and not their figures alone.
     """
 
@@ -94,4 +95,7 @@ class Deriving(ClassSets):
     compensate: Annotated[
         list[Literal["none", "refit"]], Field(min_length=1), NoDuplicates, BeforeValidator(_several)
     ] = ["none"]
+    attention: Annotated[list[Literal["keep", "svd"]], Field(min_length=1), NoDuplicates, BeforeValidator(_several)] = [
+        "keep"
+    ]
     keep: bool = False

@@ -37,6 +37,7 @@ def subtask_tags(step: Step) -> dict[str, str]:
     if step.kind == "derive":
         ((measure, share),) = step.params["budget"].items()
         own = {name: str(step.params[name]) for name in ("derivation", "compensate")}
+        own["attention"] = step.params.get("attention", "keep")
         return {**own, "budget": f"{measure}={share:g}"}
     control = {"control": step.params["control"]} if "control" in step.params else {}
     return {"threshold": threshold_text(step.params["threshold"]), **control}

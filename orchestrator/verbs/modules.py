@@ -12,6 +12,7 @@ from nemo.errors import UserError
 from orchestrator.storage.studies import find_study, storage_root
 from orchestrator.verbs.options import (
     AsCut,
+    Attention,
     BudgetText,
     Classes,
     Compensate,
@@ -79,6 +80,7 @@ def derive(
     run: OfStudy = None,
     method: MethodName = "masksearch",
     compensate: Compensate = "none",
+    attention: Attention = "keep",
     epochs: Epochs = 3,
     seed: Seed = None,
     overrides: Overrides = None,
@@ -107,6 +109,7 @@ def derive(
         run=run,
         method=method,
         compensate=compensate,
+        attention=attention,
         epochs=epochs,
         seed=seed,
         overrides=overrides or [],

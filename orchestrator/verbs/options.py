@@ -90,6 +90,7 @@ OfStudy = Annotated[
 MethodName = Annotated[
     str, typer.Option(help="How units are chosen: masksearch, nuwa, moefication, activation, magnitude, random.")
 ]
+Attention = Annotated[str, typer.Option(help="svd: heads lose their least dimensions first, whatever the classes.")]
 Compensate = Annotated[str, typer.Option(help="refit: new weights, by least squares, for what follows a cut.")]
 Epochs = Annotated[int, typer.Option(help="Of fine-tuning; 0 leaves the network as it was cut.")]
 Seed = Annotated[int | None, typer.Option(help="Of all that is drawn; 0, or that of the study's training.")]

@@ -171,6 +171,7 @@ def test_keys_say_what_changes_a_network_and_nothing_else(folder: Path, tmp_path
     assert keys(finetune={"epochs": 2, "batch_size": 32}).isdisjoint(base)
     assert keys(recalibration=100).isdisjoint(base)
     assert keys(compensate=["none", "refit"]) > base == keys(compensate="none")
+    assert keys(attention=["keep", "svd"]) > base == keys(attention="keep")
     assert len(keys(classes=[["7", "2"], ["2", "7"]]) & base) == 6  # logits in another order are another network
 
 
