@@ -117,3 +117,32 @@ def test_a_thousand_classes_and_two_hundred_layers_are_reported_within_bounds(tm
     assert (tmp_path / "export" / "report.html").stat().st_size < 5e6
     pictures = [*(tmp_path / "export" / "figures").glob("coupling-*.png")]
     assert len(pictures) == 5 and max(path.stat().st_size for path in pictures) < 5e6
+
+
+@pytest.mark.slow
+def test_a_thousand_sets_of_a_hundred_out_of_a_thousand_classes_are_reported_within_bounds(tmp_path: Path) -> None:
+    """Two methods of deriving, a network for each set."""
+
+    def finish(ledger: Ledger, step: Step) -> object:
+        if step.kind != "derive":
+            return invented.finish(ledger, step)
+        share = int(step.key[:4], 16) / 16**4
+        result = dict.fromkeys(("accuracy", "accuracy_before_finetuning"), 0.5 + 0.1 * share)
+        kept = dict.fromkeys(("kept_flops", "kept_parameters", "kept_units"), 0.5)
+        sizes = {"flops": 1e8, "parameters": 10**6, "deriving_seconds": 2.0, "base_accuracy": 0.7}
+        return ledger.put(step, {"classes": step.params["classes"], **result, **kept, **sizes}, seconds=3.0)
+
+    many = folder(tmp_path / "many", pets(train=1, test=1, classes=[f"class {number}" for number in range(CLASSES)]))
+    study = {
+        "name": "sets",
+        "pairs": [{"backbone": "rescnn", "dataset": f"folder:{many}", "width": 1.0, "image_size": 32}],
+        "methods": ["standard"],
+        "derive": {"methods": ["magnitude", "random"], "budgets": [{"flops": 0.5}], "sizes": [100], "samples": CLASSES},
+    }
+    _, ledger = invented.invented_study(tmp_path, yaml.safe_dump(study), by=finish)
+    assert len(list(ledger.results("derive"))) == 2 * CLASSES
+    assert most_memory(tmp_path, "sets") < 2
+    assert len((tmp_path / "told.txt").read_text().splitlines()) < 1000
+    assert most_memory(tmp_path, "sets", "--export", tmp_path / "export") < 2
+    assert (tmp_path / "export" / "report.html").stat().st_size < 5e6
+    assert len(json.loads((tmp_path / "export" / "report.json").read_text())["derived"]) == 2 * CLASSES
