@@ -17,7 +17,9 @@ LEVEL = 0.95
 Verdict = Literal["better", "worse", "unresolved"]
 """`unresolved`: the interval holds zero, or there is none: other seeds might show the opposite."""
 
-SMALLER_IS_BETTER = frozenset({"krr", "coupling", "flops", "parameters", "weight_retention"})
+SMALLER_IS_BETTER = frozenset(
+    {"krr", "coupling", "flops", "parameters", "weight_retention", "kept_flops", "kept_parameters"}
+)
 
 RULE = (
     f"Judged by t intervals ({LEVEL:.0%}): better or worse where the interval leaves out zero, else unresolved, as "

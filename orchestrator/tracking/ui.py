@@ -13,10 +13,10 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from nemo.errors import UserError
 from orchestrator.storage import Store
@@ -103,12 +103,8 @@ _HERE = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 def experiments(url: str) -> dict[str, str]:
     """Name -> id of the experiments that hold studies, newest first, as the running page knows them."""
-    query = json.dumps({"max_results": 100, "order_by": ["last_update_time DESC"]}).encode()
-    request = urllib.request.Request(
-        f"{url}/api/2.0/mlflow/experiments/search", query, {"Content-Type": "application/json"}
-    )
-    with _HERE.open(request, timeout=30) as answer:
-        experiments = json.load(answer).get("experiments", [])
+    wanted = {"max_results": 100, "order_by": ["last_update_time DESC"]}
+    experiments = _asked(url, "experiments/search", wanted).get("experiments", [])
     studies = [each for each in experiments if any(tag["key"] in view_tags() for tag in each.get("tags", []))]
     return {each["name"]: each["experiment_id"] for each in studies}
 
@@ -119,6 +115,23 @@ def pages(url: str) -> Iterator[str]:
         yield f"{name}: compared {view_url(url, number, COMPARISON)}"
         yield f"{name}: sub-tasks {view_url(url, number, 'subtasks')}"
         yield f"{name}: trainings {view_url(url, number, 'trainings')}"
+        if has_runs(url, number, "derived"):
+            yield f"{name}: derived networks {view_url(url, number, 'derived')}"
+
+
+def has_runs(url: str, experiment: str, stage: str) -> bool:
+    """Whether an experiment has any run of a stage, such as `derived`."""
+    wanted = {"experiment_ids": [experiment], "filter": f"tags.stage = '{stage}'", "max_results": 1}
+    return bool(_asked(url, "runs/search", wanted).get("runs"))
+
+
+def _asked(url: str, what: str, wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """What the running page's server answers."""
+    header = {"Content-Type": "application/json"}
+    request = urllib.request.Request(f"{url}/api/2.0/mlflow/{what}", json.dumps(wanted).encode(), header)
+    with _HERE.open(request, timeout=30) as answer:
+        found: dict[str, Any] = json.load(answer)
+    return found
 
 
 def _relocate(database: Path, root: str) -> None:

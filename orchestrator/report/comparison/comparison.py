@@ -30,6 +30,10 @@ QUANTITIES: dict[str, tuple[list[str], tuple[str, ...]]] = {
         ["threshold", "size"],
         ("accuracy", "accuracy_before_finetuning", "standard_accuracy", "krr", "flops_reduction"),
     ),
+    "derived": (
+        ["derivation", "measure", "share", "size"],
+        ("accuracy", "accuracy_before_finetuning", "base_accuracy", "kept_flops", "kept_parameters"),
+    ),
 }
 """Frame -> the columns that identify a row besides pair, method and settings, and the quantities to compare."""
 
@@ -64,6 +68,8 @@ class Compared:
 
     Attributes:
         topic: The frame that it is from, see `QUANTITIES`.
+        method: With its settings; of derived networks that of deriving, and of what.
+        budget: Of derived networks, such as `flops 0.5`.
         samples: One for each side; None where it has none.
         judged: Of each side but the first, against the first; None where one of the two has none.
     """
@@ -73,6 +79,7 @@ class Compared:
     method: str
     threshold: float | None
     size: int | None
+    budget: str | None
     quantity: str
     samples: tuple[Sample | None, ...]
     judged: tuple[Judged | None, ...]
@@ -187,8 +194,10 @@ def _results(sides: Sequence[Side], wanted: Sequence[dict[str, Any] | None]) -> 
             for quantity in quantities:
                 compared = _compared(parts, quantity)
                 if compared is not None:
-                    where = (named.get("threshold"), named.get("size"))
-                    yield Compared(topic, pair, method, *where, quantity, *compared)
+                    of = f"{named['derivation']} of {method}" if "derivation" in named else method
+                    budget = f"{named['measure']} {named['share']:g}" if "measure" in named else None
+                    where = (named.get("threshold"), named.get("size"), budget)
+                    yield Compared(topic, pair, of, *where, quantity, *compared)
 
 
 def _compared(
@@ -229,7 +238,7 @@ def _by_seed(frame: pl.DataFrame, quantity: str) -> list[float]:
 
 
 def _sized(frame: pl.DataFrame) -> pl.DataFrame:
-    """Sub-tasks with their number of classes."""
+    """Sub-tasks and derived networks with their number of classes."""
     return frame.with_columns(pl.col("classes").list.len().alias("size")) if "classes" in frame.columns else frame
 
 

@@ -11,7 +11,12 @@ from orchestrator.report.comparison.comparison import Compared, Comparison, Samp
 from orchestrator.report.statistics import RULE, Judged
 from orchestrator.report.tables import Table
 
-TOPICS = {"trainings": "Whole networks", "modularizations": "Modules at each threshold", "subtasks": "Sub-tasks"}
+TOPICS = {
+    "trainings": "Whole networks",
+    "modularizations": "Modules at each threshold",
+    "subtasks": "Sub-tasks",
+    "derived": "Derived networks",
+}
 
 SHOWN = {
     "accuracy": ("Test accuracy %", 100.0, 2),
@@ -22,6 +27,9 @@ SHOWN = {
     "cohesion": ("Cohesion", 1.0, 4),
     "coupling": ("Coupling", 1.0, 4),
     "flops_reduction": ("FLOPs reduction %", 100.0, 2),
+    "base_accuracy": ("Untouched %", 100.0, 2),
+    "kept_flops": ("FLOPs kept %", 100.0, 2),
+    "kept_parameters": ("Parameters kept %", 100.0, 2),
 }
 """Quantity -> its name in the tables, its scale and its digits."""
 
@@ -44,7 +52,7 @@ def comparison_json(comparison: Comparison) -> str:
     names = comparison.names
     results = []
     for row in comparison.results:
-        places = ("topic", "pair", "method", "threshold", "size", "quantity")
+        places = ("topic", "pair", "method", "threshold", "size", "budget", "quantity")
         samples = [None if each is None else asdict(each) for each in row.samples]
         judged = [None if each is None else asdict(each) for each in row.judged]
         results.append(
@@ -80,26 +88,38 @@ def _settings_table(comparison: Comparison) -> Table:
 def _result_table(names: Sequence[str], pair: str, topic: str, rows: Sequence[Compared]) -> Table:
     others = [""] if len(names) == 2 else [f"{name}: " for name in names[1:]]
     judged = [f"{other}{column}" for other in others for column in ("Difference", "Interval", "Judged")]
-    columns = ("Method", "Quantity", "Threshold", "Classes", *names, *(each[0].upper() + each[1:] for each in judged))
+    columns = (
+        "Method",
+        "Quantity",
+        "Threshold",
+        "Classes",
+        "Budget",
+        *names,
+        *(each[0].upper() + each[1:] for each in judged),
+    )
     lines = [
         (
             row.method,
             SHOWN[row.quantity][0],
             "" if row.threshold is None else f"{row.threshold:g}",
             "" if row.size is None else str(row.size),
+            row.budget or "",
             *(_sample(row.quantity, each) for each in row.samples),
             *(text for each in row.judged for text in _judged(row.quantity, each)),
         )
         for row in rows
     ]
-    kept = [place for place in range(len(columns)) if place not in (2, 3) or any(line[place] for line in lines)]
-    averaged = " Sub-tasks are averaged for each seed first." if topic == "subtasks" else ""
+    kept = [place for place in range(len(columns)) if place not in (2, 3, 4) or any(line[place] for line in lines)]
+    averaged = {
+        "subtasks": " Sub-tasks are averaged for each seed first.",
+        "derived": " Class sets are averaged for each seed first.",
+    }
     return Table(
         f"{TOPICS[topic]}: {pair}",
         tuple(columns[place] for place in kept),
         [tuple(line[place] for place in kept) for line in lines],
         f"Mean ± standard deviation over the seeds, whose number is in brackets; differences from {names[0]}."
-        f"{averaged} "
+        f"{averaged.get(topic, '')} "
         f"{RULE}; {len(lines)} rows are judged here.",
         words=2,
     )

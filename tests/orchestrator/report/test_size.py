@@ -122,16 +122,6 @@ def test_a_thousand_classes_and_two_hundred_layers_are_reported_within_bounds(tm
 @pytest.mark.slow
 def test_a_thousand_sets_of_a_hundred_out_of_a_thousand_classes_are_reported_within_bounds(tmp_path: Path) -> None:
     """Two methods of deriving, a network for each set."""
-
-    def finish(ledger: Ledger, step: Step) -> object:
-        if step.kind != "derive":
-            return invented.finish(ledger, step)
-        share = int(step.key[:4], 16) / 16**4
-        result = dict.fromkeys(("accuracy", "accuracy_before_finetuning"), 0.5 + 0.1 * share)
-        kept = dict.fromkeys(("kept_flops", "kept_parameters", "kept_units"), 0.5)
-        sizes = {"flops": 1e8, "parameters": 10**6, "deriving_seconds": 2.0, "base_accuracy": 0.7}
-        return ledger.put(step, {"classes": step.params["classes"], **result, **kept, **sizes}, seconds=3.0)
-
     many = folder(tmp_path / "many", pets(train=1, test=1, classes=[f"class {number}" for number in range(CLASSES)]))
     study = {
         "name": "sets",
@@ -139,7 +129,7 @@ def test_a_thousand_sets_of_a_hundred_out_of_a_thousand_classes_are_reported_wit
         "methods": ["standard"],
         "derive": {"methods": ["magnitude", "random"], "budgets": [{"flops": 0.5}], "sizes": [100], "samples": CLASSES},
     }
-    _, ledger = invented.invented_study(tmp_path, yaml.safe_dump(study), by=finish)
+    _, ledger = invented.invented_study(tmp_path, yaml.safe_dump(study))
     assert len(list(ledger.results("derive"))) == 2 * CLASSES
     assert most_memory(tmp_path, "sets") < 2
     assert len((tmp_path / "told.txt").read_text().splitlines()) < 1000

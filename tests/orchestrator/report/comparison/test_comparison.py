@@ -203,3 +203,42 @@ def test_studies_of_one_name_are_told_apart_by_place(capsys, monkeypatch, storag
 def test_what_cannot_be_compared_is_a_sentence(capsys, monkeypatch, storage: Path, words: list[str], said: str) -> None:
     code, out, err = call(capsys, monkeypatch, *words, "--storage", str(storage))
     assert (code, out) == (2, "") and said in err and "Traceback" not in err
+
+
+DERIVING = """
+name: NAME
+pairs: [{backbone: simcnn, dataset: digits, width: 0.125}]
+methods: [standard]
+seeds: [0, 1, 2]
+recipe: {epochs: 3, batch_size: 32}
+derive: {methods: [magnitude, random], budgets: [{flops: 0.5}, {parameters: 0.3}], sizes: [2], samples: 3}
+"""
+
+
+def test_derived_networks_are_compared_by_method_budget_and_class_set(tmp_path: Path) -> None:
+    for name, epochs in (("first", 3), ("second", 4)):
+        invented_study(tmp_path, DERIVING.replace("NAME", name).replace("epochs: 3", f"epochs: {epochs}"))
+    comparison = compared(tmp_path, "first", "second")
+    rows = [row for row in comparison.results if row.topic == "derived"]
+    assert {(row.method, row.budget) for row in rows} == {
+        (f"{method} of standard", budget)
+        for method in ("magnitude", "random")
+        for budget in ("flops 0.5", "parameters 0.3")
+    }
+    assert {row.quantity for row in rows} >= {"accuracy", "base_accuracy", "kept_flops"}
+    frames = [gather(tmp_path / name).frames.derived for name in ("first", "second")]
+    for row in (row for row in rows if row.quantity == "accuracy"):
+        own = [
+            frame.filter(pl.col("derivation") == row.method.split()[0], pl.col("share") == float(row.budget.split()[1]))
+            for frame in frames
+        ]
+        means = [each["accuracy"].mean() for each in own]
+        assert [sample.mean for sample in row.samples] == pytest.approx(means)
+        assert row.judged[0].difference == pytest.approx(means[1] - means[0]) and row.judged[0].low is not None
+    (table,) = [table for table in comparison_tables(comparison) if table.title.startswith("Derived networks")]
+    assert "Budget" in table.columns and "Threshold" not in table.columns
+    assert {row["budget"] for row in json.loads(comparison_json(comparison))["results"]} == {
+        None,
+        "flops 0.5",
+        "parameters 0.3",
+    }
