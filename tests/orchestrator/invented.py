@@ -33,6 +33,15 @@ thresholds: [0.7, 0.9]
 subtasks: {from: best, sizes: [2, 3], samples: 2}
 """
 
+DERIVING = """
+name: deriving
+pairs: [{backbone: simcnn, dataset: digits, width: 0.125}]
+methods: [standard]
+seeds: [0, 1, 2]
+recipe: {epochs: 3, batch_size: 32}
+derive: {methods: [magnitude, random], budgets: [{flops: 0.5}, {parameters: 0.3}], sizes: [2], samples: 3}
+"""
+
 
 def report_tables(frames: Frames) -> list[Table]:
     """Every table of a study's results."""

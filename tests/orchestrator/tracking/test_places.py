@@ -22,7 +22,7 @@ from orchestrator.tracking.connection import database_of, open_store
 from orchestrator.tracking.relocation import relocate
 from orchestrator.tracking.sync import sync_study
 from orchestrator.tracking.tracking import Tracking
-from tests.orchestrator.invented import invented_study
+from tests.orchestrator.invented import DERIVING, STUDY, invented_study
 from tests.tracked import AtOnce, runs
 
 pytestmark = pytest.mark.heavy
@@ -38,9 +38,9 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "mlflow.db"
 
 
-def write_all(storage: Path, until: int | None = None) -> Ledger:
+def write_all(storage: Path, until: int | None = None, text: str = STUDY) -> Ledger:
     """An invented study in a storage, and all of it in MLflow."""
-    study, ledger = invented_study(storage, until=until)
+    study, ledger = invented_study(storage, text, until=until)
     tracking = AtOnce(tracking_uri(storage), artifact_root(storage), study.name)
     tracking.study_run(study.name, ledger, {})
     tracking.close()
@@ -123,11 +123,14 @@ def test_what_is_no_storages_own_is_left_as_it_is(tmp_path: Path) -> None:
     assert uris == {*(f"{each}/1/artifacts" for each in places[1:]), "file:///old/mlartifacts-2/1/artifacts"}
 
 
-def test_the_page_of_a_moved_storage_shows_its_files(storage: Path, empty_store: Path) -> None:
+def test_the_page_of_a_moved_storage_shows_its_files_and_what_its_studies_have(
+    storage: Path, empty_store: Path
+) -> None:
     old, new = storage / "old", storage / "new? %20"
     old.mkdir()
     shutil.copy(empty_store, old)
     write_all(old, until=1)
+    write_all(old, until=4, text=DERIVING)
     old.rename(new)
     command = [sys.executable, "-m", "orchestrator.cli", "ui", "--storage", str(new)]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
@@ -138,6 +141,8 @@ def test_the_page_of_a_moved_storage_shows_its_files(storage: Path, empty_store:
             top = runs(tracking_uri(new))["study:invented"].info.run_id
             with urllib.request.urlopen(f"{url}/get-artifact?path=study.yaml&run_uuid={top}", timeout=60) as answer:
                 assert answer.read() == (new / "invented" / "study.yaml").read_bytes()
+            told = [ui.stdout.readline().rpartition(" ")[0] for _ in range(7)]
+            assert [line for line in told if "derived" in line] == ["deriving: derived networks"]
         finally:
             ui.send_signal(signal.SIGTERM)
     assert not old.exists() and [path.name for path in storage.iterdir()] == [new.name]

@@ -12,7 +12,7 @@ from orchestrator.report.comparison.comparison import Comparison, compare, side_
 from orchestrator.report.comparison.tables import comparison_json, comparison_tables
 from orchestrator.report.statistics import RULE, judge
 from orchestrator.report.study_report import gather
-from tests.orchestrator.invented import STUDY, invented_study
+from tests.orchestrator.invented import DERIVING, STUDY, invented_study
 
 THREE = STUDY.replace("from: best", "from: every") + "seeds: [0, 1, 2]\n"
 CHANGED = THREE.replace("name: invented", "name: changed").replace("epochs: 3", "epochs: 4, lr: 0.02")
@@ -205,19 +205,9 @@ def test_what_cannot_be_compared_is_a_sentence(capsys, monkeypatch, storage: Pat
     assert (code, out) == (2, "") and said in err and "Traceback" not in err
 
 
-DERIVING = """
-name: NAME
-pairs: [{backbone: simcnn, dataset: digits, width: 0.125}]
-methods: [standard]
-seeds: [0, 1, 2]
-recipe: {epochs: 3, batch_size: 32}
-derive: {methods: [magnitude, random], budgets: [{flops: 0.5}, {parameters: 0.3}], sizes: [2], samples: 3}
-"""
-
-
 def test_derived_networks_are_compared_by_method_budget_and_class_set(tmp_path: Path) -> None:
     for name, epochs in (("first", 3), ("second", 4)):
-        invented_study(tmp_path, DERIVING.replace("NAME", name).replace("epochs: 3", f"epochs: {epochs}"))
+        invented_study(tmp_path, DERIVING.replace("deriving", name).replace("epochs: 3", f"epochs: {epochs}"))
     comparison = compared(tmp_path, "first", "second")
     rows = [row for row in comparison.results if row.topic == "derived"]
     assert {(row.method, row.budget) for row in rows} == {
