@@ -105,13 +105,13 @@ class Builder:
                 self.get(node)
         return self.get(output)
 
-    def finish(self, result: fx.Node) -> fx.GraphModule:
-        """The network that gives this node."""
+    def finish(self, result: fx.Node) -> tuple[nn.Module, fx.Graph]:
+        """The network that gives this node: its parts, and what is done with them."""
         self.graph.output(result)
         for node in reversed(self.graph.nodes):
             if not node.users and node.op not in ("placeholder", "output"):
                 self.graph.erase_node(node)
-        return fx.GraphModule(self._root, self.graph, "Module")  # with the modules that the graph calls, and no others
+        return self._root, self.graph
 
     # what rules use
 

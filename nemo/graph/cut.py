@@ -108,18 +108,17 @@ class Cutter:
             result = builder.aligned(output, {1: torch.tensor(list(classes))})
         elif head == "none" or head == "paper":
             result = builder.whole(output)
-        module = builder.finish(result).eval()
+        root, graph = builder.finish(result)
         if check:
-            self._check(module, values, head, classes, carried)
-        _follow_dtype(module, _dtype(self._network))
+            self._check(_module(root, graph), values, head, classes, carried)
+        _follow_dtype(root, graph, _dtype(self._network))
         if head == "paper":
-            module = _followed(module, nn.ReLU(), nn.Linear(self.captured.width(output), len(classes)))
+            _follow(root, graph, nn.ReLU(), nn.Linear(self.captured.width(output), len(classes)))
         elif head == "linear":
             index = carried.layout.get(1)
             width = self.captured.width(output) if index is None else len(index)
-            module = _followed(module, nn.Linear(width, len(classes)))
-        module.recompile()
-        return module
+            _follow(root, graph, nn.Linear(width, len(classes)))
+        return _module(root, graph)
 
     def _features(self, head: Head) -> fx.Node:
         """The node that the new head, or none, reads."""
@@ -238,37 +237,41 @@ def others(example: Example, size: int = 3, shorter: int = 0) -> Example:
     return map_example(other, example)
 
 
-def _followed(module: fx.GraphModule, *layers: nn.Module) -> fx.GraphModule:
-    """The module with layers behind it, in its graph."""
-    graph, dtype = module.graph, _dtype(module)
+def _module(root: nn.Module, graph: fx.Graph) -> fx.GraphModule:
+    """With the parts that the graph calls, and no others."""
+    return fx.GraphModule(root, graph, "Module").eval()
+
+
+def _follow(root: nn.Module, graph: fx.Graph, *layers: nn.Module) -> None:
+    """Puts layers behind what a graph gives."""
+    dtype = _dtype(root)
     output = graph.output_node()
     result = next(iter(output.all_input_nodes))
     for number, layer in enumerate(layers):
         name = f"head_{number}" if len(layers) > 1 else "head"
-        module.add_submodule(name, layer.to(dtype))
+        root.add_module(name, layer.to(dtype))
         with graph.inserting_before(output):
-            result = graph.call_module(name, (result,))
+            result = graph.create_node("call_module", name, (result,))
     output.args = (result,)
-    return module
 
 
 def _dtype(network: nn.Module) -> torch.dtype:
     return next((p.dtype for p in network.parameters() if p.is_floating_point()), torch.float32)
 
 
-def _follow_dtype(module: fx.GraphModule, dtype: torch.dtype) -> None:
+def _follow_dtype(root: nn.Module, graph: fx.Graph, dtype: torch.dtype) -> None:
     """What is in the precision in which the network was followed comes into its own: tensors, types, largest numbers.
 
     What the network itself holds in another one stays in that.
     """
-    for layer in module.modules():
+    for layer in root.modules():
         for name, parameter in layer._parameters.items():
             if parameter is not None and parameter.dtype is torch.float64:
                 layer._parameters[name] = nn.Parameter(parameter.to(dtype))
         for name, buffer in layer._buffers.items():
             if buffer is not None and buffer.dtype is torch.float64:
                 layer._buffers[name] = buffer.to(dtype)
-    for node in module.graph.nodes:
+    for node in graph.nodes:
         node.args, node.kwargs = fx.node.map_aggregate(
             (arguments(node), node.kwargs), lambda value: in_precision(value, dtype)
         )
