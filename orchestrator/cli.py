@@ -9,7 +9,7 @@ import typer
 from nemo.errors import UserError
 from orchestrator.system.credentials import masked
 from orchestrator.system.streams import standard_streams
-from orchestrator.verbs import jobs, modules, results, studies
+from orchestrator.verbs import begin, jobs, modules, results, studies
 
 app = typer.Typer(
     name="nemo",
@@ -19,6 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for verb in (
+    begin.init,
     studies.run,
     jobs.submit,
     jobs.logs,
@@ -32,6 +33,7 @@ for verb in (
     modules.compose,
     results.sync,
     results.ui,
+    begin.schema,
 ):
     app.command()(verb)
 
