@@ -6,6 +6,12 @@ import sys
 
 import typer
 
+from orchestrator.system.namesake import namesake, stranger
+
+if (_sentence := stranger()) is not None:  # before any of it is imported, which would fail, or half succeed
+    print(f"nemo: {_sentence}", file=sys.stderr)
+    sys.exit(2)
+
 from nemo.errors import UserError
 from orchestrator.system.credentials import masked
 from orchestrator.system.streams import standard_streams
@@ -34,6 +40,7 @@ for verb in (
     results.sync,
     results.ui,
     begin.schema,
+    begin.doctor,
 ):
     app.command()(verb)
 
@@ -45,6 +52,11 @@ def main() -> None:
             app()
     except UserError as error:
         print(f"nemo: {masked(str(error))}", file=sys.stderr)
+        sys.exit(2)
+    except ImportError:
+        if (sentence := namesake()) is None:
+            raise
+        print(f"nemo: {sentence}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)

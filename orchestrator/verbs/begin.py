@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from nemo.errors import UserError
-from orchestrator.verbs.options import Out, Pretrained
+from orchestrator.verbs.options import Out, Pretrained, Storage, Weights
 
 
 def init(
@@ -24,10 +24,7 @@ def init(
         typer.Option(help="A network, such as resnet18, torchvision:NAME, timm:NAME or hf:FOLDER; else one that fits."),
     ] = None,
     pretrained: Pretrained = False,
-    weights: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="Start from this file of weights, or from published ones, by name."),
-    ] = None,
+    weights: Weights = None,
     image_size: Annotated[int | None, typer.Option(min=1, help="Pixels of a side; else the images' own.")] = None,
     name: Annotated[str | None, typer.Option(help="The study's name; else the data set's.")] = None,
     example: Annotated[
@@ -71,3 +68,23 @@ def schema(
         typer.echo(schema_text(), nl=False)
     else:
         typer.echo(f"Wrote {write_file(out, schema_text())}.")
+
+
+def doctor(
+    storage: Storage = None,
+    address: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="Also reach this cluster: its Ray head, or its dashboard's URL."),
+    ] = None,
+    tracking: Annotated[
+        str | None, typer.Option(metavar="URI", help="Also open this MLflow server or database.", show_default=False)
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Do not start a Ray head.")] = False,
+) -> None:
+    """Check what a run needs here, and say what to do about what is missing; exit code 1 if something fails."""
+    from rich.console import Console
+
+    from orchestrator.doctor.doctor import examine, report
+
+    if not report(examine(storage, address, tracking, quick=quick), Console(highlight=False)):
+        raise typer.Exit(1)
