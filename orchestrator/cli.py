@@ -21,7 +21,6 @@ app = typer.Typer(
     name="nemo",
     help="Train networks that fall apart into modules, sweep, cut out sub-task networks, and compare every run.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 for verb in (

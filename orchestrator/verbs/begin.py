@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from nemo.errors import UserError
+from orchestrator.verbs import completion
 from orchestrator.verbs.options import Out, Pretrained, Storage, Weights
 
 
@@ -17,18 +18,29 @@ def init(
     ] = Path("."),
     data: Annotated[
         str | None,
-        typer.Option(help="A data set: folder:PHOTOS, parquet:FOLDER, text:FOLDER, digits, cifar10, cifar100, svhn."),
+        typer.Option(
+            help="A data set: folder:PHOTOS, parquet:FOLDER, text:FOLDER, digits, cifar10, cifar100, svhn.",
+            autocompletion=completion.datasets,
+        ),
     ] = None,
     backbone: Annotated[
         str | None,
-        typer.Option(help="A network, such as resnet18, torchvision:NAME, timm:NAME or hf:FOLDER; else one that fits."),
+        typer.Option(
+            help="A network, such as resnet18, torchvision:NAME, timm:NAME or hf:FOLDER; else one that fits.",
+            autocompletion=completion.backbones,
+        ),
     ] = None,
     pretrained: Pretrained = False,
     weights: Weights = None,
     image_size: Annotated[int | None, typer.Option(min=1, help="Pixels of a side; else the images' own.")] = None,
     name: Annotated[str | None, typer.Option(help="The study's name; else the data set's.")] = None,
     example: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Bring one of nemo's own studies, such as quickstart.")
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Bring one of nemo's own studies, such as quickstart.",
+            autocompletion=completion.example_names,
+        ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace files that are there already.")] = False,
 ) -> None:
