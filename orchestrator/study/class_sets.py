@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
+from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, PrivateAttr, model_validator
+from pydantic_core import CoreSchema
 
 from nemo.attack import Attack
 from nemo.recipe import Finetune
-from orchestrator.study.form import form, one_of
+from orchestrator.study.form import Schema, form, one_of
 from orchestrator.study.groups import ClassSet, Groups, read_groups
 from orchestrator.study.problems import FieldsOf, Model, NoDuplicates, Problems, Whole, valid_fields
 
@@ -22,6 +23,13 @@ def _check_samples(value: Any) -> Any:
 
 
 _SAMPLES = form({"anyOf": [{"type": "integer", "minimum": 1}, one_of(["all", "nested"])]})
+
+
+_SOME: list[Schema] = [
+    {"required": [name], "properties": {name: {"minItems": 1, "minProperties": 1, "minLength": 1}}}
+    for name in ("sizes", "classes", "groups")
+]
+"""One of these has something in it."""
 
 
 class ClassSets(Model):
@@ -60,6 +68,13 @@ class ClassSets(Model):
     images flip which are changed (8/255 a channel) so that the whole network errs
     (that of `derive` is the untouched one with the rows of the same classes)
     """
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> Schema:
+        schema = super().__get_pydantic_json_schema__(core_schema, handler)
+        handler.resolve_ref_schema(schema)["anyOf"] = _SOME
+        return schema
+
     _named: dict[str, list[int | str]] = PrivateAttr({})
 
     @model_validator(mode="after")

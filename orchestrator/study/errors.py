@@ -101,6 +101,8 @@ def _is_new(place: Place, known: list[Place], data: Any) -> bool:
 
 def _is_given(data: Any, place: Place) -> bool:
     for part in place:
+        if not isinstance(data, dict | list):  # a letter of a text is no part of a study
+            return False
         try:
             data = data[part]
         except (KeyError, IndexError, TypeError):
@@ -112,6 +114,8 @@ def _remove(data: Any, place: Place) -> None:
     """Takes a place out of the data, and what is empty without it."""
     holders = []
     for part in place:
+        if not isinstance(data, dict | list):
+            break  # one value that stands for a list of it is wrong as a whole
         if not _is_given(data, (part,)):
             return
         holders.append((data, part))

@@ -7,11 +7,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, model_serializer
 
 from nemo.errors import UserError
-from nemo.methods import METHODS, Method, Setting
+from nemo.methods import METHODS, Setting
 from nemo.recipe import Recipe
 from orchestrator.study.form import LATER, Form, Schema, one_of
 from orchestrator.study.problems import FieldsOf, Model, Number, Problems, checked_fields, known_fields
-from orchestrator.study.sweep import POSITIVE, check_settings
+from orchestrator.study.sweep import check_settings, value_form
 
 RecipeFields = Annotated[dict[str, Any], FieldsOf(Recipe)]
 
@@ -70,7 +70,15 @@ def _methods_form(_: Schema) -> Schema:
     """What `read_methods` takes."""
     entries = {}
     for name, method in METHODS.items():
-        fields: Schema = {setting: setting_form(method, setting) for setting in method.settings}
+        usual = method.complete({})
+        fields: Schema = {
+            setting: {
+                **value_form(name, setting),
+                "default": usual[setting],
+                "description": f"{method.told[setting][:1].upper()}{method.told[setting][1:]}.",
+            }
+            for setting in method.settings
+        }
         fields["recipe"] = {LATER: Recipe.__name__, "description": "What its trainings do otherwise."}
         if method.starts_from is not None:
             fields["recipe"] = {"type": "object", "maxProperties": 0}
@@ -82,16 +90,6 @@ def _methods_form(_: Schema) -> Schema:
             {**listed, "description": "The methods by name, each with its defaults."},
         ]
     }
-
-
-def setting_form(method: Method, setting: str) -> Schema:
-    """The schema of one setting of a method."""
-    words, told = method.words.get(setting), method.told.get(setting, "")
-    value = one_of(words) if words else {"type": "number", "minimum": 0}
-    if setting in POSITIVE:
-        value = {"type": "number", "exclusiveMinimum": 0}
-    default = method.complete({})[setting]
-    return {**value, "default": default, "description": f"{told[:1].upper()}{told[1:]}."}
 
 
 Methods = Annotated[dict[str, MethodEntry], BeforeValidator(read_methods), Form(_methods_form, typed=False)]

@@ -1,7 +1,7 @@
 """The JSON Schema of a study file: what an editor completes, explains and underlines.
 
-It takes whatever the loader takes, once anchors and merge keys are resolved, but for numbers and truth values that are
-written as texts; what no schema can say - that files are there, that fields fit each other - `nemo plan` says.
+It takes whatever the loader takes, once anchors and merge keys are resolved, but for what that takes for a number or a
+truth value and is none; what no schema can say - that files are there, that fields fit each other - `nemo plan` says.
 """
 
 from __future__ import annotations

@@ -219,14 +219,33 @@ def read_sweeps(data: Any) -> dict[str, Sweep]:
 
 def sweep_form(made: Schema) -> Schema:
     """What `read_sweeps` takes, of the schema of a mapping of sweeps."""
-    sweep, properties = made["additionalProperties"], {}
-    for name, method in METHODS.items():
-        if method.modular:
-            names = {"propertyNames": one_of(swept(name))}
-            properties[name] = {
-                "allOf": [sweep, {"properties": {"grid": names, "list": {"items": names}, "space": names}}]
-            }
+    sweep = made["additionalProperties"]
+    properties = {
+        name: {"allOf": [sweep, {"properties": _fields_form({each: value_form(name, each) for each in swept(name)})}]}
+        for name, method in METHODS.items()
+        if method.modular
+    }
     return {"type": "object", "properties": properties, "additionalProperties": False, "minProperties": 1}
+
+
+def _fields_form(values: Schema) -> Schema:
+    """What the fields of a sweep may hold, of the schema of each setting's values."""
+    of_choices = {name: {"properties": {"choices": {"items": value}, "low": value}} for name, value in values.items()}
+    return {
+        "grid": {
+            "properties": {name: {"items": value} for name, value in values.items()},
+            "additionalProperties": False,
+        },
+        "list": {"items": {"properties": values, "additionalProperties": False}},
+        "space": {"properties": of_choices, "additionalProperties": False},
+    }
+
+
+def value_form(method: str, name: str) -> Schema:
+    """The schema of a value of what may be swept: a word of the setting's, or a number that `check_settings` takes."""
+    if words := METHODS[method].words.get(name):
+        return one_of(words)
+    return {"type": "number", **({"exclusiveMinimum": 0} if name in POSITIVE else {"minimum": 0})}
 
 
 def swept(method: str) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,10 +12,12 @@ import pytest
 from jsonschema import Draft7Validator, Draft202012Validator
 
 from nemo.errors import UserError
+from orchestrator.study.errors import find_errors
 from orchestrator.study.file import load_study_file
 from orchestrator.study.schema import SCHEMA_FILE, VERSION, schema_text, study_schema, with_schema_line
 from orchestrator.study.yaml_source import parse_yaml
 from tests.orchestrator.bad_input.studies import HEAD, STUDIES, digits
+from tests.orchestrator.study.test_fuzz import places
 from tests.orchestrator.study_examples import SWEPT
 
 ROOT = Path(__file__).parents[3]
@@ -96,6 +100,7 @@ def test_it_is_a_schema(draft: Any) -> None:
 def test_every_shipped_study_is_taken_and_names_the_schema(path: Path) -> None:
     text = path.read_text()
     assert faults(data_of(text)) == []
+    Draft7Validator(SCHEMA).validate(data_of(text))  # what editors read a schema as that names no draft
     first = text.splitlines()[0].removeprefix("# yaml-language-server: $schema=")
     assert (path.parent / first).resolve() == SCHEMA_FILE
 
@@ -160,3 +165,40 @@ def test_the_line_on_top_is_put_there_once() -> None:
     text = with_schema_line("name: x\n", "a.json")
     assert text == "# yaml-language-server: $schema=a.json\nname: x\n"
     assert with_schema_line(text, "../b.json") == "# yaml-language-server: $schema=../b.json\nname: x\n"
+
+
+POOL: list[Any] = [
+    *(None, 2, -1, 0.5, 1.5, 32, "x", "digits", "vgg16", "vit_s", "mwt", "nemo", "cnnsplitter", "optuna", "best"),
+    *("all", "nested", "paper", "adamw", "imagenet", "identity", "memory", "generators", "published", "random"),
+    *([], {}, [0], [2, 3], ["a", "b"], [0.1, 1], [32, 48], {"x": 1}, {"epochs": 3}, {"recipe": {}}, "refit"),
+    *({"low": 0, "high": 1}, {"choices": [1, 2]}, {"flops": 0.5}, {"lambda_coh": [1.0]}, {"backbone": "resnet18"}),
+    "torchvision:resnet18",
+]
+"""For any place; without 0, 1 and numbers in quotes, which the loader takes for truth values and numbers."""
+
+FIELDS = sorted(
+    {name for part in SCHEMA["$defs"].values() for name in part["properties"]} | SCHEMA["properties"].keys()
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_the_loader_takes_of_changed_studies_is_taken(seed: int) -> None:
+    draw, taken = random.Random(seed), 0
+    good = [data_of(text) for text in GOOD.values()]
+    for _ in range(1500):
+        data = copy.deepcopy(draw.choice(good))
+        *holder, last = draw.choice([place for place in places(data) if place])
+        inside = data
+        for part in holder:
+            inside = inside[part]
+        if isinstance(inside[last], dict) and draw.random() < 0.5:
+            inside[last][draw.choice(FIELDS)] = copy.deepcopy(draw.choice(POOL))
+        else:
+            inside[last] = copy.deepcopy(draw.choice(POOL))
+        study, wrong = find_errors(data)
+        asked = study is None or any(pair.dataset_options for pair in study.pairs)  # the data set knows its options
+        if not asked and not wrong:
+            taken += 1
+            assert faults(data) == [], data
+    assert taken > 100
