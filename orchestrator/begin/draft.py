@@ -34,6 +34,7 @@ _OPTIONS: dict[Place, str] = {
     ("pairs", 0, "dataset_options", "tokenizer"): "--backbone",
 }
 _STAND_IN = "resnet18"
+_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 _SHOWN, _COLUMN = 8, 44
 
 
@@ -92,7 +93,15 @@ def draft(wanted: Wanted) -> Draft:
     name = wanted.name or _name(description.name)
     text = _text(name, pair, description)
     described = study_of_options(parse_yaml(text, f"{name}.yaml")[1], _OPTIONS, ())
-    return Draft(name, with_schema_line(text, SCHEMA_NAME), [_summary(wanted.data, description), *described.notes])
+    told = [_summary(wanted.data, description), *described.notes, *_weights_beside(wanted)]
+    return Draft(name, with_schema_line(text, SCHEMA_NAME), told)
+
+
+def _weights_beside(wanted: Wanted) -> list[str]:
+    """The sentence about a folder with a network's weights that are not asked for."""
+    folder = Path((wanted.backbone or "").removeprefix("hf:"))
+    there = str(wanted.backbone).startswith("hf:") and any((folder / name).is_file() for name in _WEIGHTS)
+    return [f"{wanted.backbone} has weights, which --pretrained starts from."] * (there and not wanted.pretrained)
 
 
 def _described(wanted: Wanted) -> tuple[dict[str, Any], DescribedStudy]:

@@ -69,6 +69,7 @@ def test_images_in_folders(init: Init, tmp_path: Path) -> None:
     assert study["subtasks"]["sizes"] == [2] and study["subtasks"]["samples"] == 3
 
 
+@pytest.mark.slow
 def test_many_images_want_fewer_epochs_and_larger_batches(init: Init, tmp_path: Path) -> None:
     init("--data", "cifar10", "--name", "first", "--backbone", "vgg16")
     study = checked(tmp_path / "first.yaml")
@@ -76,6 +77,7 @@ def test_many_images_want_fewer_epochs_and_larger_batches(init: Init, tmp_path: 
     assert study["subtasks"]["sizes"] == [2, 3, 5]
 
 
+@pytest.mark.slow
 def test_large_images_are_given_a_size(init: Init, tmp_path: Path) -> None:
     pictures.write_folder(tmp_path / "photos", train=4, test=2, size=300)
     init("--data", "folder:photos")
@@ -95,6 +97,7 @@ def test_a_network_that_is_trained_already(init: Init, tmp_path: Path) -> None:
     assert study["recipe"]["lr"] == 0.01
 
 
+@pytest.mark.slow
 def test_a_transformer_is_trained_as_such(init: Init, tmp_path: Path) -> None:
     init("--data", "digits", "--backbone", "vit_s")
     study = checked(tmp_path / "digits.yaml")
@@ -105,7 +108,12 @@ def test_texts(init: Init, tmp_path: Path) -> None:
     texts.write_network(tmp_path / "minilm")
     texts.write_texts(tmp_path / "intents")
     said, refused = init("--data", "text:intents", "--backbone", "hf:minilm")
-    assert refused == "" and "texts of up to" in said
+    assert refused == "" and "texts of up to" in said and "--pretrained" not in said
+    (tmp_path / "minilm" / "model.safetensors").write_bytes(b"")
+    assert (
+        "hf:minilm has weights, which --pretrained starts from."
+        in init("--data", "text:intents", "--backbone", "hf:minilm")[0]
+    )
     study = checked(tmp_path / "intents.yaml")
     assert study["recipe"]["lr_mask"] == 0.001 and study["recipe"]["max_grad_norm"] == 1.0
     assert "--backbone: texts need a network of transformers" in init("--data", "text:intents")[1]
@@ -155,7 +163,12 @@ def test_the_examples_are_the_studies_of_the_repository() -> None:
     assert {"quickstart", "digits-transformers", "mwt-table2"} <= set(example_names())
 
 
-@pytest.mark.parametrize("name", example_names())
+QUICK = ("quickstart", "digits-transformers")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in example_names()]
+)
 def test_an_example_needs_nothing_of_the_repository(init: Init, tmp_path: Path, name: str) -> None:
     said, refused = init("mine", "--example", name)
     assert refused == "" and f"Next: nemo plan mine/{name}.yaml" in said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -11,9 +12,11 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from orchestrator.cluster.head import ray_head
 from orchestrator.doctor.finding import Finding, State, tried
 from orchestrator.doctor.machine import _enough, _packages, installation, machine
 from tests import tiny
+from tests.object_store import ObjectServer
 
 ROOT = Path(__file__).parents[3]
 
@@ -103,3 +106,21 @@ def test_ray_is_started_and_ended_and_a_database_opened(storage: Path) -> None:
     assert "a new database opens" in said
     assert list(storage.iterdir()) == []  # nothing is left behind
     assert sys.executable in said
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+def test_a_bucket_and_a_running_cluster_are_asked(storage: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with ObjectServer() as server, ray_head(storage / "study", num_cpus=1) as cluster:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        bucket = server.new_bucket()
+        code, said = doctor("--storage", bucket, "--address", cluster.address)
+        assert code == 0, said
+        assert f"{bucket} answers, and takes conditional writes" in said
+        assert f"{cluster.address} answers: 1 CPUs and 0 GPUs" in said
+        page = json.loads((storage / "study" / "ray" / "head.json").read_text())["dashboard_port"]
+        code, said = doctor("--storage", storage / "runs", "--address", f"http://127.0.0.1:{page}")
+        assert code == 0 and f"http://127.0.0.1:{page} answers: Ray " in said, said
+        code, said = doctor("--quick", "--storage", "s3://nothing-there/x")
+        assert code == 1 and "fails  storage" in said
