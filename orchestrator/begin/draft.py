@@ -15,7 +15,7 @@ from nemo.datasets import is_of_texts
 from nemo.datasets.description import Description
 from nemo.errors import UserError
 from nemo.image_size import size_text
-from nemo.zoo.names import is_foreign
+from nemo.zoo.names import is_foreign, is_published
 from orchestrator.begin.files import SCHEMA_NAME
 from orchestrator.begin.fitting import Line, default_backbone, fitting
 from orchestrator.study.data import DescribedStudy
@@ -199,7 +199,9 @@ def _pair(pair: dict[str, Any], description: Description) -> Iterator[str]:
         "dataset": f"{len(description.classes)} classes; the path is from the folder in which nemo is run",
         "width": "a share of every hidden width; 1.0 is the whole network",
         "norm": "the baseline gets the norms that the modular form needs, too",
-        "pretrained": "the weights to start from; mean, deviation and image size are theirs",
+        "pretrained": "the weights to start from; mean, deviation and image size are theirs"
+        if is_published(pair.get("pretrained"))
+        else "the weights to start from; mean and deviation are the data set's (dataset_options)",
         "image_size": "pixels of a side that images are resized to; more costs time and tells more",
         "start": "mask generators start near masks of 1, so that nothing is lost at first",
     }
