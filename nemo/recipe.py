@@ -1,7 +1,10 @@
 """How a network is trained and how a module is fine-tuned: plain, hashable settings (method.md 4 and 6.5)."""
 
+from __future__ import annotations
+
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from typing import Literal, cast
 
 Precision = Literal["float32", "bfloat16"]
@@ -26,6 +29,55 @@ _OPTIMIZERS = ("sgd", "adamw")
 _PRECISIONS = ("float32", "bfloat16")
 _AUGMENT = ("none", "crop", "imagenet", "trivial")
 _GATES = ("soft", "annealed", "straight_through", "hard_concrete")
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Where a number must lie.
+
+    Attributes:
+        remedy: The same in words.
+        least, above, below: At least, above, and below which number; None for no such bound.
+    """
+
+    remedy: str
+    least: float | None = None
+    above: float | None = None
+    below: float | None = None
+
+    def hold(self, number: float) -> bool:
+        """Whether a number lies there; no infinite one does."""
+        low = (self.least is None or number >= self.least) and (self.above is None or number > self.above)
+        return low and number < (math.inf if self.below is None else self.below)
+
+
+_NOT_NEGATIVE = Bounds("must not be negative", least=0)
+_POSITIVE = Bounds("must be positive", above=0)
+_SHARE = Bounds("must be at least 0 and below 1", least=0, below=1)
+BOUNDS: Mapping[str, Bounds] = {
+    "epochs": _NOT_NEGATIVE,
+    "batch_size": Bounds("must be at least 2, BatchNorm needs two images", least=2),
+    "lr": _POSITIVE,
+    "lr_mask": Bounds("must be positive, or left out to equal lr", above=0),
+    "momentum": _SHARE,
+    "weight_decay": _NOT_NEGATIVE,
+    "anneal": Bounds("must be at least 1", least=1),
+    "warmup": Bounds("must lie between 0 and epochs", least=0),
+    "lr_warmup": Bounds("must lie between 0 and epochs", least=0),
+    "max_grad_norm": _NOT_NEGATIVE,
+    "saturation": _NOT_NEGATIVE,
+    "as_cut": _SHARE,
+    "as_cut_from": _SHARE,
+    "validation": _SHARE,
+}
+"""The numbers of `Recipe` and `Finetune`, by field."""
+
+
+def _require_bounds(settings: Recipe | Finetune) -> None:
+    for each in fields(settings):
+        number = getattr(settings, each.name)
+        if each.name in BOUNDS and number is not None:
+            _require(each.name, BOUNDS[each.name].hold(number), BOUNDS[each.name].remedy)
 
 
 def augmentation(given: bool | str) -> Augment:
@@ -59,66 +111,81 @@ def _require(field: str, holds: bool, remedy: str) -> None:
 class Recipe:
     """One recipe for every method; the defaults are the published ones (method.md 4.1).
 
-    Attributes:
-        epochs: Passes over the training images; the learning rate follows one cosine, stepped per epoch. 0 leaves a
-            network with pretrained weights untouched.
-        batch_size: Images per step over *all* workers.
-        lr: Learning rate of the network's own weights.
-        lr_mask: Learning rate of the mask generators; None means the same as `lr`.
-        anneal: The cosine's length in units of `epochs`.
-        warmup: Epochs over which the modular terms' weights rise linearly from 0; 0 is the published form.
-        lr_warmup: Epochs, and shares of one, over which the learning rates rise linearly from 0, step by step; 0 is the
-            published form.
-        max_grad_norm: To which the norm of all gradients of a step is clipped; 0, as published, clips nothing.
-        precision: Autocast type of the forward pass; losses and norms are float32 whatever is chosen.
-        augment: What is done to training images, and never to texts, see `Augment`; `crop` and `none` are kept by their
-            older names, True and False, which are part of keys.
-        validation: Share of the training images held out, on which anything that is selected is selected.
-        exclude_first_masked_layer: Leave the first masked layer out of the objective (method.md 3.3);
-            None takes the method's default, which says nothing of Transformers: none of their layers is left out, nor
-            is the only one of a network.
-        variant: Form of the contrastive loss (method.md 3.2).
-        gate: How what the mask generators compute becomes a mask, a name of `nemo.gates.GATES`; `soft` is published.
-        saturation: Weight of `nemo.objectives.saturation`, which presses masks towards 0 and 1; 0 is published.
-        as_cut: Images that go through the network as a module beside every batch, as a share of its size, see
-            `nemo.rehearsal`, so that modules answer before they are fine-tuned; 0 is published.
-        as_cut_from: Share of the epochs before which nobody rehearses: there are no modules yet. 0 names the networks
-            that rehearsed within their batches from the first one on, as all did before this field came: they are read,
-            and none is trained any more.
-        compile: Whether the steps of a training are compiled by torch.compile, which takes minutes, needs a compiler on
-            the machine, and moves no number by more than rounding; None compiles trainings that are long enough to gain
-            by it, see `nemo.compiling`.
-        train_only: What alone learns, see `nemo.frozen`: `generators`, `head`, or patterns of names, one or several;
-            None is everything.
-
     Raises:
         ValueError: A value is out of range; the text starts with the field's name.
     """
 
     epochs: int = 200
+    """passes over the training images; 0, of `standard` with `pretrained` alone: the network stays as it is; where it
+    has no `classes_of`, it gets a classifier that is fitted to the features of the training images (a multinomial
+    regression)
+    """
     batch_size: int = 128
+    """images per step, over all workers of a training"""
     lr: float = 0.05
+    """learning rate; one cosine over the epochs"""
     lr_mask: float | None = None
+    """learning rate of the mask generators
+
+    Left out: `lr`
+    """
     optimizer: Literal["sgd", "adamw"] = "sgd"
+    """`sgd` or `adamw`"""
     momentum: float = 0.9
+    """that of `sgd`; below 1"""
     nesterov: bool = True
+    """whether the momentum is Nesterov's"""
     weight_decay: float = 0.0
+    """of every weight that learns"""
     anneal: float = 1.0
+    """the cosine's length in units of `epochs`"""
     warmup: int = 0
+    """epochs over which the weights of a method's terms rise from 0"""
     precision: Precision = "float32"
+    """`float32` or `bfloat16`, the type of the forward pass; losses and norms are float32 with both"""
     channels_last: bool = False
+    """the layout of tensors that is faster with convolutions, mostly"""
     augment: Literal["none", "crop", "imagenet", "trivial", True, False] = "crop"
+    """what is done to training images: see "Augmentation"; `true` and `false` are older words for `crop` and `none`"""
     validation: float = 0.0
+    """share of the training images that is held out; whatever is selected is selected on it, so searches and `from:
+    best` need it
+    """
     exclude_first_masked_layer: bool | None = None
+    """leave the first masked layer out of the objective; `nemo` does on CNNs
+
+    Left out: the method's own
+    """
     variant: Literal["reference", "masked_exp"] = "reference"
+    """form of NeMo's loss: `reference`, or `masked_exp` (`docs/method.md` 3.2)"""
     gate: Literal["soft", "annealed", "straight_through", "hard_concrete"] = "soft"
+    """how a mask is made: `soft`, `annealed`, `straight_through`, `hard_concrete` (`docs/modules-as-cut.md`)"""
     saturation: float = 0.0
+    """weight of a penalty on masks between 0 and 1"""
     as_cut: float = 0.0
+    """images that go through the network as a module beside every batch, as a share of its size, so that modules answer
+    before they are tuned; 0.5 is good
+    """
     as_cut_from: float = 0.6
+    """share of the epochs before which nobody rehearses; 0 names networks of before there was this field, which are
+    read and not trained
+    """
     compile: bool | None = None
+    """whether steps are compiled by torch.compile, which takes minutes, needs a compiler on the machine, and moves no
+    number by more than rounding
+
+    Left out: where it pays
+    """
     train_only: str | tuple[str, ...] | None = None
+    """what alone learns: `generators` (of methods that have masks), `head`, or patterns of names as `[generators,
+    "layer4*", "!*.bias"]`; what is not named is frozen
+
+    Left out: everything
+    """
     lr_warmup: float = 0.0
+    """epochs, and shares of one, over which the learning rates rise from 0, step by step"""
     max_grad_norm: float = 0.0
+    """to which the norm of a step's gradients is clipped; 0 clips nothing"""
 
     def __post_init__(self) -> None:
         if self.train_only is not None:  # one or several, from a file or a ledger's list
@@ -129,57 +196,46 @@ class Recipe:
         object.__setattr__(self, "augment", _as_in_keys(self.augment))
         variants = ("reference", "masked_exp")
         _require_choices(self, optimizer=_OPTIMIZERS, precision=_PRECISIONS, variant=variants, gate=_GATES)
-        _require("epochs", self.epochs >= 0, "must not be negative")
-        _require("batch_size", self.batch_size >= 2, "must be at least 2, BatchNorm needs two images")
-        _require("lr", 0 < self.lr < math.inf, "must be positive")
-        _require(
-            "lr_mask", self.lr_mask is None or 0 < self.lr_mask < math.inf, "must be positive, or left out to equal lr"
-        )
-        _require("momentum", 0 <= self.momentum < 1, "must be at least 0 and below 1")
+        _require_bounds(self)
         _require("nesterov", not self.nesterov or self.momentum > 0, "needs a momentum above 0")
-        _require("weight_decay", self.weight_decay >= 0, "must not be negative")
-        _require("anneal", self.anneal >= 1, "must be at least 1")
-        _require("warmup", 0 <= self.warmup <= self.epochs, "must lie between 0 and epochs")
-        _require("lr_warmup", 0 <= self.lr_warmup <= self.epochs, "must lie between 0 and epochs")
-        _require("max_grad_norm", 0 <= self.max_grad_norm < math.inf, "must not be negative")
-        _require("saturation", 0 <= self.saturation < math.inf, "must not be negative")
-        _require("as_cut", 0 <= self.as_cut < 1, "must be at least 0 and below 1")
-        _require("as_cut_from", 0 <= self.as_cut_from < 1, "must be at least 0 and below 1")
+        _require("warmup", self.warmup <= self.epochs, BOUNDS["warmup"].remedy)
+        _require("lr_warmup", self.lr_warmup <= self.epochs, BOUNDS["lr_warmup"].remedy)
         _require("compile", not (self.compile and self.gate == "annealed"), "an annealed gate changes, leave it out")
-        _require("validation", 0 <= self.validation < 1, "must be at least 0 and below 1")
 
 
 @dataclass(frozen=True)
 class Finetune:
     """How a module is fine-tuned on its sub-task (method.md 6.5); the last epoch counts, nothing is selected.
 
-    Attributes:
-        augment: As a recipe's; how images are evaluated remains that of the network's training.
-        anneal: The cosine's length in units of `epochs`; the published 2.0 never anneals fully (method.md B33).
-
     Raises:
         ValueError: A value is out of range; the text starts with the field's name.
     """
 
     epochs: int = 10
+    """passes over the images of the sub-task's classes; 0 leaves the module as it is cut"""
     batch_size: int = 128
+    """images per step"""
     lr: float = 0.05
+    """learning rate; one cosine, see `anneal`"""
     optimizer: Literal["sgd", "adamw"] = "sgd"
+    """`sgd` or `adamw`"""
     momentum: float = 0.9
+    """that of `sgd`; below 1"""
     nesterov: bool = True
+    """whether the momentum is Nesterov's"""
     weight_decay: float = 0.0
+    """of every weight"""
     anneal: float = 2.0
+    """the cosine's length in units of `epochs`: the published one ends half-way"""
     augment: Literal["none", "crop", "imagenet", "trivial", True, False] = "crop"
+    """as a recipe's; images are evaluated as those of the network's training"""
     precision: Precision = "float32"
+    """`float32` or `bfloat16`, the type of the forward pass"""
     channels_last: bool = False
+    """the layout of tensors that is faster with convolutions, mostly"""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "augment", _as_in_keys(self.augment))
         _require_choices(self, optimizer=_OPTIMIZERS, precision=_PRECISIONS)
-        _require("epochs", self.epochs >= 0, "must not be negative")
-        _require("batch_size", self.batch_size >= 2, "must be at least 2, BatchNorm needs two images")
-        _require("lr", 0 < self.lr < math.inf, "must be positive")
-        _require("momentum", 0 <= self.momentum < 1, "must be at least 0 and below 1")
+        _require_bounds(self)
         _require("nesterov", not self.nesterov or self.momentum > 0, "needs a momentum above 0")
-        _require("weight_decay", self.weight_decay >= 0, "must not be negative")
-        _require("anneal", self.anneal >= 1, "must be at least 1")

@@ -6,19 +6,25 @@ import sys
 
 import typer
 
+from orchestrator.system.namesake import namesake, stranger
+
+if (_sentence := stranger()) is not None:  # before any of it is imported, which would fail, or half succeed
+    print(f"nemo: {_sentence}", file=sys.stderr)
+    sys.exit(2)
+
 from nemo.errors import UserError
 from orchestrator.system.credentials import masked
 from orchestrator.system.streams import standard_streams
-from orchestrator.verbs import jobs, modules, results, studies
+from orchestrator.verbs import begin, jobs, modules, results, studies
 
 app = typer.Typer(
     name="nemo",
     help="Train networks that fall apart into modules, sweep, cut out sub-task networks, and compare every run.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 for verb in (
+    begin.init,
     studies.run,
     jobs.submit,
     jobs.logs,
@@ -32,6 +38,8 @@ for verb in (
     modules.compose,
     results.sync,
     results.ui,
+    begin.schema,
+    begin.doctor,
 ):
     app.command()(verb)
 
@@ -43,6 +51,11 @@ def main() -> None:
             app()
     except UserError as error:
         print(f"nemo: {masked(str(error))}", file=sys.stderr)
+        sys.exit(2)
+    except ImportError:
+        if (sentence := namesake()) is None:
+            raise
+        print(f"nemo: {sentence}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -66,37 +66,105 @@ def _is_flag(value: Any) -> bool:
 
 @dataclass(frozen=True)
 class Option:
-    """One option: what its value must be, in words and as a test."""
+    """One option: what its value must be, in words and as a test.
+
+    Attributes:
+        wanted: What its value must be.
+        accepts: Whether one is that.
+        of: The data sets that have it; `images` are all but texts.
+        told: What it means.
+        form: What its value must be as far as JSON Schema has words for it.
+    """
 
     wanted: str
     accepts: Callable[[Any], bool]
+    of: str
+    told: str
+    form: Mapping[str, Any]
 
+
+_FLAG = {"type": "boolean"}
+_TEXT = {"type": "string"}
+_NAMES = {"type": "array", "items": _TEXT, "minItems": 2, "uniqueItems": True}
+_CHANNELS = {"type": "array", "minItems": 3, "maxItems": 3}
+_COUNT = {"type": "integer", "minimum": 1}
+_COLUMN = "the name of a column, a number in quotes"
+_WHOLE = "a whole number, 1 or more"
 
 OPTIONS: Mapping[str, Option] = {
-    "mean": Option("three numbers between 0 and 1, one per channel", _is_mean),
-    "std": Option("three positive numbers, one per channel", _is_std),
-    "padding": Option(f"a whole number of pixels from 0 to {MAX_PADDING}", _is_padding),
-    "flip": Option("true or false", _is_flag),
-    "interpolation": Option(f"one of {', '.join(INTERPOLATIONS)}", _is_interpolation),
+    "mean": Option(
+        "three numbers between 0 and 1, one per channel",
+        _is_mean,
+        "images",
+        "of each channel, between 0 and 1, to normalise by",
+        {**_CHANNELS, "items": {"type": "number", "minimum": 0, "maximum": 1}},
+    ),
+    "std": Option(
+        "three positive numbers, one per channel",
+        _is_std,
+        "images",
+        "of each channel, to normalise by",
+        {**_CHANNELS, "items": {"type": "number", "exclusiveMinimum": 0}},
+    ),
+    "padding": Option(
+        f"a whole number of pixels from 0 to {MAX_PADDING}",
+        _is_padding,
+        "images",
+        "pixels of the random crop",
+        {"type": "integer", "minimum": 0, "maximum": MAX_PADDING},
+    ),
+    "flip": Option("true or false", _is_flag, "images", "whether training images are mirrored", _FLAG),
+    "interpolation": Option(
+        f"one of {', '.join(INTERPOLATIONS)}",
+        _is_interpolation,
+        "images",
+        "by which images are resized: `bilinear` (left out), `nearest`, `bicubic`, `lanczos`",
+        {"enum": [*INTERPOLATIONS]},
+    ),
     "crop": Option(
         f"the share of an image's shorter side that is kept, from {_LEAST_CROP} to 1, or the pixels that this side is "
         "resized to",
         _is_crop,
+        "images",
+        "keeps the images' shapes: each is resized until it covers `image_size` over this share (`0.875`; or until its "
+        "shorter side has so many pixels, `256`), and the middle is taken. Left out, images are stretched, and kept in "
+        "shape by 0.875 with `augment: imagenet`",
+        {"anyOf": [{"type": "number", "minimum": _LEAST_CROP, "maximum": 1}, {"type": "integer", "minimum": 2}]},
     ),
-    "train_images": Option("a whole number, 1 or more", _is_count),
-    "test_images": Option("a whole number, 1 or more", _is_count),
-    "coarse": Option("true or false", _is_flag),
-    "extra": Option("true or false", _is_flag),
-    "only": Option("a list of two or more different classes, numbers among them in quotes", _is_names),
-    "classes": Option("a list of different class names, numbers among them in quotes", _is_names),
-    "text": Option("the name of a column, a number in quotes", _is_text),
-    "text_pair": Option("the name of a column, a number in quotes", _is_text),
-    "tokenizer": Option("a folder, or an ID of the hub", _is_text),
-    "max_length": Option("a whole number of tokens, 4 or more", _is_length),
-    "train_texts": Option("a whole number, 1 or more", _is_count),
-    "test_texts": Option("a whole number, 1 or more", _is_count),
-    "image": Option("the name of a column, a number in quotes", _is_text),
-    "label": Option("the name of a column, a number in quotes", _is_text),
+    "train_images": Option(_WHOLE, _is_count, "images", "only the first so many for training", _COUNT),
+    "test_images": Option(_WHOLE, _is_count, "images", "only the first so many for the test", _COUNT),
+    "only": Option(
+        "a list of two or more different classes, numbers among them in quotes",
+        _is_names,
+        "all",
+        "a list of classes: the data set is theirs alone, in this order",
+        _NAMES,
+    ),
+    "classes": Option(
+        "a list of different class names, numbers among them in quotes",
+        _is_names,
+        "`parquet:`, `text:`",
+        "names of the classes, by label",
+        _NAMES,
+    ),
+    "image": Option(_COLUMN, _is_text, "`parquet:`", "the column of images, where there are several", _TEXT),
+    "label": Option(_COLUMN, _is_text, "`parquet:`, `text:`", "the column of labels", _TEXT),
+    "text": Option(_COLUMN, _is_text, "`text:`", "the column of texts (`docs/text.md`)", _TEXT),
+    "text_pair": Option(_COLUMN, _is_text, "`text:`", "the column of second texts", _TEXT),
+    "tokenizer": Option(
+        "a folder, or an ID of the hub", _is_text, "`text:`", "another tokenizer than the network's own", _TEXT
+    ),
+    "max_length": Option(
+        "a whole number of tokens, 4 or more",
+        _is_length,
+        "`text:`",
+        "tokens at which a text is cut off; 128 if left out",
+        {"type": "integer", "minimum": 4},
+    ),
+    "train_texts": Option(_WHOLE, _is_count, "`text:`", "only the first so many for training", _COUNT),
+    "test_texts": Option(_WHOLE, _is_count, "`text:`", "only the first so many for the test", _COUNT),
+    "coarse": Option("true or false", _is_flag, "`cifar100`", "the twenty super-classes", _FLAG),
+    "extra": Option("true or false", _is_flag, "`svhn`", "the extra training images too", _FLAG),
 }
 """Every option of every data set."""
 

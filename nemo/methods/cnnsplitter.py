@@ -30,4 +30,11 @@ METHOD = Method(
     starts_from="standard",
     backbones=("simcnn", "rescnn"),
     kernels_only=True,
+    told={
+        "generations": "of the search",
+        "population": "candidates of each class in a generation",
+        "accuracy_weight": "of the modules' accuracy together; the rest is how much they differ",
+        "images": "training images that candidates are judged on",
+        "search": "how modules are sought: our own search, or `published`, with the operators of the published one",
+    },
 )

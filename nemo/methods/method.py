@@ -43,6 +43,7 @@ class Method:
         name: What a study file calls it.
         settings: The settings that a study may set or sweep, with their defaults; where one is a choice, its words.
         of_transformers: Defaults that are others for Transformers.
+        told: What the settings mean, in words.
         terms: `(relevances, labels, settings, recipe) -> Terms` over the relevance vectors `[B, K_l]` of the whole
             batch: what the method adds to the cross-entropy.
         check: Refuses values of the settings, all of them, with a `UserError` that starts with the setting's name.
@@ -69,6 +70,7 @@ class Method:
     backbones: tuple[str, ...] = ()
     kernels_only: bool = False
     of_transformers: Mapping[str, float] = field(default_factory=dict)
+    told: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def modular(self) -> bool:

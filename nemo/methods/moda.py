@@ -30,4 +30,9 @@ METHOD = Method(
     source="activations",
     ignores=("lr_mask", "variant", "gate", "saturation"),
     head="slice",
+    told={
+        "lambda_affinity": "weight of likeness within a class, of activations",
+        "lambda_dispersion": "weight of unlikeness between classes",
+        "lambda_compactness": "weight of the activations' mean",
+    },
 )

@@ -19,4 +19,12 @@ def _terms(masks: list[Tensor], labels: Tensor, settings: Settings, recipe: Reci
     return {"cohesion": (settings["lambda_coh"], cohesion), "coupling": (settings["lambda_coup"], coupling)}
 
 
-METHOD = Method("mwt", {"lambda_coh": 0.5, "lambda_coup": 1.5}, _terms)
+METHOD = Method(
+    "mwt",
+    {"lambda_coh": 0.5, "lambda_coup": 1.5},
+    _terms,
+    told={
+        "lambda_coh": "weight of cohesion: masks of one class should be alike",
+        "lambda_coup": "weight of coupling: masks of different classes should not",
+    },
+)

@@ -25,5 +25,9 @@ METHOD = Method(
     _terms,
     excludes_first=True,
     ignores=(),
+    told={
+        "alpha": "weight of the contrastive term, which wants both; 0.1 on Transformers",
+        "temperature": "how much closest pairs count beside others; above 0",
+    },
     of_transformers={"alpha": 0.1},  # published between 0.06 and 0.15; under 1.2 they collapse
 )

@@ -18,6 +18,8 @@ _FORMS = {
 }
 """By prefix: how the rest of a name looks, and the whole of it in words."""
 
+PREFIXES = tuple(_FORMS)
+
 FILES = (".safetensors", ".pth", ".pt", ".bin")
 """How the names of files with weights end; any other text names weights that a library publishes."""
 

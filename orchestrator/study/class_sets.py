@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
+from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, PrivateAttr, model_validator
+from pydantic_core import CoreSchema
 
 from nemo.attack import Attack
 from nemo.recipe import Finetune
+from orchestrator.study.form import Schema, form, one_of
 from orchestrator.study.groups import ClassSet, Groups, read_groups
 from orchestrator.study.problems import FieldsOf, Model, NoDuplicates, Problems, Whole, valid_fields
 
@@ -20,29 +22,59 @@ def _check_samples(value: Any) -> Any:
     return value
 
 
-class ClassSets(Model):
-    """Class sets that are drawn by their sizes, and such as are given one by one (method.md 7).
+_SAMPLES = form({"anyOf": [{"type": "integer", "minimum": 1}, one_of(["all", "nested"])]})
 
-    Attributes:
-        sizes: Numbers of classes.
-        samples: Sets drawn per size, `all` of them, or the `nested` ones {0, 1}, {0, 1, 2}, ...
-        seed: Of the draw.
-        classes: Sets given one by one, by class number or name.
-        groups: Sets with names, or a file that holds such, see `orchestrator.study.groups`.
-        recalibration: Training images on which BatchNorm's statistics are taken anew after a cut; None for the usual.
-        finetune: Some of the fields of `Finetune`.
-        attacks: By which it is measured what the set's network inherits of the defects of the whole one, names of
-            `nemo.attack.ATTACKS`.
-    """
+
+_SOME: list[Schema] = [
+    {"required": [name], "properties": {name: {"minItems": 1, "minProperties": 1, "minLength": 1}}}
+    for name in ("sizes", "classes", "groups")
+]
+"""One of these has something in it."""
+
+
+class ClassSets(Model):
+    """Class sets that are drawn by their sizes, and such as are given one by one (method.md 7)."""
 
     sizes: Annotated[list[Annotated[Whole, Field(ge=2)]], NoDuplicates] = []
-    samples: Annotated[int | Literal["all", "nested"], BeforeValidator(_check_samples)] = 10
+    """numbers of classes
+
+    Example: [2, 3]
+    """
+    samples: Annotated[int | Literal["all", "nested"], BeforeValidator(_check_samples), _SAMPLES] = 10
+    """how many of each size are drawn; `all` of them; `nested`: {0, 1}, {0, 1, 2}, ..."""
     seed: Annotated[Whole, Field(ge=0)] = 0
+    """of the draw of these"""
     classes: list[ClassSet] = []
+    """sub-tasks by their classes, numbers or names, beside those of `sizes` or without; the logits of
+    `derive` are in their order
+
+    Example: [[cat, dog], [0, 1, 2]]
+    """
     groups: Groups = {}
+    """sub-tasks with names: `{banking: [balance, ...], travel: [...]}`, or a file that holds this, as YAML or JSON;
+    runs are called by them, and the report has a table of them
+
+    Example: {pets: [cat, dog]}
+    """
     recalibration: Annotated[Whole, Field(ge=0)] | None = None
+    """training images by which BatchNorm's statistics are taken anew, after the cut
+
+    Left out: 500 for networks that rehearsed (`as_cut`), else 0
+    """
     finetune: Annotated[dict[str, Any], FieldsOf(Finetune)] = {}
+    """how what is cut out is trained further"""
     attacks: Annotated[list[Attack], NoDuplicates] = []
+    """`fgsm`, `pgd`: measures also what modules inherit of the network's defects: the share of right answers that
+    images flip which are changed (8/255 a channel) so that the whole network errs
+    (that of `derive` is the untouched one with the rows of the same classes)
+    """
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> Schema:
+        schema = super().__get_pydantic_json_schema__(core_schema, handler)
+        handler.resolve_ref_schema(schema)["anyOf"] = _SOME
+        return schema
+
     _named: dict[str, list[int | str]] = PrivateAttr({})
 
     @model_validator(mode="after")

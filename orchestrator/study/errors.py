@@ -101,6 +101,8 @@ def _is_new(place: Place, known: list[Place], data: Any) -> bool:
 
 def _is_given(data: Any, place: Place) -> bool:
     for part in place:
+        if not _has_parts(data):
+            return False
         try:
             data = data[part]
         except (KeyError, IndexError, TypeError):
@@ -108,10 +110,17 @@ def _is_given(data: Any, place: Place) -> bool:
     return True
 
 
+def _has_parts(data: Any) -> bool:
+    """Whether something holds parts of a study; a letter of a text is none."""
+    return isinstance(data, dict | list)
+
+
 def _remove(data: Any, place: Place) -> None:
     """Takes a place out of the data, and what is empty without it."""
-    holders = []
+    holders: list[tuple[Any, str | int]] = []
     for part in place:
+        if not _has_parts(data):
+            break  # one value that stands for a list of it is wrong as a whole
         if not _is_given(data, (part,)):
             return
         holders.append((data, part))

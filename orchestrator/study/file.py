@@ -176,7 +176,8 @@ def _study_of(text: str, file: str, overrides: Sequence[str]) -> Study:
     """Reads and checks the text of a study; `file` is what messages call it."""
     root, data = parse_yaml(text, file)
     if not isinstance(data, dict):
-        raise UserError(f"{file}:1: study: should be a mapping of name, pairs, methods; see studies/quickstart.yaml.")
+        text = "should be a mapping of name, pairs, methods; nemo init --example quickstart brings one."
+        raise UserError(f"{file}:1: study: {text}")
     data, applied = apply_overrides(data, list(overrides))
     if applied:
         text = dump_yaml(data, allow_unicode=True)

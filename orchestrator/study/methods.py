@@ -9,8 +9,9 @@ from pydantic import BeforeValidator, model_serializer
 from nemo.errors import UserError
 from nemo.methods import METHODS, Setting
 from nemo.recipe import Recipe
+from orchestrator.study.form import LATER, Form, Schema, one_of
 from orchestrator.study.problems import FieldsOf, Model, Number, Problems, checked_fields, known_fields
-from orchestrator.study.sweep import check_settings
+from orchestrator.study.sweep import check_settings, value_form
 
 RecipeFields = Annotated[dict[str, Any], FieldsOf(Recipe)]
 
@@ -65,4 +66,30 @@ def read_methods(data: Any) -> dict[str, MethodEntry]:
     return entries
 
 
-Methods = Annotated[dict[str, MethodEntry], BeforeValidator(read_methods)]
+def _methods_form(_: Schema) -> Schema:
+    """What `read_methods` takes."""
+    entries = {}
+    for name, method in METHODS.items():
+        usual = method.complete({})
+        fields: Schema = {
+            setting: {
+                **value_form(name, setting),
+                "default": usual[setting],
+                "description": f"{method.told[setting][:1].upper()}{method.told[setting][1:]}.",
+            }
+            for setting in method.settings
+        }
+        fields["recipe"] = {LATER: Recipe.__name__, "description": "What its trainings do otherwise."}
+        if method.starts_from is not None:
+            fields["recipe"] = {"type": "object", "maxProperties": 0}
+        entries[name] = {"type": ["object", "null"], "properties": fields, "additionalProperties": False}
+    listed = {"type": "array", "items": one_of(METHODS), "minItems": 1, "uniqueItems": True}
+    return {
+        "anyOf": [
+            {"type": "object", "properties": entries, "additionalProperties": False, "minProperties": 1},
+            {**listed, "description": "The methods by name, each with its defaults."},
+        ]
+    }
+
+
+Methods = Annotated[dict[str, MethodEntry], BeforeValidator(read_methods), Form(_methods_form, typed=False)]

@@ -10,14 +10,16 @@ from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, Strict
 from nemo.backbones import BACKBONE_NAMES, backbone_entry, check_backbone
 from nemo.backbones.vit_config import PREFIX, ROLES, is_transformer, read_config, with_config
 from nemo.datasets import DATASET_NAMES, STREAMED, is_of_texts
+from nemo.datasets.options import OPTIONS
 from nemo.errors import UserError
 from nemo.image_size import plain_size
 from nemo.recipe import Finetune
 from nemo.zoo import names as zoo
 from nemo.zoo.transformers_config import with_config as hf_with_config
 from orchestrator.storage.keys import canonical
+from orchestrator.study.form import Form, Schema, form, one_of
 from orchestrator.study.methods import Methods, RecipeFields
-from orchestrator.study.problems import FieldsOf, Model, NoDuplicates, Number, Problems, Whole, check_name
+from orchestrator.study.problems import FieldsOf, Model, NoDuplicates, Number, Problems, Whole, check_name, named
 
 
 def _check_dataset(name: str) -> str:
@@ -47,20 +49,46 @@ def _read_size(given: Any) -> int | tuple[int, int] | None:
     return None
 
 
+_PREFIXES = "|".join((PREFIX.rstrip(":"), *zoo.PREFIXES))
+_BACKBONE: Schema = {"anyOf": [one_of(BACKBONE_NAMES), {"type": "string", "pattern": f"^({_PREFIXES}):."}]}
+_KINDS = [name.partition(":")[0] for name in DATASET_NAMES if ":" in name]
+_DATASET: Schema = {
+    "anyOf": [
+        one_of(name for name in DATASET_NAMES if ":" not in name),
+        {"type": "string", "pattern": f"^({'|'.join(_KINDS)}):."},
+    ]
+}
+_SIDE: Schema = {"type": "integer", "minimum": 1}
+_SIZE: Schema = {"anyOf": [_SIDE, {"type": "array", "items": _SIDE, "minItems": 2, "maxItems": 2}, {"type": "null"}]}
+
+BackboneName = Annotated[str, AfterValidator(_check_backbone_name), form(_BACKBONE)]
+
+
+def _options_form(_: Schema) -> Schema:
+    """The options of all data sets; which one has which is known when its files are looked at."""
+    told = {name: f"{option.told[0].upper()}{option.told[1:]} (of {option.of})." for name, option in OPTIONS.items()}
+    fields = {name: {**option.form, "description": told[name]} for name, option in OPTIONS.items()}
+    return {"type": "object", "properties": fields, "additionalProperties": False}
+
+
 class Teacher(Model):
     """The standard network that a distilled one learns from: a training of its own (method.md 3.4).
 
     It is trained on the same images with the same seed, and holds out the same ones for validation.
-
-    Attributes:
-        backbone: None takes the one that the student's backbone is published with.
-        width: None takes the student's.
-        recipe: Fields that differ from the study's recipe for `standard`.
     """
 
-    backbone: Annotated[str, AfterValidator(_check_backbone_name)] | None = None
+    backbone: BackboneName | None = None
+    """a standard network of its own, trained once and shared
+
+    Left out: `resnet18` for `deit_s`
+    """
     width: Annotated[Number, Field(gt=0)] | None = None
+    """multiplies every hidden width
+
+    Left out: the student's
+    """
     recipe: RecipeFields = {}
+    """what its training does otherwise than the study's of `standard`"""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -73,46 +101,88 @@ class Teacher(Model):
 
 
 class Pair(Model):
-    """A backbone and the data set that it is trained on.
+    """A backbone and the data set that it is trained on."""
 
-    Attributes:
-        backbone: One of the registry, or `vit:` and the path of a transformers configuration.
-        width: Multiplier of every hidden width of the backbone.
-        norm: Whether the standard SimCNN and ResCNN get the norms that modular ones are given, see `build_network`.
-        image_size: Of images, which are resized to it, in pixels: one number, or height and width; None takes the data
-            set's own size.
-        loading: Whether images are kept in memory or streamed; None chooses by size. Changes no result and no key.
-        dataset_options: Options of the data set, such as `coarse: true` of `cifar100`.
-        roles: The layers of a Transformer's blocks that get mask generators; None is all of them.
-        teacher: What a backbone with a head for it (`deit_s`) is distilled from.
-        pretrained: Of a network from elsewhere the weights to start from: true for its library's own, a name of others,
-            or a file.
-        classes_of: Class -> row of the pretrained classifier that it keeps; empty for a new classifier.
-        sites: Patterns of the layers that are masked, see `nemo.find_sites`; empty for all that can be.
-        start: How mask generators start, see `nemo.make_modular`; None is `identity` with pretrained weights.
-        hidden: Width of the generators' hidden layer; None for the published one.
-        recipe: Fields that differ from the study's recipe for this pair.
-        methods: Settings that differ from the study's methods for this pair.
-        finetune: Fields that differ from the sub-tasks' fine-tuning for this pair.
+    backbone: BackboneName
+    """`vgg16`, `resnet18`, `resnet34`, `resnet50`, `simcnn`, `rescnn`, `vit_s`, `deit_s`; `vit:FILE`, a configuration
+    of transformers' ViT or DeiT (JSON); it gives the shape alone, so a folder that holds weights too is refused; any
+    other network as `torchvision:NAME`, `timm:NAME`, `hf:FOLDER` or `python:FILE.py:FUNCTION`
+    (`docs/any-network.md`)
+
+    Example: resnet18
+
+    Example: "torchvision:mobilenet_v2"
     """
+    dataset: Annotated[str, AfterValidator(_check_dataset), form(_DATASET)]
+    """`digits`, `cifar10`, `cifar100`, `svhn`; `parquet:FOLDER` with `train.parquet` and `test.parquet`, of image bytes
+    and labels; `folder:FOLDER` with a sub-folder per class, or `train/` and `test/` of these; `text:FOLDER`, of
+    texts and labels (`docs/text.md`)
 
-    backbone: Annotated[str, AfterValidator(_check_backbone_name)]
-    dataset: Annotated[str, AfterValidator(_check_dataset)]
+    Example: "folder:photos"
+    """
     width: Annotated[Number, Field(gt=0)] = 1.0
+    """multiplies every hidden width"""
     norm: bool = False
-    image_size: Annotated[Any, BeforeValidator(_read_size)] = None
+    """gives the standard SimCNN and ResCNN the norms that their modular forms get, so that the two differ by the masks
+    alone; the published ones have none
+    """
+    image_size: Annotated[Any, BeforeValidator(_read_size), form(_SIZE)] = None
+    """pixels that images are resized to: one number, or `[height, width]`
+
+    Left out: the data set's own
+
+    Example: 224
+    """
     loading: Literal["memory", "stream"] | None = None
-    dataset_options: dict[str, Any] = {}
-    roles: Annotated[list[Annotated[str, AfterValidator(check_name(ROLES, "role"))]], NoDuplicates] | None = None
+    """`memory` or `stream`: see "Large data sets"; changes no result and no key
+
+    Left out: by size
+    """
+    dataset_options: Annotated[dict[str, Any], Form(_options_form, typed=False)] = {}
+    """how its files are read and its images prepared
+
+    Example: {train_images: 10_000, only: [cat, dog]}
+    """
+    roles: Annotated[list[Annotated[str, named(ROLES, "role")]], NoDuplicates] | None = None
+    """the layers of a Transformer's blocks that get masks: `query`, `key`, `value`, `output`, `fc1`, `fc2`
+
+    Left out: all
+    """
     teacher: Teacher | None = None
+    """what a `deit_s` is distilled from
+
+    Left out: the published one
+    """
     pretrained: Annotated[bool, Strict()] | str | None = None
+    """of a network from elsewhere the weights to start from: `true`, a name of published ones, or a file
+    (`docs/any-network.md`); mean, deviation and `image_size` are then theirs where the pair says nothing
+    """
     classes_of: dict[str, Annotated[Whole, Field(ge=0)]] = {}
+    """by class the row of the pretrained classifier that it keeps
+
+    Example: {cat: 281, dog: 207}
+    """
     sites: list[str] = []
+    """patterns of the layers that are masked, of a network from elsewhere; none for all that can be
+
+    Example: ["layer*.conv1", "!layer4*"]
+    """
     start: Literal["published", "identity"] | None = None
+    """how its mask generators start
+
+    Left out: `identity` with `pretrained`, else `published`
+    """
     hidden: Annotated[Whole, Field(ge=1)] | None = None
+    """width of its generators' hidden layer
+
+    Left out: the published one
+    """
     recipe: RecipeFields = {}
+    """what this pair's trainings do otherwise"""
     methods: Methods = {}
+    """settings, and a `recipe`, that this pair has otherwise"""
     finetune: Annotated[dict[str, Any], FieldsOf(Finetune)] = {}
+    """what this pair's modules do otherwise"""
     _network: str = PrivateAttr("")
     _weights: str | None = PrivateAttr(None)
 

@@ -9,12 +9,12 @@ from difflib import get_close_matches
 from typing import Annotated, Any, Self, TypeVar, get_type_hints
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
     GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
     ModelWrapValidatorHandler,
     Strict,
     TypeAdapter,
@@ -22,6 +22,9 @@ from pydantic import (
     model_validator,
 )
 from pydantic_core import CoreSchema, ErrorDetails, InitErrorDetails, PydanticCustomError, core_schema
+
+from orchestrator.study.form import LATER, Check, Form, Schema, one_of
+from orchestrator.study.words import Fields, words_of
 
 Place = tuple[str | int, ...]
 """Where something stands in a study: field names and list positions from the top."""
@@ -39,7 +42,7 @@ def unknown(name: object, choices: Collection[str], what: str = "field") -> str:
 
 
 def check_name(choices: Collection[str], what: str) -> Callable[[str], str]:
-    """A validator that refuses what is none of the choices."""
+    """A function that refuses what is none of the choices."""
 
     def check(name: str) -> str:
         problems = Problems()
@@ -62,6 +65,11 @@ def sentence(error: ErrorDetails) -> str:
     value = repr(error["input"])
     text = error["msg"].removeprefix("Input ").removeprefix("Value error, ").rstrip(".")
     return f"{text}, not {value if len(value) <= 60 else value[:57] + '...'}."
+
+
+def named(choices: Collection[str], what: str) -> Check:
+    """A validator that refuses what is none of the choices."""
+    return Check(check_name(choices, what), one_of(choices))
 
 
 class Problems:
@@ -110,6 +118,22 @@ class Model(BaseModel):
         assert model is not None
         return model
 
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> Schema:
+        schema = handler(core_schema)
+        parts = handler.resolve_ref_schema(schema)
+        parts.pop("description", None)  # what is said of the class is for who reads its source
+        with_words(parts["properties"], cls)
+        return schema
+
+
+def with_words(properties: Schema, kind: Fields) -> None:
+    """Puts the words of a kind's fields into their schemas."""
+    for name, words in words_of(kind).items():
+        said = f"{words.text}; left out: {words.left_out}" if words.left_out else words.text
+        properties[name] |= {"description": said[:1].upper() + said[1:] + "."} if said else {}
+        properties[name] |= {"examples": [*words.examples]} if words.examples else {}
+
 
 def known_fields(data: Any, names: Collection[str], problems: Problems, what: str = "field") -> dict[str, Any]:
     """The items of a mapping whose names are known; the others become problems."""
@@ -135,15 +159,22 @@ class FieldsOf:
 
         return core_schema.no_info_plain_validator_function(validate)
 
+    def __get_pydantic_json_schema__(self, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> Schema:
+        return {LATER: self.dataclass.__name__}
+
 
 def _several(given: Any) -> Any:
     return [given] if isinstance(given, str) else given
 
 
+def _one_or_several(made: Schema) -> Schema:
+    return {"anyOf": [{"type": "string"}, *made["anyOf"]]}
+
+
 def strict(hint: Any) -> Any:
     """The same type without coercion; no number may be infinite, and one text stands for several."""
     if hint == (str | tuple[str, ...] | None):
-        return Annotated[list[str] | None, BeforeValidator(_several)]
+        return Annotated[list[str] | None, BeforeValidator(_several), Form(_one_or_several)]
     return Number if hint is float else Annotated[hint, Strict()] if hint in (int, bool) else hint
 
 
@@ -204,4 +235,4 @@ def _refuse_duplicates(values: list[T]) -> list[T]:
     return values
 
 
-NoDuplicates = AfterValidator(_refuse_duplicates)
+NoDuplicates = Check(_refuse_duplicates, {"uniqueItems": True})

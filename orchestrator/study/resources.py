@@ -11,19 +11,21 @@ from orchestrator.system.credentials import holds_password
 
 
 class TrainingResources(Model):
-    """What one training gets: workers of data-parallel training, CPU cores and GPUs of each.
-
-    Attributes:
-        min_workers: A training goes on with so few where the cluster shrinks, and grows again with it; the batch stays
-            the same. None always has all `workers`.
-        placement: `pack` puts the workers on as few nodes as can hold them, `spread` on as many as there are.
-    """
+    """What one training gets: workers of data-parallel training, CPU cores and GPUs of each."""
 
     workers: Annotated[Whole, Field(ge=1)] = 1
+    """of data-parallel training, which share a batch"""
     min_workers: Annotated[Whole, Field(ge=1)] | None = None
+    """go on with so few where nodes go away
+
+    Left out: all
+    """
     cpus: Annotated[Number, Field(gt=0)] = 1.0
+    """of each worker"""
     gpus: Annotated[Number, Field(ge=0)] = 0.0
+    """of each worker"""
     placement: Literal["pack", "spread"] = "pack"
+    """`pack`: on as few nodes as can hold the workers; `spread`: on many"""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -49,15 +51,23 @@ class SubtaskResources(Model):
     """What one modularize or reuse step gets."""
 
     cpus: Annotated[Number, Field(gt=0)] = 1.0
+    """of each"""
     gpus: Annotated[Number, Field(ge=0)] = 0.0
+    """of each; `0.25` lets four share one"""
 
 
 class Resources(Model):
     """What steps may use; never part of a key. `max_concurrent` bounds the trainings at a time."""
 
     training: TrainingResources = TrainingResources()
+    """of one training"""
     subtask: SubtaskResources = SubtaskResources()
+    """of a modularization, a measurement or a sub-task"""
     max_concurrent: Annotated[Whole, Field(ge=1)] | None = None
+    """trainings at a time
+
+    Left out: as many as fit
+    """
 
 
 def without_password(uri: str) -> str:
@@ -77,4 +87,12 @@ class TrackingSettings(Model):
     """Where MLflow writes; None is the SQLite file in the storage folder, and the study's name."""
 
     uri: Annotated[str, AfterValidator(without_password)] | None = None
+    """an MLflow server or database, without a password (`docs/tracking.md`)
+
+    Left out: a file beside the studies
+    """
     experiment: str | None = None
+    """of MLflow
+
+    Left out: the study's name
+    """

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from nemo.backbones import backbone_entry
 from nemo.backbones.vit_config import is_transformer, read_config
@@ -18,12 +18,13 @@ from nemo.recipe import GENERATORS, Finetune, Recipe
 from orchestrator.storage.layout import STORES
 from orchestrator.study.class_sets import ClassSets
 from orchestrator.study.deriving import Deriving
+from orchestrator.study.form import Check, Schema, one_of
 from orchestrator.study.methods import MethodEntry, Methods, RecipeFields
 from orchestrator.study.pair import Pair
 from orchestrator.study.problems import Model, NoDuplicates, Place, Problems, Whole, field_name, valid_fields
 from orchestrator.study.resources import Resources, TrackingSettings
 from orchestrator.study.subtasks import Selection, Subtasks, Threshold
-from orchestrator.study.sweep import Point, Sweep, read_sweeps
+from orchestrator.study.sweep import Point, Sweeps
 from orchestrator.study.yaml_source import dump_yaml
 
 Layers = list[tuple[Place, dict[str, Any]]]
@@ -33,15 +34,21 @@ MOST_MEASURES = 1_000_000
 """The most measures that a study may ask for."""
 
 
+_LETTERS = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+
+
 def _check_study_name(name: str) -> str:
     problems = Problems()
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
+    if not re.fullmatch(_LETTERS, name):
         text = f"{name!r} names a folder, use 1 to 64 letters, digits, '.', '_' or '-', a letter or digit first."
         problems.add(text=text)
     if name in STORES:
         problems.add(text=f"{name!r} is where the storage folder keeps MLflow's data, choose another name.")
     problems.raise_any()
     return name
+
+
+_NAME: Schema = {"pattern": f"^{_LETTERS}$", "not": one_of(STORES)}
 
 
 class Study(Model):
@@ -51,20 +58,48 @@ class Study(Model):
         ValidationError: All problems, each with its place.
     """
 
-    name: Annotated[str, AfterValidator(_check_study_name)]
+    name: Annotated[str, Check(_check_study_name, _NAME)]
+    """names the study's folder, and its experiment in MLflow
+
+    Example: my-study
+    """
     pairs: Annotated[list[Pair], Field(min_length=1), NoDuplicates]
+    """backbones, each with a data set"""
     methods: Methods
+    """`standard`, `mwt`, `nemo`, `moda`, `cnnsplitter`, each with its settings and, as `recipe`, with what its
+    trainings do otherwise; `[standard, mwt]` takes the defaults
+    """
     seeds: Annotated[list[Annotated[Whole, Field(ge=0, lt=2**32)]], Field(min_length=1), NoDuplicates] = [0]
+    """every training is made with each of them
+
+    Example: [0, 1, 2]
+    """
     recipe: RecipeFields = {}
-    sweep: Annotated[dict[str, Sweep], BeforeValidator(read_sweeps)] = {}
+    """how networks are trained"""
+    sweep: Sweeps = {}
+    """by method, which of its settings are tried"""
     thresholds: Annotated[list[Threshold], Field(min_length=1), NoDuplicates] = [0.9]
+    """a kernel belongs to a class's module if it is relevant to this share of its images"""
     subtasks: Subtasks | None = None
+    """which modules are cut out"""
     derive: Deriving | None = None
+    """which small networks are derived of those that `standard` trains"""
     select: Selection = Selection()
+    """how the best point of a sweep is chosen"""
     resources: Resources = Resources()
+    """what steps may use; changes no result and no key"""
     tracking: TrackingSettings = TrackingSettings()
+    """where MLflow writes"""
     storage: str | None = None
+    """where studies lie: a folder, or a bucket such as `s3://bucket/prefix` (`docs/storage.md`)
+
+    Left out: `$NEMO_STORAGE`, else `runs`
+    """
     data_root: str | None = None
+    """where `cifar10`, `cifar100` and `svhn` are, or are downloaded to
+
+    Left out: `$NEMO_DATA`, else `~/.cache/nemo`
+    """
     _source: Any = PrivateAttr(None)
 
     @model_validator(mode="after")

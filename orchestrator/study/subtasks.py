@@ -18,28 +18,35 @@ class Subtasks(ClassSets):
 
     Without `recalibration` it is 500 for networks that rehearsed (`as_cut`), whose modules were normalised by
     themselves, else 0.
-
-    Attributes:
-        source: `from` in the file: `every` sweep point, or the `best` of each pair, method and seed.
-        thresholds: Some of the study's thresholds; None takes the highest.
-        head: See `extract_module`; None takes the method's own, and `slice` for networks that were trained `as_cut`.
-        surgery: How a Transformer is cut, see `extract_module`.
-        controls: Rivals of every module at its own size, names of `nemo.control.CONTROLS`.
     """
 
     source: Literal["best", "every"] = Field("every", alias="from")
+    """`every`: modules of every network; `best`: of the best point of each pair, method and seed"""
     thresholds: Annotated[list[Threshold], Field(min_length=1), NoDuplicates] | None = None
+    """some of the study's
+
+    Left out: the highest
+    """
     mask_values: Literal["drop", "keep_generator", "fold_mean"] = "drop"
+    """what becomes of the masks: `drop`, nothing; `keep_generator` goes on computing them; `fold_mean` scales by their
+    means
+    """
     head: Literal["linear", "paper", "slice"] | None = None
+    """`paper`: a new layer behind the old logits; `linear`: a new one in their place; `slice`: the trained one's rows,
+    as for `moda` and networks trained `as_cut`
+
+    Left out: the method's
+    """
     surgery: Literal["exact", "paper"] = "exact"
+    """`exact`, or `paper`, of Transformers, which narrows the residual stream too"""
     controls: Annotated[list[Control], NoDuplicates] = []
+    """rivals of every module at its own size: `random`, `magnitude`, `activation`, `fresh`"""
 
 
 class Selection(Model):
-    """How the best sweep point is chosen on the validation images.
-
-    Attributes:
-        tolerance: A point may be this much less accurate than the standard network, as a fraction.
-    """
+    """How the best sweep point is chosen on the validation images."""
 
     tolerance: Annotated[Number, Field(ge=0, lt=1)] = 0.01
+    """of the points whose network is at most this much less accurate than the standard one, on validation images, that
+    with the lowest KRR is the best; where there is none, the most accurate point takes the standard network's place
+    """

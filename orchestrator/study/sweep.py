@@ -7,16 +7,20 @@ import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, TypeAdapter, model_validator
+from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, PlainValidator, TypeAdapter, model_validator
+from pydantic_core import CoreSchema
 
 from nemo.methods import METHODS, Setting
 from nemo.methods.method import Words
-from orchestrator.study.problems import Model, NoDuplicates, Number, Problems, Whole, check_name, known_fields, unknown
+from orchestrator.study.form import Form, Schema, form, one_of
+from orchestrator.study.problems import Model, NoDuplicates, Number, Problems, Whole, known_fields, named, unknown
 
 Point = dict[str, Setting]
 """Swept name -> its value; the names are settings of the method, `lr` and `lr_mask`."""
 
 LEARNING_RATES = ("lr", "lr_mask")
+POSITIVE = ("temperature", *LEARNING_RATES)
+"""What may not be 0."""
 MOST_POINTS = 10_000
 OBJECTIVES: dict[str, Literal["maximize", "minimize"]] = {
     "accuracy": "maximize",
@@ -36,7 +40,7 @@ def _read_value(data: Any) -> Setting:
     return data if isinstance(data, str) else _NUMBER.validate_python(data)
 
 
-Value = Annotated[Setting, PlainValidator(_read_value)]
+Value = Annotated[Setting, PlainValidator(_read_value), form({"type": ["number", "string"]})]
 
 
 def setting_text(value: Setting) -> str:
@@ -82,30 +86,72 @@ def _read_dimension(data: Any) -> Any:
     return kind.model_validate(data)
 
 
-Dimension = Annotated[Range | Choices, BeforeValidator(_read_dimension)]
+_PAIR = {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
+Dimension = Annotated[
+    Range | Choices,
+    BeforeValidator(_read_dimension),
+    Form(lambda made: {"anyOf": [{**_PAIR, "description": "`[low, high]`"}, *made["anyOf"]]}),
+]
+
+
+_LISTED: Schema = {"properties": {"list": {"type": "array"}}, "required": ["list"]}
+_GRID: Schema = {"properties": {"grid": {"type": "object", "minProperties": 1}}, "required": ["grid"]}
+_SEARCH: Schema = {
+    "properties": {
+        "search": {"type": "string"},
+        "trials": {"type": "integer"},
+        "space": {"type": "object", "minProperties": 1},
+    },
+    "required": ["search", "trials", "space"],
+}
+_KINDS: Schema = {"oneOf": [_GRID, _LISTED, _SEARCH]}
+"""Exactly one of the three; a search with what it needs."""
 
 
 class Sweep(Model):
-    """The points tried for one method: a `grid`, a `list`, or an adaptive `search`.
-
-    Attributes:
-        grid: Name -> values; every combination is tried.
-        listed: `list` in the file: the points themselves.
-        search: Who suggests points, within `space`, for `trials` trainings per pair and seed.
-        objectives: What the search optimises, measured at `threshold` (None: the study's highest).
-        early_stopping: `asha` stops weak trials early; for a single objective only.
-    """
+    """The points tried for one method: a `grid`, a `list`, or an adaptive `search`."""
 
     grid: dict[str, Annotated[list[Value], Field(min_length=1), NoDuplicates]] | None = None
+    """name → values, numbers or words; every combination is tried
+
+    Example: {lambda_coup: [1.0, 1.5, 2.0]}
+    """
     listed: Annotated[list[dict[str, Value]], Field(min_length=1), NoDuplicates] | None = Field(None, alias="list")
+    """the points themselves
+
+    Example: [{lambda_coh: 0.5, lambda_coup: 1.5}, {lambda_coh: 1.0, lambda_coup: 2.2}]
+    """
     search: Literal["optuna", "random"] | None = None
+    """`optuna` or `random` suggests points while the study runs"""
     trials: Annotated[Whole, Field(ge=1)] | None = None
+    """trainings for each pair and seed
+
+    Left out: needed by a search
+    """
     space: dict[str, Dimension] | None = None
-    objectives: Annotated[
-        list[Annotated[str, AfterValidator(check_name(OBJECTIVES, "objective"))]], Field(min_length=1), NoDuplicates
-    ] = ["accuracy"]
+    """name → `[low, high]`, `{low, high, log: true}` or `{choices: [...]}`
+
+    Left out: needed by a search
+
+    Example: {alpha: [0.5, 6.0], lr: {low: 0.003, high: 0.3, log: true}}
+    """
+    objectives: Annotated[list[Annotated[str, named(OBJECTIVES, "objective")]], Field(min_length=1), NoDuplicates] = [
+        "accuracy"
+    ]
+    """what the search is for: `accuracy` (on validation images), `krr`, `cohesion`, `coupling`, `flops_reduction`"""
     threshold: Annotated[Number, Field(gt=0, le=1)] | None = None
+    """where these are measured
+
+    Left out: the study's highest
+    """
     early_stopping: Literal["asha"] | None = None
+    """`asha` ends weak trainings early, by their accuracy"""
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> Schema:
+        schema = super().__get_pydantic_json_schema__(core_schema, handler)
+        handler.resolve_ref_schema(schema).update(_KINDS)
+        return schema
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -149,7 +195,7 @@ def check_settings(settings: Mapping[str, Setting]) -> None:
     for name, value in settings.items():
         if isinstance(value, str):
             continue
-        positive = name in ("temperature", *LEARNING_RATES)
+        positive = name in POSITIVE
         if value < 0 or (positive and value == 0):
             problems.add(name, text=f"should be {'positive' if positive else 'at least 0'}, not {value}.")
     problems.raise_any()
@@ -166,10 +212,48 @@ def read_sweeps(data: Any) -> dict[str, Sweep]:
     for name, entry in known_fields(data, modular, problems, "method with a sweep").items():
         with problems.under(name):
             sweeps[name] = Sweep.model_validate(entry)
-            rates = [rate for rate in LEARNING_RATES if rate not in METHODS[name].ignores]
-            _check_names(sweeps[name], [*METHODS[name].settings, *rates], METHODS[name].words)
+            _check_names(sweeps[name], swept(name), METHODS[name].words)
     problems.raise_any()
     return sweeps
+
+
+def sweep_form(made: Schema) -> Schema:
+    """What `read_sweeps` takes, of the schema of a mapping of sweeps."""
+    sweep = made["additionalProperties"]
+    properties = {
+        name: {"allOf": [sweep, {"properties": _fields_form({each: value_form(name, each) for each in swept(name)})}]}
+        for name, method in METHODS.items()
+        if method.modular
+    }
+    return {"type": "object", "properties": properties, "additionalProperties": False, "minProperties": 1}
+
+
+def _fields_form(values: Schema) -> Schema:
+    """What the fields of a sweep may hold, of the schema of each setting's values."""
+    of_choices = {name: {"properties": {"choices": {"items": value}, "low": value}} for name, value in values.items()}
+    return {
+        "grid": {
+            "properties": {name: {"items": value} for name, value in values.items()},
+            "additionalProperties": False,
+        },
+        "list": {"items": {"properties": values, "additionalProperties": False}},
+        "space": {"properties": of_choices, "additionalProperties": False},
+    }
+
+
+def value_form(method: str, name: str) -> Schema:
+    """The schema of a value of what may be swept: a word of the setting's, or a number that `check_settings` takes."""
+    if words := METHODS[method].words.get(name):
+        return one_of(words)
+    return {"type": "number", **({"exclusiveMinimum": 0} if name in POSITIVE else {"minimum": 0})}
+
+
+def swept(method: str) -> list[str]:
+    """What may be swept of a method: its settings, and the learning rates that it has."""
+    return [*METHODS[method].settings, *(rate for rate in LEARNING_RATES if rate not in METHODS[method].ignores)]
+
+
+Sweeps = Annotated[dict[str, Sweep], BeforeValidator(read_sweeps), Form(sweep_form)]
 
 
 def _check_names(sweep: Sweep, names: list[str], words: Mapping[str, Words]) -> None:

@@ -85,7 +85,7 @@ def parse_yaml(text: str, label: str) -> tuple[yaml.Node, Any]:
         loader = _Loader(text)
         root = loader.get_single_node()
         if root is None:
-            raise UserError(f"{label}:1: study: the file is empty, see studies/quickstart.yaml for a study.")
+            raise UserError(f"{label}:1: study: the file is empty, nemo init --example quickstart brings a study.")
         doubles = _duplicates(root)
         if doubles:
             raise UserError("\n".join(f"{label}:{line}: {name}: is given twice, remove one." for line, name in doubles))

@@ -66,7 +66,7 @@ def _hardware() -> dict[str, Any]:
         "cpu": _cpu_name(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "memory_gb": round(psutil.virtual_memory().total / 2**30, 1),
-        "gpus": _gpus(),
+        "gpus": gpus(),
     }
 
 
@@ -79,7 +79,8 @@ def _cpu_name() -> str:
     return platform.processor() or platform.machine()
 
 
-def _gpus() -> list[str]:
+def gpus() -> list[str]:
+    """The GPUs of this machine: name, memory and driver of each; none where NVIDIA's tool finds none."""
     # From the driver's own tool and not from torch, which this process may not need otherwise.
     listing = _output("nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader")
     return listing.splitlines() if listing else []

@@ -10,11 +10,22 @@ import typer
 
 from nemo.deriving.budget import Budget
 from nemo.errors import UserError
+from orchestrator.verbs import completion
 
 StudyFile = Annotated[
-    Path, typer.Argument(readable=False, metavar="STUDY", help="The study file (YAML).", show_default=False)
+    Path,
+    typer.Argument(
+        readable=False,
+        metavar="STUDY",
+        help="The study file (YAML).",
+        show_default=False,
+        autocompletion=completion.study_files,
+    ),
 ]
-StudyName = Annotated[str, typer.Argument(metavar="NAME", help="The study's name.", show_default=False)]
+StudyName = Annotated[
+    str,
+    typer.Argument(metavar="NAME", help="The study's name.", show_default=False, autocompletion=completion.study_names),
+]
 Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Another value for a field, such as recipe.epochs=5; repeatable."),
@@ -27,7 +38,13 @@ DashboardUrl = Annotated[
     str, typer.Option("--address", metavar="URL", help="The cluster's dashboard, such as http://127.0.0.1:8265.")
 ]
 SubmittedName = Annotated[
-    str, typer.Argument(metavar="NAME", help="The study's name, or a job's, such as quickstart-r2.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="NAME",
+        help="The study's name, or a job's, such as quickstart-r2.",
+        show_default=False,
+        autocompletion=completion.study_names,
+    ),
 ]
 Storage = Annotated[
     str | None,
@@ -45,6 +62,7 @@ Classes = Annotated[
         metavar="CLASS,...",
         help="Names, numbers, or numbers as names in quotes; the logits' order.",
         show_default=False,
+        autocompletion=completion.class_names,
     ),
 ]
 Register = Annotated[
@@ -58,6 +76,7 @@ Network = Annotated[
         metavar="NETWORK",
         help="torchvision:NAME, timm:NAME, hf:FOLDER or python:FILE.py:FUNCTION; or a study that trained one.",
         show_default=False,
+        autocompletion=completion.study_names,
     ),
 ]
 BudgetText = Annotated[
@@ -69,7 +88,10 @@ BudgetText = Annotated[
         show_default=False,
     ),
 ]
-Data = Annotated[str | None, typer.Option(help="Images of the classes, such as folder:photos.")]
+Data = Annotated[
+    str | None,
+    typer.Option(help="Images of the classes, such as folder:photos.", autocompletion=completion.datasets),
+]
 Pretrained = Annotated[
     bool, typer.Option("--pretrained", help="Start from the weights that the network's library publishes.")
 ]
@@ -85,10 +107,20 @@ Rows = Annotated[
 ]
 ImageSide = Annotated[int | None, typer.Option(min=1, help="Pixels of a side; else what the network wants.")]
 OfStudy = Annotated[
-    str | None, typer.Option("--run", metavar="KEY", help="The study's training, or how its key begins.")
+    str | None,
+    typer.Option(
+        "--run",
+        metavar="KEY",
+        help="The study's training, or how its key begins.",
+        autocompletion=completion.training_keys,
+    ),
 ]
 MethodName = Annotated[
-    str, typer.Option(help="How units are chosen: masksearch, nuwa, moefication, activation, magnitude, random.")
+    str,
+    typer.Option(
+        help="How units are chosen: masksearch, nuwa, moefication, activation, magnitude, random.",
+        autocompletion=completion.derivations,
+    ),
 ]
 Attention = Annotated[str, typer.Option(help="svd: heads lose their least dimensions first, whatever the classes.")]
 Compensate = Annotated[str, typer.Option(help="refit: new weights, by least squares, for what follows a cut.")]
@@ -106,7 +138,11 @@ Simulate = Annotated[
 ]
 Run = Annotated[
     str | None,
-    typer.Option(metavar="KEY", help="The training to cut from, or how its key begins; the best one if not given."),
+    typer.Option(
+        metavar="KEY",
+        help="The training to cut from, or how its key begins; the best one if not given.",
+        autocompletion=completion.training_keys,
+    ),
 ]
 Cut = Annotated[float | None, typer.Option(help="One of the study's; the highest if not given.")]
 AsCut = Annotated[

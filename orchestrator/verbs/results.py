@@ -9,6 +9,7 @@ import typer
 
 from nemo.errors import UserError
 from orchestrator.storage.studies import find_study, storage_root
+from orchestrator.verbs import completion
 from orchestrator.verbs.options import (
     ComparisonFormat,
     Database,
@@ -47,12 +48,19 @@ def compare(
     names: Annotated[
         list[str],
         typer.Argument(
-            metavar="NAME...", help="Studies, by name or by folder; the others are compared with the first."
+            metavar="NAME...",
+            help="Studies, by name or by folder; the others are compared with the first.",
+            autocompletion=completion.study_names,
         ),
     ],
     runs: Annotated[
         list[str] | None,
-        typer.Option("--run", metavar="KEY", help="Compare these trainings of the one study; give it twice or more."),
+        typer.Option(
+            "--run",
+            metavar="KEY",
+            help="Compare these trainings of the one study; give it twice or more.",
+            autocompletion=completion.training_keys,
+        ),
     ] = None,
     format: Annotated[
         ComparisonFormat, typer.Option(help="Tables for a terminal, Markdown, or JSON with every number.")

@@ -11,6 +11,7 @@ import typer
 
 from nemo.errors import UserError
 from orchestrator.storage.studies import default_storage, storage_root
+from orchestrator.verbs import completion
 from orchestrator.verbs.options import (
     Failures,
     Overrides,
@@ -86,7 +87,12 @@ def plan(
 
 
 def status(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="The study; all of them without it.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[NAME]", help="The study; all of them without it.", autocompletion=completion.study_names
+        ),
+    ] = None,
     storage: Storage = None,
     address: Annotated[
         str | None,

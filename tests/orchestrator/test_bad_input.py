@@ -90,7 +90,7 @@ def test_as_a_person_runs_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (b"", ":1: study: the file is empty, see studies/quickstart.yaml"),
+        (b"", ":1: study: the file is empty, nemo init --example quickstart brings a study."),
         (b"# nothing\n", ":1: study: the file is empty"),
         (b"[1, 2]", ":1: study: should be a mapping of name, pairs, methods;"),
         (b"name: x\npairs: [a\nmethods: }", ":3: study: is no valid YAML, "),

@@ -27,7 +27,7 @@ def laughs(levels: int) -> str:
 
 STUDIES: list[tuple[str, str | bytes, str]] = [
     # files that are no study
-    ("empty", "", ":1: study: the file is empty, see"),
+    ("empty", "", ":1: study: the file is empty, nemo init"),
     ("only a comment", "# nothing\n", ":1: study: the file is empty"),
     ("only null", "null\n", ":1: study: should be a mapping of name, pairs, methods"),
     ("a list", "[1, 2]\n", ":1: study: should be a mapping"),
@@ -175,6 +175,9 @@ STUDIES: list[tuple[str, str | bytes, str]] = [
     ("a teacher too large", digits(backbone="deit_s", image_size="16", teacher="{backbone: vgg16}"),
      ":2: pairs[0].teacher.image_size: vgg16 halves its input too often for 16x16 images"),
     ("an unknown teacher", digits(backbone="deit_s", teacher="{backbone: bert}"), ":2: pairs[0].teacher.backbone: 'bert' is no"),
+    # one value for a list of it
+    ("an unknown way of compensating", HEAD + "derive: {sizes: [2], methods: [random], budgets: [{flops: 0.5}], compensate: refti}\n",
+     ":4: derive.compensate[0]: should be 'none' or 'refit', not 'refti'."),
     # unknown names, with a suggestion
     ("a misspelt field", HEAD + "recpie: {epochs: 1}\n", ":4: recpie: 'recpie' is no field here; did you mean 'recipe'?"),
     ("a misspelt setting", HEAD.replace("[standard, mwt]", "{mwt: {lambda_choe: 1}}"),
