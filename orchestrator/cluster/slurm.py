@@ -28,6 +28,7 @@ import psutil
 from nemo.errors import UserError
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.storage import Store
+from orchestrator.storage.files import unwritable
 from orchestrator.storage.layout import CHECKPOINTS
 from orchestrator.storage.studies import storage_root
 from orchestrator.study.file import load_study_file
@@ -68,6 +69,22 @@ def study_of_job(words: Sequence[str]) -> Store:
         raise UserError("cluster/slurm.sbatch: --address: a job has a Ray cluster of its own, leave it out.")
     study = load_study_file(given.study, given.set)
     return storage_root(given.storage or study.storage) / study.name
+
+
+def made_storage(study: Store) -> Store:
+    """The storage around a study; a folder is made, for the job's nodes to be asked whether they see it.
+
+    Raises:
+        UserError: It cannot be made or written.
+    """
+    storage = study.parent
+    if not storage.remote:
+        try:
+            storage.local.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=storage.local).close()
+        except OSError as error:
+            raise unwritable(storage.local, error) from error
+    return storage
 
 
 def progress(study: Store) -> str:
@@ -194,10 +211,7 @@ def main() -> None:
     question, *words = sys.argv[1:]
     try:
         if question == "storage":
-            storage = study_of_job(words).parent
-            if not storage.remote:
-                storage.local.mkdir(parents=True, exist_ok=True)
-            print(storage)
+            print(made_storage(study_of_job(words)))
         elif question == "progress":
             print(progress(study_of_job(words)))
         elif question == "address":

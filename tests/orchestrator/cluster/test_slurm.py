@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nemo.errors import UserError
-from orchestrator.cluster.slurm import progress, resources_of, study_of_job
+from orchestrator.cluster.slurm import made_storage, progress, resources_of, study_of_job
 from tests import tiny
 
 
@@ -32,6 +32,12 @@ def test_what_no_job_can_run_is_refused(words: list[str], sentence: str, tmp_pat
     study = str(tiny.write_study(tmp_path))
     with pytest.raises(UserError, match=sentence):
         study_of_job([word.format(study=study) for word in words])
+
+
+def test_a_storage_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    words = [str(tiny.write_study(tmp_path)), "--storage", str(tmp_path / "tiny.yaml" / "runs")]
+    with pytest.raises(UserError, match=r"runs: cannot be written \(Not a directory\)"):
+        made_storage(study_of_job(words))
 
 
 def test_a_node_has_what_slurm_gave_the_job_there() -> None:
