@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport PYTHONHOME PYTHONPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart test test-fast test-slow test-studies test-faults test-simulation test-gpu test-kuberay bench check-cluster lint format clean
+.PHONY: help setup quickstart docs test test-fast test-slow test-studies test-faults test-simulation test-gpu test-kuberay bench check-cluster lint format clean
 
 help:  ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -46,6 +46,10 @@ test-gpu: setup  ## The tests that need a CUDA device
 test-kuberay: setup  ## Check KubeRay's manifests against its schemas: CRDS=FOLDER
 	@test -d "$(CRDS)" || { echo "make test-kuberay: say where KubeRay's published schemas lie: CRDS=FOLDER" >&2; exit 2; }
 	CRDS="$(abspath $(CRDS))" $(BIN)/python -m pytest -m kuberay $(ARGS)
+
+docs: setup  ## Build the site of docs/ into build/site; a link that leads nowhere fails
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo "build/site/index.html; search needs a server: $(BIN)/python -m http.server -d build/site"
 
 bench: setup  ## Measure again on a quiet machine, and say what got worse than the last committed results; BENCH=step for one
 	@for name in $(BENCH); do \

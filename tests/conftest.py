@@ -142,8 +142,9 @@ def program() -> Callable[[str], Path]:
     """
 
     def find(name: str) -> Path:
-        # Debian leaves initdb and postgres out of the path.
-        folders = [os.environ.get("PATH", ""), *map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin")))]
+        # Debian leaves initdb and postgres out of the path, and ordinary users have none to munged and slurmd.
+        folders = [os.environ.get("PATH", ""), "/usr/sbin"]
+        folders += map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin")))
         found = shutil.which(name, path=os.pathsep.join(folders))
         if found:
             return Path(found)

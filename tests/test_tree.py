@@ -2,9 +2,11 @@
 
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parent.parent
 
@@ -41,3 +43,12 @@ def test_no_file_names_a_registry_or_a_path_of_one_machine(tracked: list[Path]) 
 
 def test_no_lock_file_of_an_installer(tracked: list[Path]) -> None:
     assert "uv.lock" not in {path.name for path in tracked}
+
+
+def test_ci_tests_each_python_from_the_oldest_that_is_allowed() -> None:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "test.yml").read_text())
+    job = workflow["jobs"]["test"]
+    allowed = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"]
+    assert job["strategy"]["matrix"]["python"] == ["3.11", "3.12", "3.13"]
+    assert allowed == f">={job['strategy']['matrix']['python'][0]}"
+    assert {"make lint", ".ci/run"} <= {step.get("run") for step in job["steps"]}

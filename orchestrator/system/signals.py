@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -32,6 +33,10 @@ def as_interrupts() -> None:
         signal.signal(number, interrupt)
 
 
+_ECHO = 2.0
+"""Seconds. Batch systems send SIGTERM to all processes of a job, its script among them, which passes it on."""
+
+
 class Interrupted(KeyboardInterrupt):
     """One of the `endings` was received, and this process is to end.
 
@@ -48,6 +53,8 @@ class Interrupted(KeyboardInterrupt):
 def interruptible(end: Callable[[], object]) -> Iterator[None]:
     """Raises `Interrupted` in a block, in the main thread, at the first of the `endings`; the second ends the process.
 
+    A SIGTERM that follows another one at once is the same.
+
     Args:
         end: Called before the process ends at once, to end what would outlive it.
 
@@ -56,10 +63,15 @@ def interruptible(end: Callable[[], object]) -> Iterator[None]:
     """
     _require_main_thread()
     received: list[int] = []
+    first = 0.0
 
     def handle(number: int, frame: FrameType | None) -> None:
+        nonlocal first
+        if received and number == received[0] == signal.SIGTERM and time.monotonic() - first < _ECHO:
+            return
         received.append(number)
         if len(received) == 1:
+            first = time.monotonic()
             raise Interrupted(number)
         try:
             end()

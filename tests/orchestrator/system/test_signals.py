@@ -63,6 +63,32 @@ def test_each_ends_a_command_in_order(number: signal.Signals) -> None:
     assert ended(INTERRUPTIBLE, number) == (128 + number, f"stopped by {number.name}\n")
 
 
+ENDING = """
+import os, signal, sys, time
+from orchestrator.system.signals import Interrupted, interruptible
+number = signal.Signals[sys.argv[1]]
+try:
+    with interruptible(lambda: None):
+        try:
+            os.kill(os.getpid(), number)
+            time.sleep(600)
+        finally:
+            os.kill(os.getpid(), number)
+            print("ended in order")
+except Interrupted as end:
+    sys.exit(end.exit_code)
+"""
+
+
+def test_the_same_sigterm_twice_is_one_and_a_second_ctrl_c_ends_at_once() -> None:
+    """SLURM ends all processes of a job, and the job's script passes that on to the study."""
+    said = {}
+    for name in ("SIGTERM", "SIGINT"):
+        run = subprocess.run([sys.executable, "-c", ENDING, name], capture_output=True, text=True, env=environment())
+        said[name] = (run.returncode, run.stdout)
+    assert said == {"SIGTERM": (143, "ended in order\n"), "SIGINT": (130, "")}
+
+
 def test_each_is_an_interrupt_where_one_is_asked_for() -> None:
     assert ended(AS_INTERRUPTS, signal.SIGHUP) == (130, "stopped\n")
 
