@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import difflib
 import logging
-from collections import Counter
 from dataclasses import replace
 
 from nemo.errors import UserError
 from orchestrator.ledger.data import made_of, recorded_data
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.planner import Plan, plan
-from orchestrator.plan.step import NOUNS, Step
+from orchestrator.plan.step import Step, counted
 from orchestrator.storage.layout import CHECKPOINTS, SUBMITTED
 from orchestrator.study.data import DescribedStudy, describe
 from orchestrator.study.file import submitted_study
@@ -58,13 +57,13 @@ def check_changes(wanted: DescribedStudy, ledger: Ledger) -> None:
         differences = "\n".join([*(change.difference for change in changes), *[difference] * bool(difference)])
         raise UserError(
             f"{wanted.study.where('pairs', position, 'dataset')}: {changes[0].text.rstrip('.')}, and "
-            f"{_counted(begun)} that it has finished or begun would no longer belong to it; put the files back, give "
+            f"{counted(begun)} that it has finished or begun would no longer belong to it; put the files back, give "
             f"the study another name, or pass --replace to leave them unused in {ledger.store}.\n{differences}"
         )
     if begun:
         raise UserError(
             f"{wanted.study.where('name')}: {wanted.study.name!r} was run before as another study, and "
-            f"{_counted(begun)} that it has finished or begun would no longer belong to it; give the changed study "
+            f"{counted(begun)} that it has finished or begun would no longer belong to it; give the changed study "
             f"another name, or pass --replace to leave them unused in {ledger.store}.\n{difference}"
         )
 
@@ -107,10 +106,3 @@ def _widened(previous: Study, wanted: Study) -> Study:
 def _text(study: Study) -> str:
     fields = study.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     return dump_yaml(fields, sort_keys=True, default_flow_style=None, width=100)
-
-
-def _counted(steps: list[Step]) -> str:
-    """`1 training, 2 measurements and 4 sub-tasks`."""
-    counts = Counter(step.kind for step in steps)
-    parts = [f"{number} {NOUNS[kind] if number > 1 else NOUNS[kind][:-1]}" for kind, number in counts.items()]
-    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)

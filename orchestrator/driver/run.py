@@ -18,6 +18,7 @@ from orchestrator.cluster.head import end_orphan, head_lives, ray_head
 from orchestrator.computing.data import load_once
 from orchestrator.computing.networks import build_once
 from orchestrator.driver.changes import check_changes
+from orchestrator.driver.limits import LimitReached, Meter, held
 from orchestrator.driver.progress import Progress
 from orchestrator.driver.silence import Silence, Watch, Watchdog, patience, watching
 from orchestrator.driver.weights import keep_weights
@@ -28,6 +29,7 @@ from orchestrator.ledger.data import record_data
 from orchestrator.ledger.lease import hold
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.ledger.segments import AT_LEAST
+from orchestrator.ledger.spending import reached, read_spent
 from orchestrator.plan.frontier import Frontier, Outcome
 from orchestrator.plan.planner import Planner
 from orchestrator.plan.step import KINDS, Step
@@ -42,6 +44,9 @@ from orchestrator.tracking.entries import STATUS
 from orchestrator.tracking.tracking import Tracking
 
 _log = logging.getLogger(__name__)
+
+BEAT = 5.0
+"""Seconds between two looks at what the study has spent."""
 
 
 def run_study(
@@ -66,7 +71,8 @@ def run_study(
     Raises:
         UserError: Something is wrong with the study's data, its storage, its tracking or the cluster, or nothing
             happened for so long that the run gave up.
-        Interrupted: Ctrl-C or SIGTERM came; everything that was started has ended, and the same call carries on.
+        Interrupted: Ctrl-C or SIGTERM came, or a limit of the study is reached (`LimitReached`); everything that was
+            started has ended, and the same call carries on.
     """
     study, submitted = described.study, described.study.text
     root = storage_root(storage or study.storage)
@@ -86,6 +92,7 @@ def run_study(
         if retry_failed:
             ledger.forget_failures()
         driver = sound_driver(described, ledger)
+        driver.check_limits()
         if driver.unfinished and address is None:
             with study.naming_lines():
                 check_room(this_machine(), study.resources, trains=driver.trains)
@@ -176,10 +183,19 @@ class Driver:
             self._tracking = tracking
             self._fanout = FanOut(context, slots, shared, self._on_event, stop)
             self._watch = Watch(cluster, lambda: self._fanout.flying, Watchdog(self._patience))
-            with watching(lambda: self._look(context, stop)), self._fanout:
-                self._fanout.submit(frontier.release(pending))
-                trainings = [step for step in pending if step.kind == "train"]
-                run_trainings(trainings, self._searches, context, cluster, slots, shared, self._on_event)
+            self._meter = Meter(self._ledger.store, self._study.limits)
+            try:
+                with (
+                    watching(lambda: self._look(context, stop)),
+                    watching(lambda: self._beat(cluster, stop), BEAT),
+                    self._fanout,
+                ):
+                    self._fanout.submit(frontier.release(pending))
+                    trainings = [step for step in pending if step.kind == "train"]
+                    run_trainings(trainings, self._searches, context, cluster, slots, shared, self._on_event)
+            finally:
+                self._measure(cluster)
+                self._meter.record()
 
     def _look(self, context: Context, stop: Callable[[BaseException], None]) -> bool:
         """Looks whether the run is still alive; False when it was given up."""
@@ -199,6 +215,28 @@ class Driver:
             self._progress.silent("Ray's head died, and Ray ends this run within a minute; the same command carries on")
             return False
         return True
+
+    def check_limits(self) -> None:
+        """Looks whether anything may still be spent.
+
+        Raises:
+            LimitReached: Steps are left, and a limit is reached already.
+        """
+        limit = reached(self._study.limits, read_spent(self._ledger.store))
+        if self.unfinished and limit:
+            raise LimitReached(limit, self.frontier.pending)
+
+    def _beat(self, cluster: Cluster, stop: Callable[[BaseException], None]) -> bool:
+        """Measures what is spent; False when a limit is reached, which ends the run."""
+        self._measure(cluster)
+        if self._meter.reached:
+            with self._lock:
+                left = self.frontier.pending
+            stop(LimitReached(self._meter.reached, left))
+        return not self._meter.reached
+
+    def _measure(self, cluster: Cluster) -> None:
+        self._meter.measure(*held(self._watch.awaited(), cluster, self._study.resources))
 
     def _on_event(self, event: Event) -> None:
         with self._lock:

@@ -170,12 +170,12 @@ class Watch:
 
 
 @contextmanager
-def watching(look: Callable[[], bool]) -> Iterator[None]:
-    """Calls `look` about once a second, in a thread of its own, while the block runs or until it returns False."""
+def watching(look: Callable[[], bool], every: float = _LOOKS_EVERY) -> Iterator[None]:
+    """Calls `look` every so many seconds, in a thread of its own, while the block runs or until it returns False."""
     ended = threading.Event()
 
     def watch() -> None:
-        while not ended.wait(_LOOKS_EVERY) and look():
+        while not ended.wait(every) and look():
             pass
 
     thread = threading.Thread(target=watch, name="watchdog", daemon=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from statistics import fmean
 from typing import Any, Literal, TextIO
@@ -14,12 +14,15 @@ from nemo.errors import UserError
 from orchestrator.ledger.data import made_of, submitted_made_of
 from orchestrator.ledger.lease import EXPIRED_AFTER, Owner, read_owner
 from orchestrator.ledger.ledger import Ledger
+from orchestrator.ledger.spending import Spent, amount_text, reached, read_spent, spending_text
 from orchestrator.plan.frontier import Frontier, Outcome
 from orchestrator.plan.planner import Plan, plan
 from orchestrator.plan.step import NOUNS
 from orchestrator.storage import Store, Where
 from orchestrator.storage.studies import find_study, known_studies
 from orchestrator.study.data import DescribedStudy, check_data
+from orchestrator.study.limits import Limits
+from orchestrator.study.resources import Resources
 from orchestrator.study.weights import knowing_weights
 from orchestrator.system.terminal import duration, new_table
 
@@ -59,18 +62,38 @@ class Count:
 
 @dataclass(frozen=True)
 class Overview:
-    """A study's steps by kind, the failures of those that are not finished, and what is to be known of its data."""
+    """A study's steps by kind, the failures of those that are not finished, and what is to be known of its data.
+
+    Attributes:
+        resources, limits: The study's.
+        spent: By all of its runs.
+    """
 
     study: str
     counts: list[Count]
     failures: Sequence[Mapping[str, Any]]
     outcome: Outcome
     notes: Sequence[str] = ()
+    resources: Resources = field(default_factory=Resources)
+    limits: Limits = field(default_factory=Limits)
+    spent: Spent = field(default_factory=Spent)
 
     @property
     def done(self) -> bool:
         """Whether nothing is left to run."""
         return self.outcome != "unfinished"
+
+    @property
+    def hours_left(self) -> tuple[float, float] | None:
+        """Hours of CPUs and of GPUs that the rest takes; None where a kind of step has not been timed yet."""
+        cpu_hours = gpu_hours = 0.0
+        for each in self.counts:
+            if each.seconds_left is None:
+                return None
+            cpus, gpus = self.resources.of(each.kind)
+            cpu_hours += each.seconds_left / 3600 * cpus
+            gpu_hours += each.seconds_left / 3600 * gpus
+        return cpu_hours, gpu_hours
 
 
 def overview(described: DescribedStudy, storage: Store) -> Overview:
@@ -79,7 +102,7 @@ def overview(described: DescribedStudy, storage: Store) -> Overview:
     ledger = Ledger(storage / name, readonly=True)
     described = knowing_weights(described, ledger.store)
     notes = [*(change.text for change in made_of(described, ledger)[1]), *described.notes]
-    return replace(count(name, plan(described, ledger), ledger), notes=notes)
+    return replace(count(name, plan(described, ledger), ledger), notes=notes, **_spending(described, ledger))
 
 
 def count(name: str, planned: Plan, ledger: Ledger) -> Overview:
@@ -112,7 +135,13 @@ def study_overview(where: Where) -> Overview:
     described, changes = submitted_made_of(ledger)
     check_data(described)
     notes = [*(change.text for change in changes), *described.notes]
-    return replace(count(described.study.name, plan(described, ledger), ledger), notes=notes)
+    counted = count(described.study.name, plan(described, ledger), ledger)
+    return replace(counted, notes=notes, **_spending(described, ledger))
+
+
+def _spending(described: DescribedStudy, ledger: Ledger) -> dict[str, Any]:
+    study = described.study
+    return {"resources": study.resources, "limits": study.limits, "spent": read_spent(ledger.store)}
 
 
 def print_overview(overview: Overview, console: Console) -> None:
@@ -132,13 +161,30 @@ def print_overview(overview: Overview, console: Console) -> None:
         failed = overview.outcome == "failed"
         console.print("Nothing is left but what failed." if failed else "Everything is finished.")
     elif len(known) == len(left):
-        console.print(f"About {duration(sum(known))} are left, one step after the other.")
+        console.print(f"About {duration(sum(known))} are left, one step after the other{_price(overview)}.")
     else:
         console.print("No estimate yet: it needs one finished step of every kind.")
+    if spent := spending_text(overview.limits, overview.spent):
+        console.print(f"Spent: {spent}.", soft_wrap=True)
     for note in overview.notes:
         console.print(f"note: {note}", markup=False, soft_wrap=True)
     for failure in overview.failures:
         console.print(f"failed: {failure['label']}: {failure['reason']}", markup=False, soft_wrap=True)
+
+
+def _price(overview: Overview) -> str:
+    """What the rest costs, and by how much that is too much; empty where nothing has a price or such a limit."""
+    limits, left = overview.limits, overview.hours_left
+    if left is None:
+        return ""
+    prices = limits.prices
+    text = f", for about {amount_text(prices.of(*left))}" if prices.given else ""
+    total = Spent(0.0, overview.spent.cpu_hours + left[0], overview.spent.gpu_hours + left[1]).of(limits)
+    for name in ("gpu_hours", "cost"):
+        limit = getattr(limits, name)
+        if limit is not None and total[name] > limit:
+            text += f"; limits.{name} is {limit:g}, and it comes to {amount_text(total[name])}"
+    return text
 
 
 @dataclass(frozen=True)
@@ -168,6 +214,8 @@ def study_status(overview: Overview, owner: Owner | None, now: datetime) -> Stat
         return Status("failed", "nothing is left but what failed; nemo run with --retry-failed tries it again")
     if overview.outcome == "finished":
         return Status("finished", "every step has its result")
+    if owner is None and (limit := reached(overview.limits, overview.spent)):
+        return Status("stopped", f"it has reached {limit}; nemo run with a higher limit carries on")
     if owner is None:
         return Status("stopped", "nobody runs it; nemo run carries on")
     if owner.process.alive is None:

@@ -24,6 +24,9 @@ FAILURES, SEARCHES = f"{LEDGER}/failures", f"{LEDGER}/searches"
 DATA = f"{LEDGER}/data.json"
 """What was known of a study's data when it was last run."""
 
+SPENT = f"{LEDGER}/spent.json"
+"""What the study has spent over all of its runs."""
+
 WEIGHTS_FOLDER = "weights"
 WEIGHTS = f"{WEIGHTS_FOLDER}/fetched.json"
 """Which pretrained weights were fetched for the study, and how their images were prepared."""

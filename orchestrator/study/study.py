@@ -18,6 +18,7 @@ from nemo.recipe import GENERATORS, Finetune, Recipe
 from orchestrator.storage.layout import STORES
 from orchestrator.study.class_sets import ClassSets
 from orchestrator.study.deriving import Deriving
+from orchestrator.study.limits import Limits
 from orchestrator.study.methods import MethodEntry, Methods, RecipeFields
 from orchestrator.study.pair import Pair
 from orchestrator.study.problems import Model, NoDuplicates, Place, Problems, Whole, field_name, valid_fields
@@ -62,6 +63,7 @@ class Study(Model):
     derive: Deriving | None = None
     select: Selection = Selection()
     resources: Resources = Resources()
+    limits: Limits = Limits()
     tracking: TrackingSettings = TrackingSettings()
     storage: str | None = None
     data_root: str | None = None

@@ -54,7 +54,7 @@ def run(
         ).where
     except Interrupted as end:
         command = "the same nemo submit" if submitted else shlex.join(["nemo", *sys.argv[1:]])
-        print(f"nemo: stopped by {end}; what is finished is kept, this carries on: {command}", file=sys.stderr)
+        print(f"nemo: stopped by {end}; what is finished is kept, {end.carries_on}: {command}", file=sys.stderr)
         raise typer.Exit(end.exit_code) from None
     show_results(folder)
     option = "" if default_storage() == folder.parent else f" --storage {shlex.quote(str(folder.parent))}"

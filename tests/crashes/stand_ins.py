@@ -19,6 +19,7 @@ from rich.console import Console
 
 from orchestrator.cluster.cluster import Cluster
 from orchestrator.driver import changes, run, silence
+from orchestrator.driver.limits import Meter
 from orchestrator.driver.progress import Progress
 from orchestrator.driver.silence import Watchdog
 from orchestrator.execution import scheduler as sweep
@@ -207,6 +208,7 @@ def _hosts(world: World) -> Iterator[tuple[object, str, object]]:
     yield run, "stoppable", stoppable
     yield run, "end_orphan", end_orphan
     yield run, "Watchdog", partial(Watchdog, clock=world.monotonic)
+    yield run, "Meter", partial(Meter, clock=world.monotonic)
     yield run, "patience", lambda: GIVES_UP_AFTER
 
 

@@ -16,6 +16,7 @@ from nemo.deriving.methods import DERIVATIONS
 from nemo.methods import METHODS
 from nemo.recipe import Finetune, Recipe
 from orchestrator.study.deriving import Deriving
+from orchestrator.study.limits import Limits, Prices
 from orchestrator.study.pair import Pair, Teacher
 from orchestrator.study.resources import Resources, SubtaskResources, TrackingSettings, TrainingResources
 from orchestrator.study.study import Study
@@ -36,6 +37,8 @@ MODELS = {
     "resources": Resources,
     "training": TrainingResources,
     "subtask": SubtaskResources,
+    "limits": Limits,
+    "prices": Prices,
     "tracking": TrackingSettings,
 }
 
