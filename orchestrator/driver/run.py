@@ -19,6 +19,7 @@ from orchestrator.computing.data import load_once
 from orchestrator.computing.networks import build_once
 from orchestrator.driver.changes import check_changes
 from orchestrator.driver.limits import LimitReached, Meter, held
+from orchestrator.driver.notify import Notifier
 from orchestrator.driver.progress import Progress
 from orchestrator.driver.silence import Silence, Watch, Watchdog, patience, watching
 from orchestrator.driver.weights import keep_weights
@@ -78,6 +79,7 @@ def run_study(
     root = storage_root(storage or study.storage)
     ledger = Ledger(root / study.name)
     _make_local(ledger.store)
+    notifier = Notifier(study)
     with hold(ledger.store), interruptible(lambda: end_orphan(ledger.folder)):
         ledger.fold()
         described = keep_weights(described, ledger.store)
@@ -104,8 +106,11 @@ def run_study(
         outcome: Outcome = "unfinished"
         try:
             if driver.unfinished:
-                with ray_head(ledger.folder, address=address) as cluster:
-                    driver.run(cluster, tracking)
+                with (
+                    notifier.of_run(lambda: driver.outcome),
+                    ray_head(ledger.folder, address=address) as cluster,
+                ):
+                    driver.run(cluster, tracking, notifier)
             outcome = driver.outcome
             ledger.fold()  # after an interruption the next run does it
         finally:
@@ -170,8 +175,9 @@ class Driver:
         """Whether a training is still to run, or a search may suggest one."""
         return self._planner.up_to["train"] > 0 or any(step.kind == "train" for step in self.frontier.pending)
 
-    def run(self, cluster: Cluster, tracking: Tracking) -> None:
+    def run(self, cluster: Cluster, tracking: Tracking, notifier: Notifier | None = None) -> None:
         """Runs everything that can run; failures are recorded and the rest goes on."""
+        self._notifier = notifier or Notifier(self._study)
         context = Context(self._ledger.store, self._study.resources)
         with self._study.naming_lines():
             check_room(cluster, context.resources, trains=self.trains)
@@ -202,6 +208,7 @@ class Driver:
         try:
             text = self._watch.look()
         except Silence as silence:
+            self._notifier.tell("silence", str(silence))
             stop(silence)
             try:
                 for step in self._watch.awaited():
@@ -211,6 +218,7 @@ class Driver:
             return False
         if text:
             self._progress.silent(text)
+            self._notifier.tell("silence", text)
         if not head_lives(self._ledger.folder):
             self._progress.silent("Ray's head died, and Ray ends this run within a minute; the same command carries on")
             return False
@@ -260,6 +268,7 @@ class Driver:
                     self.frontier.fail(step)
                     self._tracking.log_failure(step, event.reason)
                     self._progress.failed(step, event.reason)
+                    self._notifier.tell("failure", f"{step.label}: failed: {event.reason}; the others go on")
                     self._follow(step)
                 case "stopped":
                     self._tracking.log_stopped(step, event.reason)

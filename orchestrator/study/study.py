@@ -20,6 +20,7 @@ from orchestrator.study.class_sets import ClassSets
 from orchestrator.study.deriving import Deriving
 from orchestrator.study.limits import Limits
 from orchestrator.study.methods import MethodEntry, Methods, RecipeFields
+from orchestrator.study.notify import Notify
 from orchestrator.study.pair import Pair
 from orchestrator.study.problems import Model, NoDuplicates, Place, Problems, Whole, field_name, valid_fields
 from orchestrator.study.resources import Resources, TrackingSettings
@@ -64,6 +65,7 @@ class Study(Model):
     select: Selection = Selection()
     resources: Resources = Resources()
     limits: Limits = Limits()
+    notify: Notify | None = None
     tracking: TrackingSettings = TrackingSettings()
     storage: str | None = None
     data_root: str | None = None

@@ -17,6 +17,7 @@ from nemo.methods import METHODS
 from nemo.recipe import Finetune, Recipe
 from orchestrator.study.deriving import Deriving
 from orchestrator.study.limits import Limits, Prices
+from orchestrator.study.notify import Notify
 from orchestrator.study.pair import Pair, Teacher
 from orchestrator.study.resources import Resources, SubtaskResources, TrackingSettings, TrainingResources
 from orchestrator.study.study import Study
@@ -39,6 +40,7 @@ MODELS = {
     "subtask": SubtaskResources,
     "limits": Limits,
     "prices": Prices,
+    "notify": Notify,
     "tracking": TrackingSettings,
 }
 

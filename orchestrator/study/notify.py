@@ -1,0 +1,39 @@
+"""Who is told what of a study while it runs; never part of a key."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal, get_args
+
+from pydantic import AfterValidator, Field
+
+from orchestrator.study.problems import Model, NoDuplicates, Problems
+
+Occasion = Literal["end", "failure", "limit", "silence"]
+OCCASIONS: list[Occasion] = list(get_args(Occasion))
+
+
+def _is_variable(name: str) -> str:
+    problems = Problems()
+    if not re.fullmatch(r"\$[A-Za-z_][A-Za-z0-9_]*", name):
+        text = (
+            "should be the name of a variable, such as $NEMO_NOTIFY, which holds the address: an address lets whoever "
+            "reads it write to you, and MLflow gets a copy of the study."
+        )
+        problems.add(text=text)
+    problems.raise_any()
+    return name
+
+
+class Notify(Model):
+    """Who is told what of a study.
+
+    Attributes:
+        to: Names of environment variables, with `$`, each with one address of apprise or several with spaces between.
+        on: When: a run ends, and not by Ctrl-C; the first step of a run fails; a limit is reached; nothing happens.
+    """
+
+    to: Annotated[list[Annotated[str, AfterValidator(_is_variable)]], Field(min_length=1), NoDuplicates] = [
+        "$NEMO_NOTIFY"
+    ]
+    on: Annotated[list[Occasion], Field(min_length=1), NoDuplicates] = OCCASIONS
