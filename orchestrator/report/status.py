@@ -9,6 +9,7 @@ from statistics import fmean
 from typing import Any, Literal, TextIO
 
 from rich.console import Console
+from rich.table import Table
 
 from nemo.errors import UserError
 from orchestrator.ledger.data import made_of, submitted_made_of
@@ -102,7 +103,7 @@ def overview(described: DescribedStudy, storage: Store) -> Overview:
     ledger = Ledger(storage / name, readonly=True)
     described = knowing_weights(described, ledger.store)
     notes = [*(change.text for change in made_of(described, ledger)[1]), *described.notes]
-    return replace(count(name, plan(described, ledger), ledger), notes=notes, **_spending(described, ledger))
+    return replace(overview_with(described, plan(described, ledger), ledger), notes=notes)
 
 
 def count(name: str, planned: Plan, ledger: Ledger) -> Overview:
@@ -135,8 +136,12 @@ def study_overview(where: Where) -> Overview:
     described, changes = submitted_made_of(ledger)
     check_data(described)
     notes = [*(change.text for change in changes), *described.notes]
-    counted = count(described.study.name, plan(described, ledger), ledger)
-    return replace(counted, notes=notes, **_spending(described, ledger))
+    return replace(overview_with(described, plan(described, ledger), ledger), notes=notes)
+
+
+def overview_with(described: DescribedStudy, planned: Plan, ledger: Ledger) -> Overview:
+    """The overview of a study with what it has spent, and without notes on its data."""
+    return replace(count(described.study.name, planned, ledger), **_spending(described, ledger))
 
 
 def _spending(described: DescribedStudy, ledger: Ledger) -> dict[str, Any]:
@@ -146,6 +151,13 @@ def _spending(described: DescribedStudy, ledger: Ledger) -> dict[str, Any]:
 
 def print_overview(overview: Overview, console: Console) -> None:
     """A table of the counts, the time that is left, and the failures."""
+    console.print(overview_table(overview))
+    for line in overview_lines(overview):
+        console.print(line, markup=False, soft_wrap=True)
+
+
+def overview_table(overview: Overview) -> Table:
+    """The counts, and the time that each kind of step takes."""
     columns = ("Steps", "Planned", "Up to", "Finished", "Failed", "Seconds each", "Time left")
     table = new_table(overview.study, columns)
     table.columns[0].no_wrap = True
@@ -154,22 +166,24 @@ def print_overview(overview: Overview, console: Console) -> None:
             numbers = (each.known, each.known + each.up_to if each.up_to else "", each.finished, each.failed or "")
             mean = "" if each.seconds is None else f"{each.seconds:.1f}"
             table.add_row(NOUNS[each.kind], *map(str, numbers), mean, duration(each.seconds_left))
-    console.print(table)
+    return table
+
+
+def overview_lines(overview: Overview) -> list[str]:
+    """What is left, what it costs and what was spent, what is to be known of the data, and the failures."""
     left = [each.seconds_left for each in overview.counts]
     known = [seconds for seconds in left if seconds is not None]
     if overview.done:
         failed = overview.outcome == "failed"
-        console.print("Nothing is left but what failed." if failed else "Everything is finished.")
+        lines = ["Nothing is left but what failed." if failed else "Everything is finished."]
     elif len(known) == len(left):
-        console.print(f"About {duration(sum(known))} are left, one step after the other{_price(overview)}.")
+        lines = [f"About {duration(sum(known))} are left, one step after the other{_price(overview)}."]
     else:
-        console.print("No estimate yet: it needs one finished step of every kind.")
+        lines = ["No estimate yet: it needs one finished step of every kind."]
     if spent := spending_text(overview.limits, overview.spent):
-        console.print(f"Spent: {spent}.", soft_wrap=True)
-    for note in overview.notes:
-        console.print(f"note: {note}", markup=False, soft_wrap=True)
-    for failure in overview.failures:
-        console.print(f"failed: {failure['label']}: {failure['reason']}", markup=False, soft_wrap=True)
+        lines.append(f"Spent: {spent}.")
+    lines += [f"note: {note}" for note in overview.notes]
+    return lines + [f"failed: {failure['label']}: {failure['reason']}" for failure in overview.failures]
 
 
 def _price(overview: Overview) -> str:

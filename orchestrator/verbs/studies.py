@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from nemo.errors import UserError
-from orchestrator.storage.studies import default_storage, storage_root
+from orchestrator.storage.studies import default_storage, find_study, storage_root
 from orchestrator.verbs.options import (
     Failures,
     Overrides,
@@ -20,6 +20,7 @@ from orchestrator.verbs.options import (
     Simulate,
     Storage,
     StudyFile,
+    Watch,
 )
 
 
@@ -93,10 +94,13 @@ def status(
         typer.Option(metavar="URL", help="A cluster's dashboard: show the jobs that were submitted there."),
     ] = None,
     failures: Failures = False,
+    watch: Watch = False,
 ) -> None:
     """Show whether studies run and how far they are: from their folders alone, or as jobs of a cluster."""
     if address is not None and failures:
         raise UserError("--failures: is read from a study's storage, leave --address out.")
+    if watch and (name is None or failures or address is not None):
+        raise UserError("--watch: follows one study in its storage, give its NAME, without --failures and --address.")
     if address is not None:
         from orchestrator.jobs.dashboard import Dashboard
         from orchestrator.jobs.jobs import Jobs
@@ -106,6 +110,11 @@ def status(
         return
     from rich.console import Console
 
+    if watch and name is not None:
+        from orchestrator.report.watch import watch_status
+
+        watch_status(find_study(storage_root(storage), name), Console(highlight=False))
+        return
     from orchestrator.report.failures import print_tracebacks
     from orchestrator.report.status import print_status
 
