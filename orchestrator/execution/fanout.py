@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -19,6 +19,7 @@ from orchestrator.execution.context import Context, Event, OnEvent
 from orchestrator.execution.worker import compute_and_put, cut_and_put
 from orchestrator.plan.results import Result
 from orchestrator.plan.step import CUTTING, Step
+from orchestrator.plan.step_queue import StepQueue
 
 OnError = Callable[[BaseException], object]
 
@@ -102,7 +103,7 @@ class FanOut:
     ) -> None:
         self._context, self._slots, self._shared, self._on_event = context, slots, shared, on_event
         self._stop = stop
-        self._waiting: deque[Step] = deque()
+        self._waiting = StepQueue()
         self._in_flight: dict[ray.ObjectRef[list[Result]], list[Step]] = {}
         self._closing = threading.Event()
         self._aborting = threading.Event()
@@ -116,7 +117,7 @@ class FanOut:
         return [step for steps in list(self._in_flight.values()) for step in steps]
 
     def submit(self, steps: Sequence[Step]) -> None:
-        """Queues steps, in their order; may be called from any thread, and from `on_event`.
+        """Queues steps, equal ones in their order; may be called from any thread, and from `on_event`.
 
         Raises:
             BaseException: What stopped the fan-out, if something did.
@@ -190,12 +191,11 @@ class FanOut:
 
     def _next(self) -> list[Step]:
         """The next step, or the next ones where they measure modules of one network: they share most of their work."""
-        steps = [self._waiting.popleft()]
-        while steps[0].kind == "measure" and self._waiting:
-            following = self._waiting[0]  # which only this thread takes away
+        steps = [self._waiting.pop()]
+        while steps[0].kind == "measure" and (following := self._waiting.peek()) is not None:
             if (following.kind, following.parents) != (steps[0].kind, steps[0].parents):
                 break
-            steps.append(self._waiting.popleft())
+            steps.append(self._waiting.pop())
         return steps
 
     def _collect(self, reference: ray.ObjectRef[list[Result]]) -> None:

@@ -13,6 +13,8 @@ Kind = Literal["train", "modularize", "measure", "reuse", "derive"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 CUTTING: tuple[Kind, ...] = ("reuse", "derive")
 """The kinds of steps that cut a trained network."""
+PRIORITY = "priority"
+"""In a step's `where`: its priority, if it is not 0."""
 NOUNS = {
     "train": "trainings",
     "modularize": "modularizations",
@@ -42,6 +44,11 @@ class Step:
     where: Mapping[str, Any]
     key: str
     label: str
+
+    @property
+    def priority(self) -> int:
+        """Of the steps that may run now, those of the highest are next."""
+        return int(self.where.get(PRIORITY, 0))
 
 
 def make_step(

@@ -28,6 +28,7 @@ class Training:
 class TrainingQueue:
     """The trainings that are to run: known ones first, then those that searches suggest, which take turns.
 
+    Of those that may start, the ones of the highest priority are next; what others wait for has theirs if it is higher.
     A training waits until its parents, such as its teacher, are trained, and is dropped if one of them failed. Two of
     the same key never run at the same time.
 
@@ -50,6 +51,7 @@ class TrainingQueue:
         self._running: set[str] = set()
         self._missing: set[str] = set()  # what was not trained yet when a training last ended
         self.examples = [*self._steps, *(search.combination.train({}) for search in searches)]
+        self._arrange()
         self._drop_lost()
 
     @property
@@ -60,11 +62,23 @@ class TrainingQueue:
     def next(self) -> Training | None:
         """The training to start now; None where none may."""
         step = next((step for step in self._steps if self._ready(step)), None)
-        if step is not None:
-            self._steps.remove(step)
-            return self._start(Training([step]))
-        for adaptive in list(self._turns):
-            self._turns.append(self._turns.pop(0))
+        for urgency in sorted({self._urgency[adaptive.search.key] for adaptive in self._turns}, reverse=True):
+            if step is not None and urgency <= self._urgency[step.key]:
+                break
+            turns = [adaptive for adaptive in self._turns if self._urgency[adaptive.search.key] == urgency]
+            suggested = self._suggested(turns)
+            if suggested is not None:
+                return self._start(suggested)
+        if step is None:
+            return None
+        self._steps.remove(step)
+        return self._start(Training([step]))
+
+    def _suggested(self, turns: list[Adaptive]) -> Training | None:
+        """What one of these searches suggests, which take turns; None where none may."""
+        for adaptive in turns:
+            self._turns.remove(adaptive)
+            self._turns.append(adaptive)
             if not self._ready(adaptive.search.combination.train({})):
                 continue
             suggestion = adaptive.next()
@@ -73,9 +87,20 @@ class TrainingQueue:
                 continue
             number, steps = suggestion
             if steps[0].key not in self._running:
-                return self._start(Training(steps, adaptive.search, number))
+                return Training(steps, adaptive.search, number)
             adaptive.hold(number)
         return None
+
+    def _arrange(self) -> None:
+        """Brings the known ones into order: by their priority, or that of what waits for them, if that is higher."""
+        waiting = {adaptive.search.key: adaptive.search.combination.train({}) for adaptive in self._turns}
+        waiting |= {step.key: step for step in self._steps}
+        self._urgency = {key: step.priority for key, step in waiting.items()}
+        for key, step in waiting.items():
+            for parent in step.parents.values():
+                if parent in self._urgency:
+                    self._urgency[parent] = max(self._urgency[parent], self._urgency[key])
+        self._steps.sort(key=lambda step: -self._urgency[step.key])
 
     @property
     def exhausted(self) -> bool:

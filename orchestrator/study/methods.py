@@ -9,22 +9,24 @@ from pydantic import BeforeValidator, model_serializer
 from nemo.errors import UserError
 from nemo.methods import METHODS, Setting
 from nemo.recipe import Recipe
-from orchestrator.study.problems import FieldsOf, Model, Number, Problems, checked_fields, known_fields
+from orchestrator.study.problems import FieldsOf, Model, Number, Problems, Whole, checked_fields, known_fields
 from orchestrator.study.sweep import check_settings
 
 RecipeFields = Annotated[dict[str, Any], FieldsOf(Recipe)]
 
 
 class MethodEntry(Model):
-    """What a study sets for one method: some of its settings, and some of the recipe's fields."""
+    """What a study sets for one method: some of its settings, some of the recipe's fields, and when its turn is."""
 
     settings: dict[str, Setting] = {}
     recipe: dict[str, Any] = {}
+    priority: int | None = None
 
     @model_serializer
     def _flat(self) -> dict[str, Any]:
         """As `read_methods` reads it."""
-        return {**self.settings, **({"recipe": self.recipe} if self.recipe else {})}
+        recipe = {"recipe": self.recipe} if self.recipe else {}
+        return {**self.settings, **recipe, **({} if self.priority is None else {"priority": self.priority})}
 
 
 def read_methods(data: Any) -> dict[str, MethodEntry]:
@@ -47,8 +49,9 @@ def read_methods(data: Any) -> dict[str, MethodEntry]:
             hints: dict[str, Any] = dict.fromkeys(METHODS[name].settings, Number)
             hints |= {setting: Literal[words] for setting, words in METHODS[name].words.items()}
             hints["recipe"] = Annotated[dict[str, Any], FieldsOf(Recipe)]
+            hints["priority"] = Whole
             fields = checked_fields({} if entry is None else entry, hints)
-            recipe = fields.pop("recipe", {})
+            recipe, priority = fields.pop("recipe", {}), fields.pop("priority", None)
             check_settings(fields)
             try:
                 METHODS[name].complete(fields)
@@ -60,7 +63,7 @@ def read_methods(data: Any) -> dict[str, MethodEntry]:
                     f"means nothing to {name}, which trains no network: it takes that of {METHODS[name].starts_from}."
                 )
                 problems.add(name, "recipe", text=text)
-            entries[name] = MethodEntry(settings=fields, recipe=recipe)
+            entries[name] = MethodEntry(settings=fields, recipe=recipe, priority=priority)
     problems.raise_any()
     return entries
 

@@ -94,6 +94,7 @@ class Pair(Model):
         recipe: Fields that differ from the study's recipe for this pair.
         methods: Settings that differ from the study's methods for this pair.
         finetune: Fields that differ from the sub-tasks' fine-tuning for this pair.
+        priority: Of what may run, the steps of the highest are next; a method's is added. Changes no key.
     """
 
     backbone: Annotated[str, AfterValidator(_check_backbone_name)]
@@ -113,6 +114,7 @@ class Pair(Model):
     recipe: RecipeFields = {}
     methods: Methods = {}
     finetune: Annotated[dict[str, Any], FieldsOf(Finetune)] = {}
+    priority: Whole = 0
     _network: str = PrivateAttr("")
     _weights: str | None = PrivateAttr(None)
 

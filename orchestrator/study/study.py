@@ -102,6 +102,12 @@ class Study(Model):
         settings = {**own.settings, **special.settings}
         return METHODS[method].complete(settings, transformer=is_transformer(pair.backbone))
 
+    def priority_of(self, pair: Pair, method: str) -> int:
+        """The pair's priority and the method's together; the pair's own one of the method wins over the study's."""
+        entries = (entries.get(method, MethodEntry()) for entries in (pair.methods, self.methods))
+        own = next((entry.priority for entry in entries if entry.priority is not None), 0)
+        return pair.priority + own
+
     def points(self, method: str) -> list[Point]:
         """The sweep points of a method that are known beforehand; one empty point without a sweep."""
         sweep = self.sweep.get(method)

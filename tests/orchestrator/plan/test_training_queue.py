@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from orchestrator.plan.planner import plan
@@ -70,3 +71,32 @@ def test_searches_take_turns_after_what_is_known() -> None:
     assert methods == ["standard", "mwt", "nemo", "mwt", "nemo"]
     assert queue.next() is None
     assert queue.exhausted
+
+
+def methods_of(queue: TrainingQueue, count: int) -> list[str]:
+    trainings = [queue.next() for _ in range(count)]
+    return [each.steps[0].params["method"] for each in trainings if each is not None]
+
+
+def test_the_highest_priority_is_next() -> None:
+    wanted = study(methods={"standard": {}, "mwt": {"priority": 1}, "nemo": {"priority": -1}, "moda": {}})
+    planned = plan(DescribedStudy(wanted, DESCRIPTIONS), {})
+    queue = TrainingQueue(of_kind(planned, "train"), [], Memory())
+    assert methods_of(queue, 5) == ["mwt", "standard", "moda", "nemo"]
+
+
+def test_a_search_of_a_higher_priority_goes_before_what_is_known() -> None:
+    wanted = study(**{**SEARCHED, "methods": {"standard": {}, "mwt": {}, "nemo": {"priority": 1}}})
+    planned = plan(DescribedStudy(wanted, DESCRIPTIONS), {})
+    queue = TrainingQueue(of_kind(planned, "train"), planned.searches, Memory())
+    assert methods_of(queue, 6) == ["nemo", "nemo", "standard", "mwt", "mwt"]
+    assert queue.exhausted
+
+
+def test_what_an_urgent_training_waits_for_is_urgent() -> None:
+    teacher, student = taught()
+    (other,) = of_kind(plan(DescribedStudy(study(methods=["standard"]), DESCRIPTIONS), {}), "train")
+    queue = TrainingQueue([other, teacher, replace(student, where={**student.where, "priority": 1})], [], Memory())
+    first, second = queue.next(), queue.next()
+    assert first is not None and first.steps == [teacher]
+    assert second is not None and second.steps == [other]
