@@ -10,6 +10,7 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 
 from nemo.errors import UserError
 from orchestrator.cluster.capacity import Slots, check_room
@@ -26,6 +27,7 @@ from orchestrator.driver.weights import keep_weights
 from orchestrator.execution.context import Context, Event
 from orchestrator.execution.fanout import FanOut, Shared
 from orchestrator.execution.scheduler import run_trainings
+from orchestrator.ledger.control import paused_since, resume
 from orchestrator.ledger.data import record_data
 from orchestrator.ledger.lease import hold
 from orchestrator.ledger.ledger import Ledger
@@ -47,7 +49,7 @@ from orchestrator.tracking.tracking import Tracking
 _log = logging.getLogger(__name__)
 
 BEAT = 5.0
-"""Seconds between two looks at what the study has spent."""
+"""Seconds between two looks at what the study has spent, and at what people ask of it."""
 
 
 def run_study(
@@ -82,6 +84,8 @@ def run_study(
     notifier = Notifier(study)
     with hold(ledger.store), interruptible(lambda: end_orphan(ledger.folder)):
         ledger.fold()
+        if paused_since(ledger.store) is not None:
+            resume(ledger.store)  # it was another driver's
         described = keep_weights(described, ledger.store)
         study = described.study
         for note in described.notes:
@@ -182,6 +186,7 @@ class Driver:
         with self._study.naming_lines():
             check_room(cluster, context.resources, trains=self.trains)
         shared, slots = Shared(context), Slots(cluster)
+        self._slots = slots
         frontier = self.frontier
         pending = frontier.pending  # before the first event, which may add to it from another thread
         finished = Counter[str](step.kind for key, step in frontier.steps.items() if key in frontier.finished)
@@ -205,6 +210,8 @@ class Driver:
 
     def _look(self, context: Context, stop: Callable[[BaseException], None]) -> bool:
         """Looks whether the run is still alive; False when it was given up."""
+        if self._rests:
+            self._watch.rest()
         try:
             text = self._watch.look()
         except Silence as silence:
@@ -235,16 +242,32 @@ class Driver:
             raise LimitReached(limit, self.frontier.pending)
 
     def _beat(self, cluster: Cluster, stop: Callable[[BaseException], None]) -> bool:
-        """Measures what is spent; False when a limit is reached, which ends the run."""
+        """Measures what is spent, and does what people ask for; False when a limit is reached, which ends the run."""
         self._measure(cluster)
+        self._heed()
         if self._meter.reached:
             with self._lock:
                 left = self.frontier.pending
             stop(LimitReached(self._meter.reached, left))
         return not self._meter.reached
 
+    def _heed(self) -> None:
+        """Pauses, or goes on; a storage that cannot be read is asked again, and others tell of it."""
+        with suppress(UserError):
+            since = paused_since(self._ledger.store)
+            if self._slots.closed != (since is not None):
+                self._slots.closed = since is not None
+                text = f"nothing more is submitted before nemo resume {self._study.name}"
+                self._progress.silent(f"paused: {text}" if self._slots.closed else "goes on after a pause")
+
+    @property
+    def _rests(self) -> bool:
+        """Whether it is paused, and nothing runs any more."""
+        return self._slots.closed and not self._watch.awaited()
+
     def _measure(self, cluster: Cluster) -> None:
-        self._meter.measure(*held(self._watch.awaited(), cluster, self._study.resources))
+        running = held(self._watch.awaited(), cluster, self._study.resources)
+        self._meter.measure(*running, counts=not self._rests)
 
     def _on_event(self, event: Event) -> None:
         with self._lock:

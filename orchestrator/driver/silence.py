@@ -135,6 +135,10 @@ class Watch:
                     seconds = event.result["seconds"]
         self._watchdog.heard(seconds)
 
+    def rest(self) -> None:
+        """Nothing is waited for, and a person knows why: silence begins anew."""
+        self._watchdog.heard()
+
     def look(self) -> str:
         """A message to show now, mostly an empty one; to be called about once a second.
 

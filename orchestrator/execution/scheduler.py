@@ -81,7 +81,7 @@ def run_trainings(
         tune.Tuner(
             tune.with_resources(trainable, lambda config: resources_of(config["steps"][0], context, cluster)),
             tune_config=tune.TuneConfig(
-                search_alg=Suggestions(queue),
+                search_alg=Suggestions(queue, slots),
                 scheduler=PerSearch(searches),
                 num_samples=total,
                 max_concurrent_trials=concurrent,
@@ -135,17 +135,17 @@ class _Live:
 
 
 class Suggestions(_Live, Searcher):
-    """Tune's searcher: suggests the queue's next training as the next trial."""
+    """Tune's searcher: suggests the queue's next training as the next trial; none while the slots are closed."""
 
-    def __init__(self, queue: TrainingQueue) -> None:
+    def __init__(self, queue: TrainingQueue, slots: Slots) -> None:
         super().__init__()
-        self._queue = queue
+        self._queue, self._slots = queue, slots
 
     def set_search_properties(self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any) -> bool:
         return True
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
-        training = self._queue.next()
+        training = None if self._slots.closed else self._queue.next()
         if training is None:
             return Searcher.FINISHED if self._queue.exhausted else None  # type: ignore[return-value]
         search = training.search

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from nemo.errors import UserError
 from orchestrator.storage import Seen, Where, store_at
@@ -159,6 +159,17 @@ def read_owner(where: Where) -> Owner | None:
         UserError: The file cannot be read.
     """
     return _owner(store_at(where).look(LOCK))
+
+
+def seems_alive(owner: Owner, now: datetime) -> bool:
+    """Whether a driver lives, as far as that can be seen from here; `now` only matters of one on another host."""
+    alive = owner.process.alive
+    if alive is not None:
+        return alive
+    try:
+        return now - datetime.fromisoformat(owner.renewed) < timedelta(seconds=EXPIRED_AFTER)
+    except (ValueError, TypeError):
+        return False
 
 
 def _owner(seen: Seen | None) -> Owner | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from statistics import fmean
 from typing import Any, Literal, TextIO
 
@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from nemo.errors import UserError
+from orchestrator.ledger.control import paused_since
 from orchestrator.ledger.data import made_of, submitted_made_of
-from orchestrator.ledger.lease import EXPIRED_AFTER, Owner, read_owner
+from orchestrator.ledger.lease import Owner, read_owner, seems_alive
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.ledger.spending import Spent, amount_text, reached, read_spent, spending_text
 from orchestrator.plan.frontier import Frontier, Outcome
@@ -27,7 +28,7 @@ from orchestrator.study.resources import Resources
 from orchestrator.study.weights import knowing_weights
 from orchestrator.system.terminal import duration, new_table
 
-State = Literal["running", "silent", "killed", "stopped", "failed", "finished"]
+State = Literal["running", "paused", "silent", "killed", "stopped", "failed", "finished"]
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ class Overview:
     Attributes:
         resources, limits: The study's.
         spent: By all of its runs.
+        paused_since: When a person asked its driver to submit nothing more; None where nobody did.
     """
 
     study: str
@@ -78,6 +80,7 @@ class Overview:
     resources: Resources = field(default_factory=Resources)
     limits: Limits = field(default_factory=Limits)
     spent: Spent = field(default_factory=Spent)
+    paused_since: str | None = None
 
     @property
     def done(self) -> bool:
@@ -146,7 +149,8 @@ def overview_with(described: DescribedStudy, planned: Plan, ledger: Ledger) -> O
 
 def _spending(described: DescribedStudy, ledger: Ledger) -> dict[str, Any]:
     study = described.study
-    return {"resources": study.resources, "limits": study.limits, "spent": read_spent(ledger.store)}
+    asked = {"spent": read_spent(ledger.store), "paused_since": paused_since(ledger.store)}
+    return {"resources": study.resources, "limits": study.limits, **asked}
 
 
 def print_overview(overview: Overview, console: Console) -> None:
@@ -222,7 +226,10 @@ def study_status(overview: Overview, owner: Owner | None, now: datetime) -> Stat
         owner: Who held its lease before the steps were counted.
         now: The time of day; it only matters for a driver on another host.
     """
-    if owner is not None and _seems_alive(owner, now):
+    if owner is not None and seems_alive(owner, now):
+        if overview.paused_since is not None:
+            text = f"since {overview.paused_since} its driver, {owner.text}, submits nothing more; nemo resume goes on"
+            return Status("paused", text)
         return Status("running", f"it is run by {owner.text}")
     if overview.outcome == "failed":
         return Status("failed", "nothing is left but what failed; nemo run with --retry-failed tries it again")
@@ -272,13 +279,3 @@ def print_failures(where: Where, file: TextIO) -> bool:
     if failures:
         print("nemo run with --retry-failed tries them again; nemo status --failures shows their tracebacks", file=file)
     return bool(failures)
-
-
-def _seems_alive(owner: Owner, now: datetime) -> bool:
-    alive = owner.process.alive
-    if alive is not None:
-        return alive
-    try:
-        return now - datetime.fromisoformat(owner.renewed) < timedelta(seconds=EXPIRED_AFTER)
-    except (ValueError, TypeError):
-        return False

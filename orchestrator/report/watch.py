@@ -51,7 +51,7 @@ class Look:
     @property
     def runs(self) -> bool:
         """Whether there is anything to wait for."""
-        return self.status.state == "running"
+        return self.status.state in ("running", "paused")
 
     @property
     def line(self) -> str:

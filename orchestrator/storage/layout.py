@@ -32,6 +32,9 @@ WEIGHTS = f"{WEIGHTS_FOLDER}/fetched.json"
 """Which pretrained weights were fetched for the study, and how their images were prepared."""
 
 LOCK = "lock"
+PAUSED = "control/paused.json"
+"""Is there while a study is paused."""
+
 SPOOL = "spool/mlflow.jsonl"
 
 CHECKPOINTS = "checkpoints"

@@ -20,6 +20,7 @@ from orchestrator.verbs.options import (
     Simulate,
     Storage,
     StudyFile,
+    StudyName,
     Watch,
 )
 
@@ -84,6 +85,20 @@ def plan(
     from orchestrator.simulation.simulation import print_simulation
 
     print_simulation(study, storage, overrides or [], simulate, console)
+
+
+def pause(name: StudyName, storage: Storage = None) -> None:
+    """Let a running study submit nothing more, from any machine that sees its storage; what runs goes on to its end."""
+    from orchestrator.driver.pausing import pause_study
+
+    typer.echo(pause_study(find_study(storage_root(storage), name)))
+
+
+def resume(name: StudyName, storage: Storage = None) -> None:
+    """Let a paused study go on."""
+    from orchestrator.driver.pausing import resume_study
+
+    typer.echo(resume_study(find_study(storage_root(storage), name)))
 
 
 def status(
