@@ -48,7 +48,7 @@ def check_changes(wanted: DescribedStudy, ledger: Ledger) -> None:
         text = "%s: cannot be compared with the study as it is now (%s); it runs, and what no longer belongs is unused."
         _log.warning(text, submitted, str(error).splitlines()[0])
         return
-    left = left_behind(before, plan(replace(wanted, study=_widened(previous, wanted.study)), ledger))
+    left = left_behind(before, plan(replace(wanted, study=widened(previous, wanted.study)), ledger))
     worked_on = ledger.finished() | ledger.store.below(CHECKPOINTS) if left else set()
     begun = [step for step in left if step.key in worked_on and ledger.failure(step.key) is None]
     if begun and changes:
@@ -93,7 +93,7 @@ def diff(previous: Study, wanted: Study) -> str:
     return "\n".join(difflib.unified_diff(before, after, "as it was run", "as it is now", n=2, lineterm=""))
 
 
-def _widened(previous: Study, wanted: Study) -> Study:
+def widened(previous: Study, wanted: Study) -> Study:
     """The wanted study with the sub-tasks of every point, where the previous one had those of the best.
 
     More points, seeds or another tolerance may make another point the best; that is growth, and leaves nothing behind.

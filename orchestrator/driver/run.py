@@ -19,6 +19,7 @@ from orchestrator.cluster.head import end_orphan, head_lives, ray_head
 from orchestrator.computing.data import load_once
 from orchestrator.computing.networks import build_once
 from orchestrator.driver.changes import check_changes
+from orchestrator.driver.handover import Change, hand_over, handed_change
 from orchestrator.driver.limits import LimitReached, Meter, held
 from orchestrator.driver.notify import Notifier
 from orchestrator.driver.progress import Progress
@@ -27,16 +28,18 @@ from orchestrator.driver.weights import keep_weights
 from orchestrator.execution.context import Context, Event
 from orchestrator.execution.fanout import FanOut, Shared
 from orchestrator.execution.scheduler import run_trainings
-from orchestrator.ledger.control import paused_since, resume
+from orchestrator.ledger import control
 from orchestrator.ledger.data import record_data
-from orchestrator.ledger.lease import hold
+from orchestrator.ledger.lease import LeaseHeld, hold
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.ledger.segments import AT_LEAST
 from orchestrator.ledger.spending import reached, read_spent
 from orchestrator.plan.frontier import Frontier, Outcome
-from orchestrator.plan.planner import Planner
-from orchestrator.plan.step import KINDS, Step
+from orchestrator.plan.intake import Intake, More
+from orchestrator.plan.planner import Plan, Planner
+from orchestrator.plan.step import KINDS, Step, counted
 from orchestrator.storage import Store, Where
+from orchestrator.storage.files import Unwritable
 from orchestrator.storage.studies import storage_root
 from orchestrator.study.data import DescribedStudy
 from orchestrator.study.study import Study
@@ -74,8 +77,27 @@ def run_study(
     Raises:
         UserError: Something is wrong with the study's data, its storage, its tracking or the cluster, or nothing
             happened for so long that the run gave up.
+        HandedOver: Another driver runs it, and has taken up what is changed here.
         Interrupted: Ctrl-C or SIGTERM came, or a limit of the study is reached (`LimitReached`); everything that was
             started has ended, and the same call carries on.
+    """
+    try:
+        return _run(described, storage, address, retry_failed, replace)
+    except LeaseHeld as held:
+        if replace or retry_failed:
+            raise
+        store = storage_root(storage or described.study.storage) / described.study.name
+        hand_over(described, described.study.text, Ledger(store, readonly=True), held)
+    return run_study(described, storage, address)  # that driver has ended
+
+
+def _run(
+    described: DescribedStudy, storage: Where | None, address: str | None, retry_failed: bool, replace: bool
+) -> Store:
+    """Runs a study, held by this driver.
+
+    Raises:
+        LeaseHeld: Another driver is alive.
     """
     study, submitted = described.study, described.study.text
     root = storage_root(storage or study.storage)
@@ -83,9 +105,8 @@ def run_study(
     _make_local(ledger.store)
     notifier = Notifier(study)
     with hold(ledger.store), interruptible(lambda: end_orphan(ledger.folder)):
+        control.clear(ledger.store)
         ledger.fold()
-        if paused_since(ledger.store) is not None:
-            resume(ledger.store)  # it was another driver's
         described = keep_weights(described, ledger.store)
         study = described.study
         for note in described.notes:
@@ -186,7 +207,7 @@ class Driver:
         with self._study.naming_lines():
             check_room(cluster, context.resources, trains=self.trains)
         shared, slots = Shared(context), Slots(cluster)
-        self._slots = slots
+        self._slots, self._intake = slots, Intake()
         frontier = self.frontier
         pending = frontier.pending  # before the first event, which may add to it from another thread
         finished = Counter[str](step.kind for key, step in frontier.steps.items() if key in frontier.finished)
@@ -202,8 +223,22 @@ class Driver:
                     self._fanout,
                 ):
                     self._fanout.submit(frontier.release(pending))
-                    trainings = [step for step in pending if step.kind == "train"]
-                    run_trainings(trainings, self._searches, context, cluster, slots, shared, self._on_event)
+                    more = More([step for step in pending if step.kind == "train"], self._searches)
+                    while True:
+                        run_trainings(
+                            more.steps,
+                            more.searches,
+                            context,
+                            cluster,
+                            slots,
+                            shared,
+                            self._on_event,
+                            intake=self._intake,
+                        )
+                        if self._intake.close():
+                            break
+                        with self._lock:
+                            more = self._to_train(self._planner.plan)
             finally:
                 self._measure(cluster)
                 self._meter.record()
@@ -245,6 +280,7 @@ class Driver:
         """Measures what is spent, and does what people ask for; False when a limit is reached, which ends the run."""
         self._measure(cluster)
         self._heed()
+        self._take_up()
         if self._meter.reached:
             with self._lock:
                 left = self.frontier.pending
@@ -254,11 +290,56 @@ class Driver:
     def _heed(self) -> None:
         """Pauses, or goes on; a storage that cannot be read is asked again, and others tell of it."""
         with suppress(UserError):
-            since = paused_since(self._ledger.store)
+            since = control.paused_since(self._ledger.store)
             if self._slots.closed != (since is not None):
                 self._slots.closed = since is not None
                 text = f"nothing more is submitted before nemo resume {self._study.name}"
                 self._progress.silent(f"paused: {text}" if self._slots.closed else "goes on after a pause")
+
+    def _take_up(self) -> None:
+        """Takes up a changed study that was handed over, or says why not; one that comes too late is left alone."""
+        store = self._ledger.store
+        with suppress(UserError):  # of a storage that is away; the next time
+            text = control.handed_text(store)
+            if text is None:
+                return
+            try:
+                change = handed_change(self._study, self._planner.described.data, Ledger(store, readonly=True))
+                with self._lock, self._fanout.kept_open() as is_open:
+                    adds = self._adopt(change) if is_open else None
+            except Unwritable:
+                raise
+            except Exception as error:
+                reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+                control.answer(store, text, control.Answer(refused=reason))
+                return
+            if adds is not None:
+                self._progress.silent(f"the changed study is taken up: {adds}")
+                control.answer(store, text, control.Answer(adds=adds))
+
+    def _adopt(self, change: Change) -> str | None:
+        """Goes on with a study that has grown; what it adds, or None where it trains more after all trainings."""
+        planner = Planner(change.described, self._ledger)
+        planned, more = planner.plan, self._to_train(planner.plan)
+        new = [step for step in planned.steps if step.key not in self.frontier.steps]
+        trains = planner.up_to["train"] > 0 or any(step.kind == "train" for step in new)
+        self._ledger.record_study(change.text)
+        if not self._intake.offer(more) and trains:
+            return None
+        self._study, self._planner = change.described.study, planner
+        self._meter.limits = self._study.limits
+        self.frontier.renew(planned.steps)
+        self._counts = Counter(step.kind for step in self.frontier.steps.values())
+        self._progress.totals(self._totals())
+        self._fanout.arrange(self.frontier.steps)
+        self._fanout.submit(self.frontier.release(list(self.frontier.steps.values())))
+        return counted(new) + " more" if new else "no steps that are known yet" if trains else "no more steps"
+
+    def _to_train(self, planned: Plan) -> More:
+        """The trainings of a plan without a result, and its searches."""
+        done = self.frontier.finished | self.frontier.failed
+        trainings = [step for step in planned.steps if step.kind == "train" and step.key not in done]
+        return More(trainings, planned.searches)
 
     @property
     def _rests(self) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
@@ -104,6 +105,8 @@ class FanOut:
         self._context, self._slots, self._shared, self._on_event = context, slots, shared, on_event
         self._stop = stop
         self._waiting = StepQueue()
+        self._gate = threading.Lock()
+        self._over = False
         self._in_flight: dict[ray.ObjectRef[list[Result]], list[Step]] = {}
         self._closing = threading.Event()
         self._aborting = threading.Event()
@@ -126,6 +129,16 @@ class FanOut:
             raise self._error
         self._shared.expect(steps)
         self._waiting.extend(steps)
+
+    @contextmanager
+    def kept_open(self) -> Iterator[bool]:
+        """Keeps it from ending while the block runs; yields False where it has ended already."""
+        with self._gate:
+            yield not self._over
+
+    def arrange(self, steps: Mapping[str, Step]) -> None:
+        """Gives steps that wait the priorities of these, by key."""
+        self._waiting.arrange(steps)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -162,13 +175,18 @@ class FanOut:
                 if self._in_flight:
                     for reference in self._wait_for_results():
                         self._collect(reference)
-                elif closing and not self._waiting:
+                elif closing and self._ends():
                     return
                 else:
                     time.sleep(_POLL / 4)
         finally:
             for reference in self._in_flight:
                 ray.cancel(reference, force=True)
+
+    def _ends(self) -> bool:
+        with self._gate:
+            self._over = not self._waiting
+            return self._over
 
     def _wait_for_results(self) -> list[ray.ObjectRef[list[Result]]]:
         """All tasks that have ended, after waiting for one: asking Ray for one costs as much as asking for all."""

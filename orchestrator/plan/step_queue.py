@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import count
 
 from orchestrator.plan.step import Step
@@ -26,6 +26,13 @@ class StepQueue:
         with self._lock:
             for step in steps:
                 heapq.heappush(self._heap, (-step.priority, next(self._numbers), step))
+
+    def arrange(self, steps: Mapping[str, Step]) -> None:
+        """Gives waiting steps the priorities of these, by key; equals keep their order."""
+        with self._lock:
+            waiting = [(number, steps.get(step.key, step)) for _, number, step in self._heap]
+            self._heap = [(-step.priority, number, step) for number, step in waiting]
+            heapq.heapify(self._heap)
 
     def peek(self) -> Step | None:
         """The next step, which stays in the queue; None where there is none."""

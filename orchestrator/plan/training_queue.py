@@ -41,11 +41,7 @@ class TrainingQueue:
     def __init__(self, steps: Iterable[Step], searches: Sequence[Search], results: Memory) -> None:
         self._results = results
         self._searches = {search.key: Adaptive(search, results) for search in searches}
-        suggested = {
-            adaptive.steps(dict(trial.settings))[0].key
-            for adaptive in self._searches.values()
-            for trial in results.suggestions(adaptive.search.key)
-        }
+        suggested = self._suggested_keys()
         self._steps = [step for step in steps if step.key not in suggested]
         self._turns = list(self._searches.values())
         self._running: set[str] = set()
@@ -101,6 +97,43 @@ class TrainingQueue:
                 if parent in self._urgency:
                     self._urgency[parent] = max(self._urgency[parent], self._urgency[key])
         self._steps.sort(key=lambda step: -self._urgency[step.key])
+
+    def _suggested_keys(self) -> set[str]:
+        return {
+            adaptive.steps(dict(trial.settings))[0].key
+            for adaptive in self._searches.values()
+            for trial in self._results.suggestions(adaptive.search.key)
+        }
+
+    def extend(self, steps: Iterable[Step], searches: Iterable[Search]) -> int:
+        """Takes a plan that has grown: more trainings, trials and searches, and other priorities.
+
+        Args:
+            steps: All trainings that are pending, those that run or were suggested among them.
+            searches: All of the plan's.
+
+        Returns:
+            How many more trainings are still to start.
+        """
+        before = self.waiting
+        for search in searches:
+            if search.key in self._searches:
+                adaptive = self._searches[search.key]
+                adaptive.search = search
+            else:
+                adaptive = self._searches[search.key] = Adaptive(search, self._results)
+            if adaptive not in self._turns:
+                self._turns.append(adaptive)
+        given, left_out = {step.key: step for step in steps}, self._running | self._suggested_keys()
+        self._steps = [given.pop(step.key, step) for step in self._steps]
+        for key, step in given.items():
+            ended = self._results.get(key, "train") is not None or self._results.failure(key) is not None
+            if key not in left_out and not ended:
+                self._steps.append(step)
+        self._missing.clear()
+        self._arrange()
+        self._drop_lost()
+        return self.waiting - before
 
     @property
     def exhausted(self) -> bool:

@@ -32,8 +32,14 @@ WEIGHTS = f"{WEIGHTS_FOLDER}/fetched.json"
 """Which pretrained weights were fetched for the study, and how their images were prepared."""
 
 LOCK = "lock"
-PAUSED = "control/paused.json"
+CONTROL = "control"
+"""What people ask of a running study."""
+
+PAUSED = f"{CONTROL}/paused.json"
 """Is there while a study is paused."""
+
+HANDED, ANSWER = f"{CONTROL}/study.yaml", f"{CONTROL}/answer.json"
+"""A changed study that waits for the driver of the one that runs, and what the driver said to it."""
 
 SPOOL = "spool/mlflow.jsonl"
 

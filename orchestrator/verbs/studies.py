@@ -35,6 +35,7 @@ def run(
 ) -> None:
     """Run a study here, or on the cluster at --address; a study that was started before carries on."""
     from orchestrator import run_study
+    from orchestrator.driver.handover import HandedOver
     from orchestrator.report.output import show_results
     from orchestrator.report.status import print_failures
     from orchestrator.system.signals import Interrupted
@@ -54,6 +55,9 @@ def run(
             retry_failed=retry_failed,
             replace=replace,
         ).where
+    except HandedOver as handed:
+        typer.echo(str(handed))
+        return
     except Interrupted as end:
         command = "the same nemo submit" if submitted else shlex.join(["nemo", *sys.argv[1:]])
         print(f"nemo: stopped by {end}; what is finished is kept, {end.carries_on}: {command}", file=sys.stderr)

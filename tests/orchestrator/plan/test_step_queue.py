@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -53,3 +54,10 @@ def test_priorities_are_in_no_key_and_make_no_other_data() -> None:
         ("resnet18", "mwt"): 7,
         ("resnet18", "nemo"): 4,
     }
+
+
+def test_waiting_steps_get_other_priorities() -> None:
+    queue, steps = StepQueue(), [step("a"), step("b"), step("c")]
+    queue.extend(steps)
+    queue.arrange({steps[2].key: replace(steps[2], where={"priority": 1})})
+    assert [queue.pop().label for _ in range(3)] == ["c", "a", "b"]

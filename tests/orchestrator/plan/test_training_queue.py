@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from orchestrator.plan.planner import plan
+from orchestrator.plan.planner import Plan, plan
 from orchestrator.plan.step import Step
 from orchestrator.plan.training_queue import TrainingQueue
 from orchestrator.study.data import DescribedStudy
@@ -100,3 +100,36 @@ def test_what_an_urgent_training_waits_for_is_urgent() -> None:
     first, second = queue.next(), queue.next()
     assert first is not None and first.steps == [teacher]
     assert second is not None and second.steps == [other]
+
+
+def test_a_queue_takes_a_plan_that_has_grown() -> None:
+    small = plan(DescribedStudy(study(), DESCRIPTIONS), {})
+    large = plan(
+        DescribedStudy(study(seeds=[0, 1], methods={"standard": {}, "mwt": {"priority": 1}}), DESCRIPTIONS), {}
+    )
+    results = Memory()
+    queue = TrainingQueue(of_kind(small, "train"), [], results)
+    first = queue.next()
+    assert first is not None and first.steps[0].params["method"] == "standard"
+    assert queue.extend(of_kind(large, "train"), []) == 2  # seed 1; what runs is not started again
+    told = [queue.next() for _ in range(4)]
+    shown = [(each.steps[0].params["method"], each.steps[0].params["seed"]) for each in told if each is not None]
+    assert shown == [("mwt", 0), ("mwt", 1), ("standard", 1)]
+    results.documents[first.steps[0].key] = {"result": {}}
+    queue.ended(first.steps[0])
+    assert queue.extend(of_kind(large, "train")[:1], []) == 0  # nor what has ended meanwhile
+    assert queue.exhausted
+
+
+def test_a_search_that_had_its_trials_gets_more() -> None:
+    def searched(trials: int) -> Plan:
+        sweep = {"mwt": {"search": "random", "trials": trials, "space": {"lambda_coup": [1.0, 3.0]}}}
+        fields = {"methods": ["mwt"], "recipe": {"validation": 0.1}, "sweep": sweep}
+        return plan(DescribedStudy(study(**fields), DESCRIPTIONS), {})
+
+    queue = TrainingQueue([], searched(1).searches, Memory())
+    assert [queue.next() is None for _ in range(2)] == [False, True]
+    assert queue.exhausted
+    assert queue.extend([], searched(3).searches) == 2
+    numbers = [each.number for each in (queue.next() for _ in range(3)) if each is not None]
+    assert numbers == [1, 2]
