@@ -89,7 +89,7 @@ def print_simulation(
     described = knowing_weights(described, root / described.study.name)
     print_overview(overview(described, root), console)
     forecast, timings = simulate(described, root, fake)
-    print_forecast(forecast, fake, timings.sources, console)
+    print_forecast(forecast, fake, timings.sources, console, described.study.limits.prices)
 
 
 class Simulation:

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -28,44 +23,15 @@ from orchestrator.study.study import Study
 from orchestrator.system.ports import free_ports
 from orchestrator.system.signals import Interrupted
 from tests import tiny
+from tests.hook import http, texts
 from tests.orchestrator.instant import drive
 from tests.orchestrator.invented import STUDY
 
 FIELDS = yaml.safe_load(STUDY)
-Received = list[dict[str, Any]]
-
-
-@contextmanager
-def http() -> Iterator[tuple[str, Received]]:
-    """An address of apprise, and what was posted to it."""
-    received: Received = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *given: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"json://127.0.0.1:{server.server_port}", received
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def study(**notify: Any) -> Study:
     return Study.model_validate({**FIELDS, "notify": notify})
-
-
-def texts(received: Received) -> list[str]:
-    return [message["message"] for message in received]
 
 
 def test_an_address_in_a_study_is_refused() -> None:
