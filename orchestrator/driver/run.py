@@ -281,11 +281,13 @@ class Driver:
         self._measure(cluster)
         self._heed()
         self._take_up()
-        if self._meter.reached:
-            with self._lock:
-                left = self.frontier.pending
-            stop(LimitReached(self._meter.reached, left))
-        return not self._meter.reached
+        limit = self._meter.reached
+        with self._lock:
+            ends = bool(limit) and self.unfinished  # the last results may still be on their way to MLflow
+            left = self.frontier.pending if ends else []
+        if ends:
+            stop(LimitReached(limit, left))
+        return not ends
 
     def _heed(self) -> None:
         """Pauses, or goes on; a storage that cannot be read is asked again, and others tell of it."""
@@ -315,7 +317,7 @@ class Driver:
                 return
             if adds is not None:
                 self._progress.silent(f"the changed study is taken up: {adds}")
-                control.answer(store, text, control.Answer(adds=adds))
+                control.answer(store, change.text, control.Answer(adds=adds))
 
     def _adopt(self, change: Change) -> str | None:
         """Goes on with a study that has grown; what it adds, or None where it trains more after all trainings."""
@@ -331,6 +333,7 @@ class Driver:
         self.frontier.renew(planned.steps)
         self._counts = Counter(step.kind for step in self.frontier.steps.values())
         self._progress.totals(self._totals())
+        self._tracking.study_changed()
         self._fanout.arrange(self.frontier.steps)
         self._fanout.submit(self.frontier.release(list(self.frontier.steps.values())))
         return counted(new) + " more" if new else "no steps that are known yet" if trains else "no more steps"

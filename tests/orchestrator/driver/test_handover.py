@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from mlflow.tracking import MlflowClient
 
 from nemo.errors import UserError
 from orchestrator.driver import run
@@ -19,6 +20,7 @@ from orchestrator.ledger.lease import Lease, LeaseHeld
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.step import Step
 from orchestrator.storage.layout import HANDED, SUBMITTED
+from orchestrator.storage.studies import tracking_uri
 from orchestrator.study.data import describe
 from orchestrator.study.study import Study
 from tests import tiny
@@ -240,3 +242,6 @@ def test_a_real_study_is_changed_while_it_runs(tmp_path: Path) -> None:
     after = tiny.result_files(storage)
     assert {path: after[path] for path in before} == before
     tiny.assert_complete(study, storage)
+    (whole,) = (run for run in tiny.mlflow_runs(storage) if run.data.tags["stage"] == "study")
+    copied = MlflowClient(tracking_uri(storage)).download_artifacts(whole.info.run_id, SUBMITTED, str(tmp_path))
+    assert Path(copied).read_text() == study.read_text()
