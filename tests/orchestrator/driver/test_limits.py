@@ -115,17 +115,18 @@ def test_limits_are_in_no_key(tmp_path: Path) -> None:
 @pytest.mark.ray
 @pytest.mark.slow
 def test_a_study_ends_in_order_at_its_limit_and_carries_on_with_a_higher_one(tmp_path: Path) -> None:
-    study = tiny.write_study(tmp_path, recipe={**tiny.STUDY["recipe"], "epochs": 80}, limits={"hours": 0.004})
+    limits = {"cost": 0.003, "prices": {"cpu": 1}}  # ten seconds of a CPU that trains, however long Ray takes to start
+    study = tiny.write_study(tmp_path, recipe={**tiny.STUDY["recipe"], "epochs": 80}, limits=limits)
     ended = tiny.nemo("run", study, "--storage", tmp_path / "runs")
     assert ended.returncode == 130, ended.stderr
-    assert "nemo: stopped by limits.hours (" in ended.stderr
+    assert "nemo: stopped by limits.cost (" in ended.stderr
     assert "with a higher limit this carries on: " in ended.stderr
     assert "Traceback" not in ended.stderr
     before = json.loads((tmp_path / "runs" / "tiny" / "ledger" / "spent.json").read_text())
-    assert before["hours"] >= 0.004 and before["cpu_hours"] > 0
+    assert before["cpu_hours"] >= 0.003 and before["hours"] > 0
     shown = tiny.nemo("status", "tiny", "--storage", tmp_path / "runs").stdout
-    assert "Spent: " in shown and "stopped: it has reached limits.hours" in shown
-    higher = tiny.nemo("run", study, "--storage", tmp_path / "runs", "--set", "limits.hours=2")
+    assert "Spent: " in shown and "stopped: it has reached limits.cost" in shown
+    higher = tiny.nemo("run", study, "--storage", tmp_path / "runs", "--set", "limits.cost=100")
     assert higher.returncode == 0, higher.stderr
     tiny.assert_complete(study, tmp_path / "runs")
     assert read_spent(store_at(tmp_path / "runs") / "tiny").hours > before["hours"]
