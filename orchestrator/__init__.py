@@ -88,7 +88,9 @@ def run_study(
 
     Raises:
         UserError: Something is wrong with the study, its data, its storage, its tracking or the cluster.
-        Interrupted: Ctrl-C or SIGTERM came; everything that was started has ended, and the same call carries on.
+        HandedOver: Another process runs it, and has taken up what is changed here (`orchestrator.driver.handover`).
+        Interrupted: Ctrl-C or SIGTERM came, or a limit of the study is reached; everything that was started has
+            ended, and the same call carries on.
     """
     from orchestrator.driver.run import run_study as run
     from orchestrator.ledger.ledger import Ledger

@@ -31,6 +31,8 @@ for verb in (
     jobs.stop,
     studies.plan,
     studies.status,
+    studies.pause,
+    studies.resume,
     results.report,
     results.compare,
     modules.reuse,

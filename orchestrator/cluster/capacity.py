@@ -27,12 +27,16 @@ class Slots:
 
     Ray has no priorities: a stream of small tasks would take every CPU that falls free, and a training that needs
     several at once would wait for ever.
+
+    Attributes:
+        closed: Whether nothing more may start, as while a study is paused.
     """
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._lock = threading.Lock()
         self._demand = self._running = 0
+        self.closed = False
         self._need = (0.0, 0.0)
 
     def trainings(self, wanted: int, running: int, cpus: float, gpus: float) -> None:
@@ -45,6 +49,8 @@ class Slots:
 
         Beside trainings that take everything it is one, which runs when one of them ends; none while a training waits.
         """
+        if self.closed:
+            return 0
         with self._lock:
             free = self._cluster.cpus - self._demand * self._need[0], self._cluster.gpus - self._demand * self._need[1]
             fitting = _fitting(free, (cpus, gpus))

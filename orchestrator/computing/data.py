@@ -14,12 +14,12 @@ from nemo.datasets.dataset import Dataset, Split
 from nemo.datasets.pictures import Pictures
 from nemo.datasets.tokenized import Tokenized
 from nemo.errors import UserError
-from orchestrator.plan.step import Step
+from orchestrator.plan.step import PRIORITY, Step
 from orchestrator.storage.keys import canonical
 from orchestrator.study.data import held_out, location
 from orchestrator.study.study import Study
 
-_ELSEWHERE = ("resources", "weights", "keep")
+_ELSEWHERE = ("resources", "weights", "keep", PRIORITY)
 """What a step's `where` says of other things than its data."""
 
 Stored = Pictures | Tokenized

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import difflib
 import logging
-from collections import Counter
 from dataclasses import replace
 
 from nemo.errors import UserError
 from orchestrator.ledger.data import made_of, recorded_data
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.planner import Plan, plan
-from orchestrator.plan.step import NOUNS, Step
+from orchestrator.plan.step import Step, counted
 from orchestrator.storage.layout import CHECKPOINTS, SUBMITTED
 from orchestrator.study.data import DescribedStudy, describe
 from orchestrator.study.file import submitted_study
@@ -49,7 +48,7 @@ def check_changes(wanted: DescribedStudy, ledger: Ledger) -> None:
         text = "%s: cannot be compared with the study as it is now (%s); it runs, and what no longer belongs is unused."
         _log.warning(text, submitted, str(error).splitlines()[0])
         return
-    left = left_behind(before, plan(replace(wanted, study=_widened(previous, wanted.study)), ledger))
+    left = left_behind(before, plan(replace(wanted, study=widened(previous, wanted.study)), ledger))
     worked_on = ledger.finished() | ledger.store.below(CHECKPOINTS) if left else set()
     begun = [step for step in left if step.key in worked_on and ledger.failure(step.key) is None]
     if begun and changes:
@@ -58,13 +57,13 @@ def check_changes(wanted: DescribedStudy, ledger: Ledger) -> None:
         differences = "\n".join([*(change.difference for change in changes), *[difference] * bool(difference)])
         raise UserError(
             f"{wanted.study.where('pairs', position, 'dataset')}: {changes[0].text.rstrip('.')}, and "
-            f"{_counted(begun)} that it has finished or begun would no longer belong to it; put the files back, give "
+            f"{counted(begun)} that it has finished or begun would no longer belong to it; put the files back, give "
             f"the study another name, or pass --replace to leave them unused in {ledger.store}.\n{differences}"
         )
     if begun:
         raise UserError(
             f"{wanted.study.where('name')}: {wanted.study.name!r} was run before as another study, and "
-            f"{_counted(begun)} that it has finished or begun would no longer belong to it; give the changed study "
+            f"{counted(begun)} that it has finished or begun would no longer belong to it; give the changed study "
             f"another name, or pass --replace to leave them unused in {ledger.store}.\n{difference}"
         )
 
@@ -94,7 +93,7 @@ def diff(previous: Study, wanted: Study) -> str:
     return "\n".join(difflib.unified_diff(before, after, "as it was run", "as it is now", n=2, lineterm=""))
 
 
-def _widened(previous: Study, wanted: Study) -> Study:
+def widened(previous: Study, wanted: Study) -> Study:
     """The wanted study with the sub-tasks of every point, where the previous one had those of the best.
 
     More points, seeds or another tolerance may make another point the best; that is growth, and leaves nothing behind.
@@ -107,10 +106,3 @@ def _widened(previous: Study, wanted: Study) -> Study:
 def _text(study: Study) -> str:
     fields = study.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     return dump_yaml(fields, sort_keys=True, default_flow_style=None, width=100)
-
-
-def _counted(steps: list[Step]) -> str:
-    """`1 training, 2 measurements and 4 sub-tasks`."""
-    counts = Counter(step.kind for step in steps)
-    parts = [f"{number} {NOUNS[kind] if number > 1 else NOUNS[kind][:-1]}" for kind, number in counts.items()]
-    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)

@@ -135,6 +135,10 @@ class Watch:
                     seconds = event.result["seconds"]
         self._watchdog.heard(seconds)
 
+    def rest(self) -> None:
+        """Nothing is waited for, and a person knows why: silence begins anew."""
+        self._watchdog.heard()
+
     def look(self) -> str:
         """A message to show now, mostly an empty one; to be called about once a second.
 
@@ -170,12 +174,12 @@ class Watch:
 
 
 @contextmanager
-def watching(look: Callable[[], bool]) -> Iterator[None]:
-    """Calls `look` about once a second, in a thread of its own, while the block runs or until it returns False."""
+def watching(look: Callable[[], bool], every: float = _LOOKS_EVERY) -> Iterator[None]:
+    """Calls `look` every so many seconds, in a thread of its own, while the block runs or until it returns False."""
     ended = threading.Event()
 
     def watch() -> None:
-        while not ended.wait(_LOOKS_EVERY) and look():
+        while not ended.wait(every) and look():
             pass
 
     thread = threading.Thread(target=watch, name="watchdog", daemon=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
@@ -19,6 +20,7 @@ from orchestrator.execution.context import Context, Event, OnEvent
 from orchestrator.execution.worker import compute_and_put, cut_and_put
 from orchestrator.plan.results import Result
 from orchestrator.plan.step import CUTTING, Step
+from orchestrator.plan.step_queue import StepQueue
 
 OnError = Callable[[BaseException], object]
 
@@ -102,7 +104,9 @@ class FanOut:
     ) -> None:
         self._context, self._slots, self._shared, self._on_event = context, slots, shared, on_event
         self._stop = stop
-        self._waiting: deque[Step] = deque()
+        self._waiting = StepQueue()
+        self._gate = threading.Lock()
+        self._over = False
         self._in_flight: dict[ray.ObjectRef[list[Result]], list[Step]] = {}
         self._closing = threading.Event()
         self._aborting = threading.Event()
@@ -116,7 +120,7 @@ class FanOut:
         return [step for steps in list(self._in_flight.values()) for step in steps]
 
     def submit(self, steps: Sequence[Step]) -> None:
-        """Queues steps, in their order; may be called from any thread, and from `on_event`.
+        """Queues steps, equal ones in their order; may be called from any thread, and from `on_event`.
 
         Raises:
             BaseException: What stopped the fan-out, if something did.
@@ -125,6 +129,16 @@ class FanOut:
             raise self._error
         self._shared.expect(steps)
         self._waiting.extend(steps)
+
+    @contextmanager
+    def kept_open(self) -> Iterator[bool]:
+        """Keeps it from ending while the block runs; yields False where it has ended already."""
+        with self._gate:
+            yield not self._over
+
+    def arrange(self, steps: Mapping[str, Step]) -> None:
+        """Gives steps that wait the priorities of these, by key."""
+        self._waiting.arrange(steps)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -161,13 +175,18 @@ class FanOut:
                 if self._in_flight:
                     for reference in self._wait_for_results():
                         self._collect(reference)
-                elif closing and not self._waiting:
+                elif closing and self._ends():
                     return
                 else:
                     time.sleep(_POLL / 4)
         finally:
             for reference in self._in_flight:
                 ray.cancel(reference, force=True)
+
+    def _ends(self) -> bool:
+        with self._gate:
+            self._over = not self._waiting
+            return self._over
 
     def _wait_for_results(self) -> list[ray.ObjectRef[list[Result]]]:
         """All tasks that have ended, after waiting for one: asking Ray for one costs as much as asking for all."""
@@ -190,12 +209,11 @@ class FanOut:
 
     def _next(self) -> list[Step]:
         """The next step, or the next ones where they measure modules of one network: they share most of their work."""
-        steps = [self._waiting.popleft()]
-        while steps[0].kind == "measure" and self._waiting:
-            following = self._waiting[0]  # which only this thread takes away
+        steps = [self._waiting.pop()]
+        while steps[0].kind == "measure" and (following := self._waiting.peek()) is not None:
             if (following.kind, following.parents) != (steps[0].kind, steps[0].parents):
                 break
-            steps.append(self._waiting.popleft())
+            steps.append(self._waiting.pop())
         return steps
 
     def _collect(self, reference: ray.ObjectRef[list[Result]]) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import re
 import shutil
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -21,10 +22,12 @@ from nemo.errors import UserError
 from orchestrator.cluster.capacity import MAX_FAILURES, Slots, concurrent_trainings, takes
 from orchestrator.cluster.cluster import Cluster
 from orchestrator.cluster.worker_groups import keep_coordinator
+from orchestrator.computing.data import data_key
 from orchestrator.execution.context import DIED, Context, Event, OnEvent, with_remedy
 from orchestrator.execution.fanout import Shared
 from orchestrator.execution.trial import UNWRITABLE, resources_of, run_trial
 from orchestrator.plan.combination_plan import Search
+from orchestrator.plan.intake import Intake
 from orchestrator.plan.step import Step, describe_step
 from orchestrator.plan.training_queue import TrainingQueue
 from orchestrator.storage.files import Unwritable
@@ -44,6 +47,7 @@ def run_trainings(
     slots: Slots,
     shared: Shared,
     on_event: OnEvent,
+    intake: Intake | None = None,
 ) -> None:
     """Runs trainings, as many at a time as the cluster holds, and returns when none is left.
 
@@ -58,14 +62,14 @@ def run_trainings(
         slots: Kept up to date with what the trainings occupy.
         shared: Data sets in the object store.
         on_event: Called in this thread with what happens.
+        intake: Where more may be offered meanwhile.
 
     Raises:
         UserError: The cluster has no room for even one training.
     """
     concurrent = concurrent_trainings(cluster, context.resources)
     queue = TrainingQueue(steps, searches, context.ledger)
-    total = queue.waiting
-    if total == 0:
+    if queue.waiting == 0:
         return
     datasets = shared.datasets(queue.examples)
     if context.resources.training.workers > 1:
@@ -73,6 +77,19 @@ def run_trainings(
     needs = [takes(step, cluster, context.resources) for step in queue.examples]
     largest = max(cpus for cpus, _ in needs), max(gpus for _, gpus in needs)
     watcher = Watcher(context, queue, slots, largest, concurrent, on_event)
+    per_search = PerSearch(searches)
+
+    def take_in() -> None:
+        more = None if intake is None else intake.take()
+        if more is None or intake is None:
+            return
+        known = [step for step in more.steps if data_key(step) in datasets]
+        its = [search for search in more.searches if data_key(search.combination.train({})) in datasets]
+        if len(known) < len(more.steps) or len(its) < len(more.searches):
+            intake.postpone()  # trials are given their data when the first of them starts
+        per_search.add(its)
+        watcher.extend(queue.extend(known, its))
+
     folder = context.folder / RAY_TUNE
     shutil.rmtree(folder, ignore_errors=True)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are reported as events, with their reason
@@ -81,9 +98,9 @@ def run_trainings(
         tune.Tuner(
             tune.with_resources(trainable, lambda config: resources_of(config["steps"][0], context, cluster)),
             tune_config=tune.TuneConfig(
-                search_alg=Suggestions(queue),
-                scheduler=PerSearch(searches),
-                num_samples=total,
+                search_alg=Suggestions(queue, slots, take_in),
+                scheduler=per_search,
+                num_samples=sys.maxsize,  # it ends when the queue does
                 max_concurrent_trials=concurrent,
                 # The next trial finds torch imported; a trial of many workers is safer anew.
                 reuse_actors=context.resources.training.workers == 1,
@@ -135,17 +152,18 @@ class _Live:
 
 
 class Suggestions(_Live, Searcher):
-    """Tune's searcher: suggests the queue's next training as the next trial."""
+    """Tune's searcher: suggests the queue's next training as the next trial; none while the slots are closed."""
 
-    def __init__(self, queue: TrainingQueue) -> None:
+    def __init__(self, queue: TrainingQueue, slots: Slots, take_in: Callable[[], None] = lambda: None) -> None:
         super().__init__()
-        self._queue = queue
+        self._queue, self._slots, self._take_in = queue, slots, take_in
 
     def set_search_properties(self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any) -> bool:
         return True
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
-        training = self._queue.next()
+        self._take_in()
+        training = None if self._slots.closed else self._queue.next()
         if training is None:
             return Searcher.FINISHED if self._queue.exhausted else None  # type: ignore[return-value]
         search = training.search
@@ -168,7 +186,14 @@ class PerSearch(FIFOScheduler):
 
     def __init__(self, searches: Sequence[Search]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._by_search = {search.key: _asha(search) for search in searches if search.sweep.early_stopping == "asha"}
+        self._by_search: dict[str, ASHAScheduler] = {}
+        self.add(searches)
+
+    def add(self, searches: Sequence[Search]) -> None:
+        """Takes in searches; those that it has go on."""
+        for search in searches:
+            if search.sweep.early_stopping == "asha" and search.key not in self._by_search:
+                self._by_search[search.key] = _asha(search)
 
     def _scheduler(self, trial: Trial) -> TrialScheduler:
         return self._by_search.get(trial.config["search"], _FIFO)
@@ -220,7 +245,7 @@ class Watcher(_Live, tune.Callback):
     ) -> None:
         self._context, self._ledger, self._queue = context, context.ledger, queue
         self._slots, self._per_training, self._left = slots, per_training, queue.waiting
-        self._concurrent = min(concurrent, self._left)
+        self._concurrent = concurrent
         self._running: set[str] = set()
         self._on_event = on_event
         self._share()
@@ -274,6 +299,11 @@ class Watcher(_Live, tune.Callback):
         step = trial.config["steps"][0]
         self._running.discard(step.key)
         self._left -= 1 + self._queue.ended(step, trial.config["search"], trial.config["number"])
+        self._share()
+
+    def extend(self, more: int) -> None:
+        """So many more trainings are to start."""
+        self._left += more
         self._share()
 
     def _share(self) -> None:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from nemo.errors import UserError
 from orchestrator.storage import Seen, Where, store_at
@@ -61,6 +61,18 @@ class LeaseLost(UserError):
     """Another driver has taken the study over."""
 
 
+class LeaseHeld(UserError):
+    """Another driver is alive.
+
+    Attributes:
+        owner: Who it is.
+    """
+
+    def __init__(self, text: str, owner: Owner) -> None:
+        super().__init__(text)
+        self.owner = owner
+
+
 class Lease:
     """The right to drive the study in a store, kept in its file `lock`.
 
@@ -87,7 +99,8 @@ class Lease:
         """Takes the lease; waits for a minute where only that can show that its owner is dead.
 
         Raises:
-            UserError: Another driver is alive, or the store cannot be written.
+            LeaseHeld: Another driver is alive.
+            UserError: The store cannot be written.
         """
         silent = self._try(None)
         if silent is None:
@@ -142,7 +155,8 @@ class Lease:
                 continue  # somebody was faster
             if owner.process.alive is None and expired is None:
                 return owner
-            raise UserError(f"{self._file}: this study is already run by {owner.text}; wait for it, or stop it there.")
+            text = f"{self._file}: this study is already run by {owner.text}; wait for it, or stop it there."
+            raise LeaseHeld(text, owner)
 
     def _is_own(self, owner: Owner) -> bool:
         return (owner.process, owner.since) == (self._process, self._since)
@@ -161,6 +175,17 @@ def read_owner(where: Where) -> Owner | None:
     return _owner(store_at(where).look(LOCK))
 
 
+def seems_alive(owner: Owner, now: datetime) -> bool:
+    """Whether a driver lives, as far as that can be seen from here; `now` only matters of one on another host."""
+    alive = owner.process.alive
+    if alive is not None:
+        return alive
+    try:
+        return now - datetime.fromisoformat(owner.renewed) < timedelta(seconds=EXPIRED_AFTER)
+    except (ValueError, TypeError):
+        return False
+
+
 def _owner(seen: Seen | None) -> Owner | None:
     try:
         owner = json.loads(b"" if seen is None else seen.data)
@@ -176,7 +201,8 @@ def hold(where: Where) -> Iterator[None]:
     Where another driver takes over nonetheless, the block is interrupted wherever it waits; in the main thread only.
 
     Raises:
-        UserError: Another driver is alive, or the store cannot be written.
+        LeaseHeld: Another driver is alive.
+        UserError: The store cannot be written.
         LeaseLost: Another driver took over.
     """
     store_at(where).prove()

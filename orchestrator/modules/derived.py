@@ -18,7 +18,7 @@ from orchestrator.computing.networks import artifact_of, params_of, result_of
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.modules.record import Data, ModuleRecord, Origin
 from orchestrator.modules.save import command_line, made_with, measure_latency
-from orchestrator.plan.step import Step
+from orchestrator.plan.step import PRIORITY, Step
 from orchestrator.storage.layout import DERIVED
 
 _KEPT = tuple(f"kept_{name}" for name in ("flops", "parameters", "units", "milliseconds"))
@@ -56,7 +56,7 @@ def read_derived(ledger: Ledger, step: Step, rivals: Mapping[str, Step], study: 
     whole = untouched(compute.network_in(compute.network_arrays(step.parents["train"], ledger)), dataset, classes)
     base = Deployed.of(whole, dataset)
     latency = measure_latency({"module": saved.network, "base": base}, dataset.image_size)
-    where = {name: value for name, value in step.where.items() if name not in ("resources", "keep")}
+    where = {name: value for name, value in step.where.items() if name not in ("resources", "keep", PRIORITY)}
     image = input_shape(dataset.image_size)
     record = ModuleRecord(
         classes=saved.classes,

@@ -37,7 +37,7 @@ from orchestrator.modules.save import (
     print_place,
     save_module,
 )
-from orchestrator.plan.step import Step, make_step
+from orchestrator.plan.step import PRIORITY, Step, make_step
 from orchestrator.storage import Where
 from orchestrator.study.study import Study
 
@@ -184,7 +184,7 @@ def _record(built: _Built, study: Study, ledger: Ledger) -> ModuleRecord:
     }
     timed = {"module": built.module, "modular": compute.whole_network(built.model), "standard": standard}
     mean, std = built.dataset.mean, built.dataset.std
-    where = {name: value for name, value in step.where.items() if name != "resources"}
+    where = {name: value for name, value in step.where.items() if name not in ("resources", PRIORITY)}
     return ModuleRecord(
         classes=built.names,
         image_size=built.dataset.image_size,

@@ -17,7 +17,7 @@ from nemo.methods import METHODS, Setting
 from nemo.recipe import LATER, RECALIBRATION, Recipe
 from nemo.subtasks import subtasks
 from nemo.zoo import names as zoo
-from orchestrator.plan.step import Step, make_step
+from orchestrator.plan.step import PRIORITY, Step, make_step
 from orchestrator.study.class_sets import ClassSets
 from orchestrator.study.data import absolute, architecture, content_of, groups_of, location
 from orchestrator.study.pair import Pair
@@ -321,7 +321,8 @@ class Combination:
         where = {**location(self.study, self.pair), "fingerprint": fingerprint, "resources": dict(resources)}
         trained_by = METHODS[self.method].starts_from or self.method
         kept = self.study.recipe_for(self.pair, trained_by).augment == "imagenet"
-        return {**where, "keep_shape": True} if kept else where
+        priority = self.study.priority_of(self.pair, self.method)
+        return {**where, **({"keep_shape": True} if kept else {}), **({PRIORITY: priority} if priority else {})}
 
 
 def _at(threshold: float | None) -> str:

@@ -38,6 +38,16 @@ class Frontier:
             for parent in step.parents.values():
                 self._children.setdefault(parent, []).append(step)
 
+    def renew(self, steps: Iterable[Step]) -> None:
+        """Takes the steps of a plan that has grown: those that are known may have another priority, others are added.
+
+        Args:
+            steps: All of the plan, parents before children.
+        """
+        known = {**self.steps, **{step.key: step for step in steps}}
+        self._children.clear()
+        self.adopt(known.values())
+
     def finish(self, step: Step) -> None:
         """The step has its result."""
         self.finished.add(step.key)

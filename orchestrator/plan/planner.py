@@ -62,6 +62,7 @@ class Planner:
     """
 
     def __init__(self, described: DescribedStudy, results: Results) -> None:
+        self.described = described
         self._results = results
         self._combinations = combinations(described)
         self._dependents: dict[str, set[int]] = {}  # key of a step -> the combinations that depend on its outcome

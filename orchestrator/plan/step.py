@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypedDict, get_args
 
@@ -12,6 +13,8 @@ Kind = Literal["train", "modularize", "measure", "reuse", "derive"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 CUTTING: tuple[Kind, ...] = ("reuse", "derive")
 """The kinds of steps that cut a trained network."""
+PRIORITY = "priority"
+"""In a step's `where`: its priority, if it is not 0."""
 NOUNS = {
     "train": "trainings",
     "modularize": "modularizations",
@@ -42,6 +45,11 @@ class Step:
     key: str
     label: str
 
+    @property
+    def priority(self) -> int:
+        """Of the steps that may run now, those of the highest are next."""
+        return int(self.where.get(PRIORITY, 0))
+
 
 def make_step(
     kind: Kind, params: Mapping[str, Any], parents: Mapping[str, str], where: Mapping[str, Any], label: str
@@ -69,3 +77,10 @@ def describe_step(step: Step) -> Described:
 def step_of(described: Described | Mapping[str, Any]) -> Step:
     """The step that was described."""
     return Step(described["kind"], described["params"], described["parents"], {}, described["key"], described["label"])
+
+
+def counted(steps: Iterable[Step]) -> str:
+    """`1 training, 2 measurements and 4 sub-tasks`; empty of none."""
+    counts = Counter(step.kind for step in steps)
+    parts = [f"{number} {NOUNS[kind] if number > 1 else NOUNS[kind][:-1]}" for kind, number in counts.items()]
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)

@@ -28,6 +28,7 @@ class Training:
 class TrainingQueue:
     """The trainings that are to run: known ones first, then those that searches suggest, which take turns.
 
+    Of those that may start, the ones of the highest priority are next; what others wait for has theirs if it is higher.
     A training waits until its parents, such as its teacher, are trained, and is dropped if one of them failed. Two of
     the same key never run at the same time.
 
@@ -40,16 +41,13 @@ class TrainingQueue:
     def __init__(self, steps: Iterable[Step], searches: Sequence[Search], results: Memory) -> None:
         self._results = results
         self._searches = {search.key: Adaptive(search, results) for search in searches}
-        suggested = {
-            adaptive.steps(dict(trial.settings))[0].key
-            for adaptive in self._searches.values()
-            for trial in results.suggestions(adaptive.search.key)
-        }
+        suggested = self._suggested_keys()
         self._steps = [step for step in steps if step.key not in suggested]
         self._turns = list(self._searches.values())
         self._running: set[str] = set()
         self._missing: set[str] = set()  # what was not trained yet when a training last ended
         self.examples = [*self._steps, *(search.combination.train({}) for search in searches)]
+        self._arrange()
         self._drop_lost()
 
     @property
@@ -60,11 +58,23 @@ class TrainingQueue:
     def next(self) -> Training | None:
         """The training to start now; None where none may."""
         step = next((step for step in self._steps if self._ready(step)), None)
-        if step is not None:
-            self._steps.remove(step)
-            return self._start(Training([step]))
-        for adaptive in list(self._turns):
-            self._turns.append(self._turns.pop(0))
+        for urgency in sorted({self._urgency[adaptive.search.key] for adaptive in self._turns}, reverse=True):
+            if step is not None and urgency <= self._urgency[step.key]:
+                break
+            turns = [adaptive for adaptive in self._turns if self._urgency[adaptive.search.key] == urgency]
+            suggested = self._suggested(turns)
+            if suggested is not None:
+                return self._start(suggested)
+        if step is None:
+            return None
+        self._steps.remove(step)
+        return self._start(Training([step]))
+
+    def _suggested(self, turns: list[Adaptive]) -> Training | None:
+        """What one of these searches suggests, which take turns; None where none may."""
+        for adaptive in turns:
+            self._turns.remove(adaptive)
+            self._turns.append(adaptive)
             if not self._ready(adaptive.search.combination.train({})):
                 continue
             suggestion = adaptive.next()
@@ -73,9 +83,57 @@ class TrainingQueue:
                 continue
             number, steps = suggestion
             if steps[0].key not in self._running:
-                return self._start(Training(steps, adaptive.search, number))
+                return Training(steps, adaptive.search, number)
             adaptive.hold(number)
         return None
+
+    def _arrange(self) -> None:
+        """Brings the known ones into order: by their priority, or that of what waits for them, if that is higher."""
+        waiting = {adaptive.search.key: adaptive.search.combination.train({}) for adaptive in self._turns}
+        waiting |= {step.key: step for step in self._steps}
+        self._urgency = {key: step.priority for key, step in waiting.items()}
+        for key, step in waiting.items():
+            for parent in step.parents.values():
+                if parent in self._urgency:
+                    self._urgency[parent] = max(self._urgency[parent], self._urgency[key])
+        self._steps.sort(key=lambda step: -self._urgency[step.key])
+
+    def _suggested_keys(self) -> set[str]:
+        return {
+            adaptive.steps(dict(trial.settings))[0].key
+            for adaptive in self._searches.values()
+            for trial in self._results.suggestions(adaptive.search.key)
+        }
+
+    def extend(self, steps: Iterable[Step], searches: Iterable[Search]) -> int:
+        """Takes a plan that has grown: more trainings, trials and searches, and other priorities.
+
+        Args:
+            steps: All trainings that are pending, those that run or were suggested among them.
+            searches: All of the plan's.
+
+        Returns:
+            How many more trainings are still to start.
+        """
+        before = self.waiting
+        for search in searches:
+            if search.key in self._searches:
+                adaptive = self._searches[search.key]
+                adaptive.search = search
+            else:
+                adaptive = self._searches[search.key] = Adaptive(search, self._results)
+            if adaptive not in self._turns:
+                self._turns.append(adaptive)
+        given, left_out = {step.key: step for step in steps}, self._running | self._suggested_keys()
+        self._steps = [given.pop(step.key, step) for step in self._steps]
+        for key, step in given.items():
+            ended = self._results.get(key, "train") is not None or self._results.failure(key) is not None
+            if key not in left_out and not ended:
+                self._steps.append(step)
+        self._missing.clear()
+        self._arrange()
+        self._drop_lost()
+        return self.waiting - before
 
     @property
     def exhausted(self) -> bool:

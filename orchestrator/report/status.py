@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from statistics import fmean
 from typing import Any, Literal, TextIO
 
 from rich.console import Console
+from rich.table import Table
 
 from nemo.errors import UserError
+from orchestrator.ledger.control import paused_since
 from orchestrator.ledger.data import made_of, submitted_made_of
-from orchestrator.ledger.lease import EXPIRED_AFTER, Owner, read_owner
+from orchestrator.ledger.lease import Owner, read_owner, seems_alive
 from orchestrator.ledger.ledger import Ledger
+from orchestrator.ledger.spending import Spent, amount_text, reached, read_spent, spending_text
 from orchestrator.plan.frontier import Frontier, Outcome
 from orchestrator.plan.planner import Plan, plan
 from orchestrator.plan.step import NOUNS
 from orchestrator.storage import Store, Where
 from orchestrator.storage.studies import find_study, known_studies
 from orchestrator.study.data import DescribedStudy, check_data
+from orchestrator.study.limits import Limits
+from orchestrator.study.resources import Resources
 from orchestrator.study.weights import knowing_weights
 from orchestrator.system.terminal import duration, new_table
 
-State = Literal["running", "silent", "killed", "stopped", "failed", "finished"]
+State = Literal["running", "paused", "silent", "killed", "stopped", "failed", "finished"]
 
 
 @dataclass(frozen=True)
@@ -59,18 +64,40 @@ class Count:
 
 @dataclass(frozen=True)
 class Overview:
-    """A study's steps by kind, the failures of those that are not finished, and what is to be known of its data."""
+    """A study's steps by kind, the failures of those that are not finished, and what is to be known of its data.
+
+    Attributes:
+        resources, limits: The study's.
+        spent: By all of its runs.
+        paused_since: When a person asked its driver to submit nothing more; None where nobody did.
+    """
 
     study: str
     counts: list[Count]
     failures: Sequence[Mapping[str, Any]]
     outcome: Outcome
     notes: Sequence[str] = ()
+    resources: Resources = field(default_factory=Resources)
+    limits: Limits = field(default_factory=Limits)
+    spent: Spent = field(default_factory=Spent)
+    paused_since: str | None = None
 
     @property
     def done(self) -> bool:
         """Whether nothing is left to run."""
         return self.outcome != "unfinished"
+
+    @property
+    def hours_left(self) -> tuple[float, float] | None:
+        """Hours of CPUs and of GPUs that the rest takes; None where a kind of step has not been timed yet."""
+        cpu_hours = gpu_hours = 0.0
+        for each in self.counts:
+            if each.seconds_left is None:
+                return None
+            cpus, gpus = self.resources.of(each.kind)
+            cpu_hours += each.seconds_left / 3600 * cpus
+            gpu_hours += each.seconds_left / 3600 * gpus
+        return cpu_hours, gpu_hours
 
 
 def overview(described: DescribedStudy, storage: Store) -> Overview:
@@ -79,7 +106,7 @@ def overview(described: DescribedStudy, storage: Store) -> Overview:
     ledger = Ledger(storage / name, readonly=True)
     described = knowing_weights(described, ledger.store)
     notes = [*(change.text for change in made_of(described, ledger)[1]), *described.notes]
-    return replace(count(name, plan(described, ledger), ledger), notes=notes)
+    return replace(overview_with(described, plan(described, ledger), ledger), notes=notes)
 
 
 def count(name: str, planned: Plan, ledger: Ledger) -> Overview:
@@ -112,11 +139,29 @@ def study_overview(where: Where) -> Overview:
     described, changes = submitted_made_of(ledger)
     check_data(described)
     notes = [*(change.text for change in changes), *described.notes]
-    return replace(count(described.study.name, plan(described, ledger), ledger), notes=notes)
+    return replace(overview_with(described, plan(described, ledger), ledger), notes=notes)
+
+
+def overview_with(described: DescribedStudy, planned: Plan, ledger: Ledger) -> Overview:
+    """The overview of a study with what it has spent, and without notes on its data."""
+    return replace(count(described.study.name, planned, ledger), **_spending(described, ledger))
+
+
+def _spending(described: DescribedStudy, ledger: Ledger) -> dict[str, Any]:
+    study = described.study
+    asked = {"spent": read_spent(ledger.store), "paused_since": paused_since(ledger.store)}
+    return {"resources": study.resources, "limits": study.limits, **asked}
 
 
 def print_overview(overview: Overview, console: Console) -> None:
     """A table of the counts, the time that is left, and the failures."""
+    console.print(overview_table(overview))
+    for line in overview_lines(overview):
+        console.print(line, markup=False, soft_wrap=True)
+
+
+def overview_table(overview: Overview) -> Table:
+    """The counts, and the time that each kind of step takes."""
     columns = ("Steps", "Planned", "Up to", "Finished", "Failed", "Seconds each", "Time left")
     table = new_table(overview.study, columns)
     table.columns[0].no_wrap = True
@@ -125,20 +170,39 @@ def print_overview(overview: Overview, console: Console) -> None:
             numbers = (each.known, each.known + each.up_to if each.up_to else "", each.finished, each.failed or "")
             mean = "" if each.seconds is None else f"{each.seconds:.1f}"
             table.add_row(NOUNS[each.kind], *map(str, numbers), mean, duration(each.seconds_left))
-    console.print(table)
+    return table
+
+
+def overview_lines(overview: Overview) -> list[str]:
+    """What is left, what it costs and what was spent, what is to be known of the data, and the failures."""
     left = [each.seconds_left for each in overview.counts]
     known = [seconds for seconds in left if seconds is not None]
     if overview.done:
         failed = overview.outcome == "failed"
-        console.print("Nothing is left but what failed." if failed else "Everything is finished.")
+        lines = ["Nothing is left but what failed." if failed else "Everything is finished."]
     elif len(known) == len(left):
-        console.print(f"About {duration(sum(known))} are left, one step after the other.")
+        lines = [f"About {duration(sum(known))} are left, one step after the other{_price(overview)}."]
     else:
-        console.print("No estimate yet: it needs one finished step of every kind.")
-    for note in overview.notes:
-        console.print(f"note: {note}", markup=False, soft_wrap=True)
-    for failure in overview.failures:
-        console.print(f"failed: {failure['label']}: {failure['reason']}", markup=False, soft_wrap=True)
+        lines = ["No estimate yet: it needs one finished step of every kind."]
+    if spent := spending_text(overview.limits, overview.spent):
+        lines.append(f"Spent: {spent}.")
+    lines += [f"note: {note}" for note in overview.notes]
+    return lines + [f"failed: {failure['label']}: {failure['reason']}" for failure in overview.failures]
+
+
+def _price(overview: Overview) -> str:
+    """What the rest costs, and by how much that is too much; empty where nothing has a price or such a limit."""
+    limits, left = overview.limits, overview.hours_left
+    if left is None:
+        return ""
+    prices = limits.prices
+    text = f", for about {amount_text(prices.of(*left))}" if prices.given else ""
+    total = Spent(0.0, overview.spent.cpu_hours + left[0], overview.spent.gpu_hours + left[1]).of(limits)
+    for name in ("gpu_hours", "cost"):
+        limit = getattr(limits, name)
+        if limit is not None and total[name] > limit:
+            text += f"; limits.{name} is {limit:g}, and it comes to {amount_text(total[name])}"
+    return text
 
 
 @dataclass(frozen=True)
@@ -162,12 +226,17 @@ def study_status(overview: Overview, owner: Owner | None, now: datetime) -> Stat
         owner: Who held its lease before the steps were counted.
         now: The time of day; it only matters for a driver on another host.
     """
-    if owner is not None and _seems_alive(owner, now):
+    if owner is not None and seems_alive(owner, now):
+        if overview.paused_since is not None:
+            text = f"since {overview.paused_since} its driver, {owner.text}, submits nothing more; nemo resume goes on"
+            return Status("paused", text)
         return Status("running", f"it is run by {owner.text}")
     if overview.outcome == "failed":
         return Status("failed", "nothing is left but what failed; nemo run with --retry-failed tries it again")
     if overview.outcome == "finished":
         return Status("finished", "every step has its result")
+    if owner is None and (limit := reached(overview.limits, overview.spent)):
+        return Status("stopped", f"it has reached {limit}; nemo run with a higher limit carries on")
     if owner is None:
         return Status("stopped", "nobody runs it; nemo run carries on")
     if owner.process.alive is None:
@@ -210,13 +279,3 @@ def print_failures(where: Where, file: TextIO) -> bool:
     if failures:
         print("nemo run with --retry-failed tries them again; nemo status --failures shows their tracebacks", file=file)
     return bool(failures)
-
-
-def _seems_alive(owner: Owner, now: datetime) -> bool:
-    alive = owner.process.alive
-    if alive is not None:
-        return alive
-    try:
-        return now - datetime.fromisoformat(owner.renewed) < timedelta(seconds=EXPIRED_AFTER)
-    except (ValueError, TypeError):
-        return False

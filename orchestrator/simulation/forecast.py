@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
+from orchestrator.ledger.spending import amount_text
 from orchestrator.plan.step import NOUNS
 from orchestrator.simulation.assumptions import FakeCluster
+from orchestrator.study.limits import Prices
 from orchestrator.system.terminal import duration, new_table
 
 BOUNDS = {
@@ -47,7 +49,9 @@ class Forecast:
     vanished: int
 
 
-def print_forecast(forecast: Forecast, fake: FakeCluster, sources: Callable[[str], str], console: Console) -> None:
+def print_forecast(
+    forecast: Forecast, fake: FakeCluster, sources: Callable[[str], str], console: Console, prices: Prices | None = None
+) -> None:
     """A table of the steps and their times, and sentences about the whole.
 
     Args:
@@ -55,6 +59,7 @@ def print_forecast(forecast: Forecast, fake: FakeCluster, sources: Callable[[str
         fake: The simulated cluster.
         sources: Kind -> where its times come from.
         console: Where to write.
+        prices: The study's.
     """
     nodes = f"{fake.nodes} node{'s' * (fake.nodes > 1)} of {fake.cpus_of_node:g} CPUs and {fake.gpus:g} GPUs"
     if not forecast.finished:
@@ -65,11 +70,11 @@ def print_forecast(forecast: Forecast, fake: FakeCluster, sources: Callable[[str
     for kind, count in forecast.finished.items():
         table.add_row(NOUNS[kind], str(count), f"{forecast.each[kind]:.1f}", sources(kind))
     console.print(table)
-    for line in sentences(forecast, fake):
+    for line in sentences(forecast, fake, prices or Prices()):
         console.print(line, soft_wrap=True)
 
 
-def sentences(forecast: Forecast, fake: FakeCluster) -> list[str]:
+def sentences(forecast: Forecast, fake: FakeCluster, prices: Prices | None = None) -> list[str]:
     """The forecast in sentences."""
     part = 1 if fake.gpus and forecast.work[1] else 0
     name = ("CPUs", "GPUs")[part]
@@ -81,6 +86,8 @@ def sentences(forecast: Forecast, fake: FakeCluster) -> list[str]:
         f"It takes {duration(forecast.seconds)}; the {name} are busy with {', '.join(busy) or 'next to nothing'}.",
         f"What bounds it is {BOUNDS[strongest]}: no less than {duration(least)}; {others}.",
     ]
+    if prices is not None and prices.given:
+        lines.append(f"Its steps cost about {amount_text(prices.of(*_hours_held(forecast, fake)))}, at limits.prices.")
     if fake.failures:
         failed = f"; {forecast.failed} steps died too often or failed before, {forecast.lost} build on them"
         lines.append(f"{forecast.vanished} nodes vanished{failed if forecast.failed else '; every step was finished'}.")
@@ -89,6 +96,14 @@ def sentences(forecast: Forecast, fake: FakeCluster) -> list[str]:
         f"driver {1000 * fake.driver:g} ms, a write to MLflow {1000 * fake.mlflow:g} ms; no trial is stopped early."
     )
     return lines
+
+
+def _hours_held(forecast: Forecast, fake: FakeCluster) -> tuple[float, float]:
+    """The hours of CPUs and of GPUs that steps held, idle ones left out."""
+    shares = (sum(part) for part in zip(*(share for share, _ in _shares(forecast)), strict=True))
+    there = fake.nodes * fake.cpus_of_node, fake.nodes * fake.gpus
+    cpus, gpus = (share * count * forecast.seconds / 3600 for share, count in zip(shares, there, strict=True))
+    return cpus, gpus
 
 
 def _shares(forecast: Forecast) -> list[tuple[tuple[float, float], str]]:

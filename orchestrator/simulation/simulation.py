@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from math import inf
@@ -25,6 +25,7 @@ from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.frontier import Frontier
 from orchestrator.plan.planner import Planner
 from orchestrator.plan.step import Step
+from orchestrator.plan.step_queue import StepQueue
 from orchestrator.plan.training_queue import Training, TrainingQueue
 from orchestrator.report.status import overview, print_overview
 from orchestrator.simulation.assumptions import FakeCluster, read_fake_cluster
@@ -88,7 +89,7 @@ def print_simulation(
     described = knowing_weights(described, root / described.study.name)
     print_overview(overview(described, root), console)
     forecast, timings = simulate(described, root, fake)
-    print_forecast(forecast, fake, timings.sources, console)
+    print_forecast(forecast, fake, timings.sources, console, described.study.limits.prices)
 
 
 class Simulation:
@@ -123,7 +124,7 @@ class Simulation:
         self._concurrent = concurrent_trainings(self._cluster, resources)
         self.jobs: list[SimulatedJob] = []
         self._running: dict[SimulatedJob, _Run] = {}  # until the driver has handled its end
-        self._waiting: deque[Step] = deque()
+        self._waiting = StepQueue()
         self._chains: dict[str, float] = {}  # key -> seconds of the longest chain of steps that ends there
         self._in_flight = self._training = 0
         self._counts: Counter[str] = Counter()
@@ -193,7 +194,7 @@ class Simulation:
         self._slots.trainings(min(self._concurrent, left), self._training, *self._need)
         bundle = self._resources.subtask.cpus, self._resources.subtask.gpus
         while self._waiting and self._in_flight < self._slots.tasks(*bundle):
-            self._start(_Run([self._waiting.popleft()]), [bundle])
+            self._start(_Run([self._waiting.pop()]), [bundle])
 
     # running it
 

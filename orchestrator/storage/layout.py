@@ -24,11 +24,23 @@ FAILURES, SEARCHES = f"{LEDGER}/failures", f"{LEDGER}/searches"
 DATA = f"{LEDGER}/data.json"
 """What was known of a study's data when it was last run."""
 
+SPENT = f"{LEDGER}/spent.json"
+"""What the study has spent over all of its runs."""
+
 WEIGHTS_FOLDER = "weights"
 WEIGHTS = f"{WEIGHTS_FOLDER}/fetched.json"
 """Which pretrained weights were fetched for the study, and how their images were prepared."""
 
 LOCK = "lock"
+CONTROL = "control"
+"""What people ask of a running study."""
+
+PAUSED = f"{CONTROL}/paused.json"
+"""Is there while a study is paused."""
+
+HANDED, ANSWER = f"{CONTROL}/study.yaml", f"{CONTROL}/answer.json"
+"""A changed study that waits for the driver of the one that runs, and what the driver said to it."""
+
 SPOOL = "spool/mlflow.jsonl"
 
 CHECKPOINTS = "checkpoints"

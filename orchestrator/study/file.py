@@ -97,14 +97,18 @@ def _line(node: yaml.Node, place: Place) -> int:
     return line + 1
 
 
-def submitted_study(store: Store) -> Study:
+def submitted_study(store: Store, name: str = SUBMITTED) -> Study:
     """The study that lies in a store, as it was last submitted, with what is known of the weights it starts from.
+
+    Args:
+        store: The study's.
+        name: Of its file.
 
     Raises:
         UserError: It is missing or damaged.
     """
-    where = store.where(SUBMITTED)
-    with store.fetching(SUBMITTED) as path:
+    where = store.where(name)
+    with store.fetching(name) as path:
         if path is None:
             raise UserError(f"{where}: is missing; run the study again, its finished steps are kept")
         study = load_study_file(path, label=where)

@@ -10,22 +10,24 @@ from nemo.errors import UserError
 from nemo.methods import METHODS, Setting
 from nemo.recipe import Recipe
 from orchestrator.study.form import LATER, Form, Schema, one_of
-from orchestrator.study.problems import FieldsOf, Model, Number, Problems, checked_fields, known_fields
+from orchestrator.study.problems import FieldsOf, Model, Number, Problems, Whole, checked_fields, known_fields
 from orchestrator.study.sweep import check_settings, value_form
 
 RecipeFields = Annotated[dict[str, Any], FieldsOf(Recipe)]
 
 
 class MethodEntry(Model):
-    """What a study sets for one method: some of its settings, and some of the recipe's fields."""
+    """What a study sets for one method: some of its settings, some of the recipe's fields, and when its turn is."""
 
     settings: dict[str, Setting] = {}
     recipe: dict[str, Any] = {}
+    priority: int | None = None
 
     @model_serializer
     def _flat(self) -> dict[str, Any]:
         """As `read_methods` reads it."""
-        return {**self.settings, **({"recipe": self.recipe} if self.recipe else {})}
+        recipe = {"recipe": self.recipe} if self.recipe else {}
+        return {**self.settings, **recipe, **({} if self.priority is None else {"priority": self.priority})}
 
 
 def read_methods(data: Any) -> dict[str, MethodEntry]:
@@ -48,8 +50,9 @@ def read_methods(data: Any) -> dict[str, MethodEntry]:
             hints: dict[str, Any] = dict.fromkeys(METHODS[name].settings, Number)
             hints |= {setting: Literal[words] for setting, words in METHODS[name].words.items()}
             hints["recipe"] = Annotated[dict[str, Any], FieldsOf(Recipe)]
+            hints["priority"] = Whole
             fields = checked_fields({} if entry is None else entry, hints)
-            recipe = fields.pop("recipe", {})
+            recipe, priority = fields.pop("recipe", {}), fields.pop("priority", None)
             check_settings(fields)
             try:
                 METHODS[name].complete(fields)
@@ -61,7 +64,7 @@ def read_methods(data: Any) -> dict[str, MethodEntry]:
                     f"means nothing to {name}, which trains no network: it takes that of {METHODS[name].starts_from}."
                 )
                 problems.add(name, "recipe", text=text)
-            entries[name] = MethodEntry(settings=fields, recipe=recipe)
+            entries[name] = MethodEntry(settings=fields, recipe=recipe, priority=priority)
     problems.raise_any()
     return entries
 
@@ -80,6 +83,7 @@ def _methods_form(_: Schema) -> Schema:
             for setting in method.settings
         }
         fields["recipe"] = {LATER: Recipe.__name__, "description": "What its trainings do otherwise."}
+        fields["priority"] = {"type": "integer", "default": 0, "description": "Added to that of the pair."}
         if method.starts_from is not None:
             fields["recipe"] = {"type": "object", "maxProperties": 0}
         entries[name] = {"type": ["object", "null"], "properties": fields, "additionalProperties": False}

@@ -183,6 +183,8 @@ class Pair(Model):
     """settings, and a `recipe`, that this pair has otherwise"""
     finetune: Annotated[dict[str, Any], FieldsOf(Finetune)] = {}
     """what this pair's modules do otherwise"""
+    priority: Whole = 0
+    """of what may run, the steps of the highest are next; a method's is added; changes no key"""
     _network: str = PrivateAttr("")
     _weights: str | None = PrivateAttr(None)
 

@@ -19,6 +19,8 @@ from nemo.datasets.options import OPTIONS
 from nemo.methods import METHODS
 from nemo.recipe import Finetune, Recipe
 from orchestrator.study.deriving import Deriving
+from orchestrator.study.limits import Limits, Prices
+from orchestrator.study.notify import Notify
 from orchestrator.study.pair import Pair, Teacher
 from orchestrator.study.resources import Resources, SubtaskResources, TrackingSettings, TrainingResources
 from orchestrator.study.study import Study
@@ -39,6 +41,9 @@ MODELS: dict[str, Fields] = {
     "resources": Resources,
     "training": TrainingResources,
     "subtask": SubtaskResources,
+    "limits": Limits,
+    "prices": Prices,
+    "notify": Notify,
     "tracking": TrackingSettings,
 }
 """Heading of the page -> the fields that its table lists."""

@@ -69,6 +69,12 @@ class Resources(Model):
     Left out: as many as fit
     """
 
+    def of(self, kind: str) -> tuple[float, float]:
+        """The CPUs and GPUs that a step of a kind asks for; of a search in a trained network it may be more."""
+        if kind != "train":
+            return self.subtask.cpus, self.subtask.gpus
+        return self.training.workers * self.training.cpus, self.training.workers * self.training.gpus
+
 
 def without_password(uri: str) -> str:
     """A validator that refuses an address with a password; a database may name its user."""

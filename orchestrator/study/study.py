@@ -19,7 +19,9 @@ from orchestrator.storage.layout import STORES
 from orchestrator.study.class_sets import ClassSets
 from orchestrator.study.deriving import Deriving
 from orchestrator.study.form import Check, Schema, one_of
+from orchestrator.study.limits import Limits
 from orchestrator.study.methods import MethodEntry, Methods, RecipeFields
+from orchestrator.study.notify import Notify
 from orchestrator.study.pair import Pair
 from orchestrator.study.problems import Model, NoDuplicates, Place, Problems, Whole, field_name, valid_fields
 from orchestrator.study.resources import Resources, TrackingSettings
@@ -67,7 +69,7 @@ class Study(Model):
     """backbones, each with a data set"""
     methods: Methods
     """`standard`, `mwt`, `nemo`, `moda`, `cnnsplitter`, each with its settings and, as `recipe`, with what its
-    trainings do otherwise; `[standard, mwt]` takes the defaults
+    trainings do otherwise, and as `priority` with when its turn is; `[standard, mwt]` takes the defaults
     """
     seeds: Annotated[list[Annotated[Whole, Field(ge=0, lt=2**32)]], Field(min_length=1), NoDuplicates] = [0]
     """every training is made with each of them
@@ -88,6 +90,13 @@ class Study(Model):
     """how the best point of a sweep is chosen"""
     resources: Resources = Resources()
     """what steps may use; changes no result and no key"""
+    limits: Limits = Limits()
+    """what the study may spend before it ends in order (`docs/running.md`); changes no result and no key"""
+    notify: Notify | None = None
+    """who is told when it ends, fails, reaches a limit or is silent (`docs/running.md`); `{}` for the defaults
+
+    Left out: nobody
+    """
     tracking: TrackingSettings = TrackingSettings()
     """where MLflow writes"""
     storage: str | None = None
@@ -132,6 +141,12 @@ class Study(Model):
         own, special = self.methods.get(method, MethodEntry()), pair.methods.get(method, MethodEntry())
         settings = {**own.settings, **special.settings}
         return METHODS[method].complete(settings, transformer=is_transformer(pair.backbone))
+
+    def priority_of(self, pair: Pair, method: str) -> int:
+        """The pair's priority and the method's together; the pair's own one of the method wins over the study's."""
+        entries = (entries.get(method, MethodEntry()) for entries in (pair.methods, self.methods))
+        own = next((entry.priority for entry in entries if entry.priority is not None), 0)
+        return pair.priority + own
 
     def points(self, method: str) -> list[Point]:
         """The sweep points of a method that are known beforehand; one empty point without a sweep."""

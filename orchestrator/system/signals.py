@@ -42,7 +42,10 @@ class Interrupted(KeyboardInterrupt):
 
     Attributes:
         exit_code: What a shell expects of a process that a signal ended: 130 after Ctrl-C, 143 after SIGTERM.
+        carries_on: What the same command does afterwards, for people.
     """
+
+    carries_on = "this carries on"
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)

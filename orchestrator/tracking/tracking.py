@@ -88,6 +88,15 @@ class Tracking:
         self._put(lambda: ledger.store.write(ENVIRONMENT, described))
         self._put(partial(self._write, lambda runs: None))
 
+    def study_changed(self) -> None:
+        """Copies the study file again, for it has grown while it runs."""
+
+        def describe() -> None:
+            self._described = False
+            self._write(lambda runs: None)
+
+        self._put(describe)
+
     def log_epochs(self, step: Step, rows: Sequence[Mapping[str, float]]) -> None:
         """Writes entries of a training's history (`epoch`, `time` in unix ms, and the metrics).
 

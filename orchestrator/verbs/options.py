@@ -56,6 +56,7 @@ Out = Annotated[
 ]
 Saved = Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where to save; made.", show_default=False)]
 Failures = Annotated[bool, typer.Option("--failures", help="Show why steps failed, with the end of each traceback.")]
+Watch = Annotated[bool, typer.Option("--watch", help="Keep it fresh until the study ends, or until Ctrl-C.")]
 Classes = Annotated[
     str,
     typer.Option(

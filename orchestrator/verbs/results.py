@@ -19,6 +19,7 @@ from orchestrator.verbs.options import (
     ReportFormat,
     Storage,
     StudyName,
+    Watch,
 )
 
 
@@ -31,11 +32,19 @@ def report(
     out: Out = None,
     export: Export = None,
     storage: Storage = None,
+    watch: Watch = False,
 ) -> None:
     """Show what a study found so far."""
     where = find_study(storage_root(storage), name)
     if export is not None and (out is not None or format is not ReportFormat.terminal):
         raise UserError("--export: writes every format into one folder, leave --format and --out out.")
+    if watch:
+        if format is not ReportFormat.html or out is None or export is not None:
+            raise UserError("--watch: keeps a page in a file fresh, give --format html and --out FILE.")
+        from orchestrator.report.watch import watch_page
+
+        watch_page(where, out)
+        return
     from orchestrator.report.output import write_export, write_report
 
     if export is not None:

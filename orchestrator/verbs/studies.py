@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from nemo.errors import UserError
-from orchestrator.storage.studies import default_storage, storage_root
+from orchestrator.storage.studies import default_storage, find_study, storage_root
 from orchestrator.verbs import completion
 from orchestrator.verbs.options import (
     Failures,
@@ -21,6 +21,8 @@ from orchestrator.verbs.options import (
     Simulate,
     Storage,
     StudyFile,
+    StudyName,
+    Watch,
 )
 
 
@@ -34,6 +36,7 @@ def run(
 ) -> None:
     """Run a study here, or on the cluster at --address; a study that was started before carries on."""
     from orchestrator import run_study
+    from orchestrator.driver.handover import HandedOver
     from orchestrator.report.output import show_results
     from orchestrator.report.status import print_failures
     from orchestrator.system.signals import Interrupted
@@ -53,9 +56,12 @@ def run(
             retry_failed=retry_failed,
             replace=replace,
         ).where
+    except HandedOver as handed:
+        typer.echo(str(handed))
+        return
     except Interrupted as end:
         command = "the same nemo submit" if submitted else shlex.join(["nemo", *sys.argv[1:]])
-        print(f"nemo: stopped by {end}; what is finished is kept, this carries on: {command}", file=sys.stderr)
+        print(f"nemo: stopped by {end}; what is finished is kept, {end.carries_on}: {command}", file=sys.stderr)
         raise typer.Exit(end.exit_code) from None
     show_results(folder)
     option = "" if default_storage() == folder.parent else f" --storage {shlex.quote(str(folder.parent))}"
@@ -86,6 +92,20 @@ def plan(
     print_simulation(study, storage, overrides or [], simulate, console)
 
 
+def pause(name: StudyName, storage: Storage = None) -> None:
+    """Let a running study submit nothing more, from any machine that sees its storage; what runs goes on to its end."""
+    from orchestrator.driver.pausing import pause_study
+
+    typer.echo(pause_study(find_study(storage_root(storage), name)))
+
+
+def resume(name: StudyName, storage: Storage = None) -> None:
+    """Let a paused study go on."""
+    from orchestrator.driver.pausing import resume_study
+
+    typer.echo(resume_study(find_study(storage_root(storage), name)))
+
+
 def status(
     name: Annotated[
         str | None,
@@ -99,10 +119,13 @@ def status(
         typer.Option(metavar="URL", help="A cluster's dashboard: show the jobs that were submitted there."),
     ] = None,
     failures: Failures = False,
+    watch: Watch = False,
 ) -> None:
     """Show whether studies run and how far they are: from their folders alone, or as jobs of a cluster."""
     if address is not None and failures:
         raise UserError("--failures: is read from a study's storage, leave --address out.")
+    if watch and (name is None or failures or address is not None):
+        raise UserError("--watch: follows one study in its storage, give its NAME, without --failures and --address.")
     if address is not None:
         from orchestrator.jobs.dashboard import Dashboard
         from orchestrator.jobs.jobs import Jobs
@@ -112,6 +135,11 @@ def status(
         return
     from rich.console import Console
 
+    if watch and name is not None:
+        from orchestrator.report.watch import watch_status
+
+        watch_status(find_study(storage_root(storage), name), Console(highlight=False))
+        return
     from orchestrator.report.failures import print_tracebacks
     from orchestrator.report.status import print_status
 

@@ -19,11 +19,12 @@ from rich.console import Console
 
 from orchestrator.cluster.cluster import Cluster
 from orchestrator.driver import changes, run, silence
+from orchestrator.driver.limits import Meter
 from orchestrator.driver.progress import Progress
 from orchestrator.driver.silence import Watchdog
 from orchestrator.execution import scheduler as sweep
 from orchestrator.ledger import lease
-from orchestrator.ledger.lease import Lease, LeaseLost
+from orchestrator.ledger.lease import Lease, LeaseHeld, LeaseLost
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.storage import Store, bucket, files, folder
 from orchestrator.study import file
@@ -193,6 +194,9 @@ def _hosts(world: World) -> Iterator[tuple[object, str, object]]:
             if driver.orphan and driver.process.host == current().process.host:
                 driver.kill("before")
 
+    def refused(described: object, text: object, ledger: object, held: LeaseHeld) -> None:
+        raise held
+
     threads = SimpleNamespace(Thread=Beside, Event=Bell, RLock=Lock)
     for module in (lease, run, silence):
         yield module, "threading", threads
@@ -207,6 +211,8 @@ def _hosts(world: World) -> Iterator[tuple[object, str, object]]:
     yield run, "stoppable", stoppable
     yield run, "end_orphan", end_orphan
     yield run, "Watchdog", partial(Watchdog, clock=world.monotonic)
+    yield run, "hand_over", refused
+    yield run, "Meter", partial(Meter, clock=world.monotonic)
     yield run, "patience", lambda: GIVES_UP_AFTER
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,12 @@ class FanOut:
             step = self._waiting.popleft()
             self._on_event(Event("finished", step, result=finish(self._ledger, step)))
 
+    def arrange(self, steps: object) -> None:
+        pass
+
+    def kept_open(self) -> AbstractContextManager[bool]:
+        return nullcontext(True)
+
     def __enter__(self) -> FanOut:
         return self
 
@@ -78,7 +85,7 @@ def drive(study: Study, folder: Path, trainings: Trainings = all_finish, trackin
         fanouts.append(FanOut(*given))
         return fanouts[0]
 
-    def run_trainings(steps: Sequence[Step], searches: Sequence[Search], *given: Any) -> None:
+    def run_trainings(steps: Sequence[Step], searches: Sequence[Search], *given: Any, **named: Any) -> None:
         trainings(steps, searches, ledger, given[-1], fanouts[0].drain)
 
     with pytest.MonkeyPatch.context() as patch:

@@ -2,15 +2,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from orchestrator.driver.run import Driver
 from orchestrator.ledger.lease import Lease, hold, read_owner
 from orchestrator.ledger.ledger import Ledger
+from orchestrator.ledger.spending import Spent, amount_text, record_spent
 from orchestrator.plan.planner import Planner
-from orchestrator.report.status import Status, study_overview, study_status
+from orchestrator.report.status import Status, print_overview, study_overview, study_status
 from orchestrator.study.data import describe
 from orchestrator.system.process import Process
 from orchestrator.tracking import sync
@@ -92,3 +95,23 @@ def test_a_failed_study_runs_again_with_retry_failed(storage: Path) -> None:
     with hold(ledger.store):
         assert status(ledger).state == "running"
     assert "--retry-failed" in status(ledger).text
+
+
+def test_what_the_rest_costs_is_told_and_what_was_spent(storage: Path) -> None:
+    limits = "\nlimits: {hours: 3, cost: 1, prices: {cpu: 0.5}}\n"
+    _, ledger = invented_study(storage, STUDY.replace("from: best", "from: every") + limits, until=20)
+    record_spent(ledger.store, Spent(1.5, 1.0, 0.0))
+    shown, console = study_overview(ledger.folder), Console(file=StringIO(), width=200)
+    assert not shown.done and shown.hours_left is not None
+    cost = 0.5 * shown.hours_left[0]
+    print_overview(shown, console)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert f"one step after the other, for about {amount_text(cost)}" in text
+    assert "Spent: 1.50 of 3 hours, 0.50 of a cost of 1.\n" in text
+
+
+def test_a_study_that_reached_its_limit_says_so(storage: Path) -> None:
+    _, ledger = invented_study(storage, STUDY + "\nlimits: {hours: 1}\n", until=2)
+    record_spent(ledger.store, Spent(1.0))
+    assert status(ledger).state == "stopped"
+    assert status(ledger).text.startswith("it has reached limits.hours (1.00 of 1 hours are spent)")

@@ -11,11 +11,12 @@ from nemo.errors import UserError
 from orchestrator.plan.planner import Planner
 from orchestrator.plan.results import GivenResults
 from orchestrator.simulation.assumptions import FakeCluster
-from orchestrator.simulation.forecast import sentences
+from orchestrator.simulation.forecast import Forecast, sentences
 from orchestrator.simulation.imagined import Imagined
 from orchestrator.simulation.simulation import Simulation
 from orchestrator.simulation.timings import Timings
 from orchestrator.study.data import DescribedStudy
+from orchestrator.study.limits import Prices
 from orchestrator.study.study import Study
 from tests.orchestrator.simulation.test_nodes import clusters
 from tests.orchestrator.study_examples import DESCRIPTIONS, study
@@ -199,3 +200,13 @@ def test_what_can_never_fit_is_refused_with_the_arithmetic() -> None:
     wanted = study(resources={"subtask": {"cpus": 16}})
     with pytest.raises(UserError, match=r"resources\.subtask: .*16 CPUs"):
         simulation(wanted, fake(nodes=2, cpus=8.0))
+
+
+def test_the_steps_price_is_that_of_what_they_hold() -> None:
+    """Of a node of 8 CPUs for two hours: a half of them worked, and a quarter worked in vain."""
+    shares = {"work": (0.5, 0.0), "again": (0.25, 0.0), "waiting": (0.0, 0.0)}
+    bounds = {"chain": 1.0, "slots": 1.0}
+    forecast = Forecast(7200.0, {"train": 1}, 0, 0, {"train": 1.0}, bounds, vanished=0, **shares)
+    told = sentences(forecast, fake(nodes=1, cpus=8), Prices(cpu=0.5))
+    assert "Its steps cost about 6.00, at limits.prices." in told
+    assert not any("Its steps cost" in line for line in sentences(forecast, fake(nodes=1, cpus=8)))
