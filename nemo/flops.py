@@ -36,7 +36,8 @@ def count_flops(
         raise UserError(f"mode: {mode!r} is unknown, choose eval or train.")
     logging.getLogger("fvcore").setLevel(logging.ERROR)
     copy = deepcopy(module).train(mode == "train")
-    weight = next(copy.parameters())
+    # a cut whose logits are the same for all images has no parameters left
+    weight = next(copy.parameters(), torch.empty(0))
     pair = blank(input_shape, device=weight.device, dtype=weight.dtype)  # 2: BatchNorm on 1x1 maps needs two
     with torch.no_grad(), torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of importing fvcore, too

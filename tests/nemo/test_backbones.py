@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import Tensor, nn
 
 import nemo
 from nemo.backbones import BACKBONE_NAMES
@@ -84,3 +85,18 @@ def test_counting_leaves_statistics_and_random_state_alone() -> None:
     assert torch.equal(drawn, torch.rand(1))
     assert network.training
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+class Constant(nn.Module):
+    """What a cut may come to whose logits are the same for all images: no parameter is left."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("logits", torch.ones(1, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.logits.expand(len(x), -1)
+
+
+def test_a_network_without_parameters_costs_nothing() -> None:
+    assert nemo.count_flops(Constant(), (3, 8, 8)) == 0
