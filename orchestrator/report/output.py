@@ -35,13 +35,13 @@ def write_report(where: Where, form: str, out: Path | None) -> None:
         report = gather(where)
         frames, tables = report.frames, report.all_tables
         if form == "terminal":
-            print_report(frames.study, tables, file, report.notes)
+            print_report(frames.study, tables, file, report.notes, report.read_tables)
         elif form == "md":
-            file.write(as_markdown(frames.study, tables, report.notes))
+            file.write(as_markdown(frames.study, [*report.read_tables, *tables], report.notes))
         else:
             for note in report.notes:  # JSON has rows alone
                 _log.warning("%s", note)
-            file.write(as_json(frames) + "\n")
+            file.write(as_json(frames, report.accepted) + "\n")
 
 
 def show_results(where: Where) -> None:

@@ -17,6 +17,7 @@ from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.frontier import Frontier, Outcome
 from orchestrator.plan.planner import Plan, plan
 from orchestrator.plan.step import NOUNS
+from orchestrator.report.accepted import Accepted, accepted_of
 from orchestrator.storage import Store, Where
 from orchestrator.storage.studies import find_study, known_studies
 from orchestrator.study.data import DescribedStudy, check_data
@@ -59,13 +60,18 @@ class Count:
 
 @dataclass(frozen=True)
 class Overview:
-    """A study's steps by kind, the failures of those that are not finished, and what is to be known of its data."""
+    """A study's steps by kind, the failures of those that are not finished, and what is to be known of its data.
+
+    Attributes:
+        accepted: What was read of its data, of a plan.
+    """
 
     study: str
     counts: list[Count]
     failures: Sequence[Mapping[str, Any]]
     outcome: Outcome
     notes: Sequence[str] = ()
+    accepted: Accepted | None = None
 
     @property
     def done(self) -> bool:
@@ -79,7 +85,8 @@ def overview(described: DescribedStudy, storage: Store) -> Overview:
     ledger = Ledger(storage / name, readonly=True)
     described = knowing_weights(described, ledger.store)
     notes = [*(change.text for change in made_of(described, ledger)[1]), *described.notes]
-    return replace(count(name, plan(described, ledger), ledger), notes=notes)
+    counted = count(name, plan(described, ledger), ledger)
+    return replace(counted, notes=notes, accepted=accepted_of(described, ledger))
 
 
 def count(name: str, planned: Plan, ledger: Ledger) -> Overview:

@@ -185,6 +185,7 @@ class Pair(Model):
     """what this pair's modules do otherwise"""
     _network: str = PrivateAttr("")
     _weights: str | None = PrivateAttr(None)
+    _prepared: frozenset[str] = PrivateAttr(frozenset())
 
     @model_validator(mode="after")
     def _check_backbone(self) -> Self:
@@ -249,6 +250,11 @@ class Pair(Model):
     def weights(self) -> str | None:
         """SHA-256 of the weights that were fetched for it; None before, see `orchestrator.study.weights`."""
         return self._weights
+
+    @property
+    def prepared(self) -> frozenset[str]:
+        """The options of its data set that its fetched weights brought, because the pair said nothing."""
+        return self._prepared
 
     @cached_property
     def taught_by(self) -> Pair | None:
