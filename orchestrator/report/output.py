@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import TextIO
 
 from nemo.errors import UserError
+from orchestrator.ledger.data import submitted_made_of
+from orchestrator.ledger.ledger import Ledger
+from orchestrator.plan.planner import plan
 from orchestrator.report.rendering import as_json, as_markdown, print_report
 from orchestrator.report.study_report import gather, training_key
 from orchestrator.report.telling import tell
@@ -64,6 +67,19 @@ def write_export(where: Where, folder: Path) -> str:
 
     files = export(gather(where), folder)
     return f"{len(files)} files in {folder}; {folder / 'report.html'} shows what they are of"
+
+
+def write_swept(where: Where, file: Path) -> str:
+    """Writes what a study's sweeps have tried as a storage of Optuna's; returns the sentence about it.
+
+    Raises:
+        UserError: The study cannot be planned here or sweeps nothing, or the file cannot be written.
+    """
+    from orchestrator.report.tried import write_optuna
+
+    ledger = Ledger(where, readonly=True)
+    described, _ = submitted_made_of(ledger)
+    return write_optuna(described, plan(described, ledger), ledger, file)
 
 
 def write_comparison(

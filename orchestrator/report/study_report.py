@@ -21,6 +21,7 @@ from orchestrator.report.groups import group_names, group_tables
 from orchestrator.report.published import published_tables
 from orchestrator.report.published_derived import published_derived_tables
 from orchestrator.report.tables import PAIR, Table, method_name, parts_of, tables_by_topic
+from orchestrator.report.tried import importance_tables
 from orchestrator.storage import Where
 from orchestrator.storage.keys import keys_named
 from orchestrator.study.data import DescribedStudy
@@ -55,7 +56,8 @@ class StudyReport:
     Attributes:
         planned: None where the study cannot be planned here; everything in its store is then shown.
         accepted: What was read of its data; None where nothing is known of the study.
-        tables: By topic: those of `tables_by_topic`, `groups`, `derived`, `published` and `fronts`.
+        tables: By topic: those of `tables_by_topic`, `groups`, `derived`, `published`, `fronts` and
+            `importances`.
     """
 
     ledger: Ledger
@@ -116,6 +118,7 @@ def report_of(ledger: Ledger) -> StudyReport:
         "derived": [derived_table(part) for part in parts_of(frames.derived, PAIR)],
         "published": [*published_tables(frames), *published_derived_tables(frames.derived)],
         "fronts": [front for front in fronts if front is not None],
+        "importances": [] if planned is None else importance_tables(planned.described, planned.plan, ledger),
     }
     return StudyReport(ledger, planned, frames, tables, _accepted(ledger, planned, frames))
 

@@ -21,6 +21,7 @@ from nemo.recipe import Finetune, Recipe
 from orchestrator.study.deriving import Deriving
 from orchestrator.study.pair import Pair, Teacher
 from orchestrator.study.resources import Resources, SubtaskResources, TrackingSettings, TrainingResources
+from orchestrator.study.sampler import Sampler
 from orchestrator.study.study import Study
 from orchestrator.study.subtasks import Selection, Subtasks
 from orchestrator.study.sweep import Sweep
@@ -32,6 +33,7 @@ MODELS: dict[str, Fields] = {
     "teacher": Teacher,
     "recipe": Recipe,
     "sweep": Sweep,
+    "search": Sampler,
     "subtasks": Subtasks,
     "finetune": Finetune,
     "derive": Deriving,
