@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 ENOUGH = 10
 """Finished points from which on it is told what mattered: of fewer a forest of trees learns nothing."""
 
+_MOST = 100
+"""Of more finished points so many are looked at, evenly: the time goes with the square of them."""
+
 _JOURNALS = (".log", ".journal")
 _GRID = ("accuracy", "krr")
 """What a grid or a list is looked at for: what the best point is chosen by."""
@@ -103,15 +106,19 @@ def importance_tables(described: DescribedStudy, planned: Plan, ledger: Ledger) 
 
 
 def _importances(label: str, objectives: list[str], study: Study) -> Table | None:
+    import optuna
     from optuna.importance import FanovaImportanceEvaluator, get_param_importances
     from optuna.trial import TrialState
 
     finished = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     if len(finished) < ENOUGH or len(finished[0].params) < 2:
         return None
+    looked_at = finished if len(finished) <= _MOST else [finished[at * len(finished) // _MOST] for at in range(_MOST)]
+    study = optuna.create_study(directions=study.directions)
+    study.add_trials(looked_at)
     shares: dict[str, dict[str, float]] = {}
     for place, name in enumerate(objectives):
-        if len({trial.values[place] for trial in finished}) > 1:  # else there is nothing to explain
+        if len({trial.values[place] for trial in looked_at}) > 1:  # else there is nothing to explain
             value = partial(_value, place)
             shares[name] = get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=0), target=value)
     if not shares:
@@ -122,9 +129,13 @@ def _importances(label: str, objectives: list[str], study: Study) -> Table | Non
         f"What mattered: {label}",
         ("Setting", *(f"Of {PERCENT.get(name, name).removesuffix(' %')} %" for name in shares)),
         rows,
-        f"The share of the objective's variance that a setting explains, of {len(finished)} finished points (fANOVA, "
+        f"The share of the objective's variance that a setting explains, of {_counted(len(looked_at), len(finished))} finished points (fANOVA, "
         "by Optuna); few points explain little, and one seed is one seed.",
     )
+
+
+def _counted(looked_at: int, finished: int) -> str:
+    return f"{finished}" if looked_at == finished else f"{looked_at} of the {finished:,}"
 
 
 def _value(place: int, trial: FrozenTrial) -> float:

@@ -109,3 +109,10 @@ def test_few_points_tell_nothing(storage: Path) -> None:
 def test_a_search_tells_what_mattered(storage: Path) -> None:
     (table,) = report_of(searched(storage, 12)).tables["importances"]
     assert table.title == "What mattered: nsga2 mwt simcnn/digits seed 0"
+
+
+def test_of_many_points_a_hundred_are_looked_at(storage: Path) -> None:
+    values = ", ".join(str(1 + number / 10) for number in range(60))
+    _, ledger = invented_study(storage, GRID.replace("1.0, 2.0, 3.0, 4.0", values))
+    (table,) = report_of(ledger).tables["importances"]
+    assert "of 100 of the 180 finished points" in table.note
