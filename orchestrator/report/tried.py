@@ -125,12 +125,13 @@ def _importances(label: str, objectives: list[str], study: Study) -> Table | Non
         return None
     settings = sorted(finished[0].params, key=lambda setting: -next(iter(shares.values())).get(setting, 0.0))
     rows = [(each, *(Number(100 * found.get(each, 0.0), 1) for found in shares.values())) for each in settings]
+    counted = _counted(len(looked_at), len(finished))
     return Table(
         f"What mattered: {label}",
         ("Setting", *(f"Of {PERCENT.get(name, name).removesuffix(' %')} %" for name in shares)),
         rows,
-        f"The share of the objective's variance that a setting explains, of {_counted(len(looked_at), len(finished))} finished points (fANOVA, "
-        "by Optuna); few points explain little, and one seed is one seed.",
+        f"The share of the objective's variance that a setting explains, of {counted} finished points (fANOVA, by "
+        "Optuna); few points explain little, and one seed is one seed.",
     )
 
 
