@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from nemo.datasets.chosen import chosen_classes, places_of, restricted
 from nemo.datasets.description import Description
-from nemo.datasets.loading import Loading, choose_loading
+from nemo.datasets.loading import Loading, choose_loading, needed_memory
 from nemo.errors import UserError
 from nemo.image_size import ImageSize
 
@@ -55,6 +55,7 @@ def describe_dataset(
         source = _source(name, root, image_size, options)
         description = source.describe()
         source.fit(description.image_size)  # refuses options that do not fit
+        description = replace(description, mean=source.mean, std=source.std)
         return restricted(description, chosen_classes(name, description.classes, options.get("only")))
 
 
@@ -76,6 +77,30 @@ def loading_note(
     source = _source(name, None, image_size, options)
     fit = source.fit(description.image_size, keep_shape=keep_shape)
     return choose_loading(name, description, fit, can_stream=source.can_stream, wanted=loading)[1]
+
+
+def image_memory(
+    description: Description,
+    name: str,
+    *,
+    image_size: ImageSize | None = None,
+    loading: Loading | None = None,
+    keep_shape: bool = False,
+    **options: Any,
+) -> int | None:
+    """Bytes that the images of a data set take in memory on this machine; None where they are streamed, and of texts.
+
+    Arguments are those of `load_dataset`; the description is the data set's.
+
+    Raises:
+        UserError: See `load_dataset`.
+    """
+    if is_of_texts(name):
+        return None
+    source = _source(name, None, image_size, options)
+    fit = source.fit(description.image_size, keep_shape=keep_shape)
+    how, _ = choose_loading(name, description, fit, can_stream=source.can_stream, wanted=loading)
+    return needed_memory(description, fit) if how == "memory" else None
 
 
 def load_dataset(

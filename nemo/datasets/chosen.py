@@ -40,12 +40,16 @@ def restricted(description: Description, chosen: Sequence[int] | None) -> Descri
     """The description of these classes alone; sizes stay those of all where the classes' numbers are not known."""
     if chosen is None:
         return description
-    counts = description.counts and tuple(description.counts[number] for number in chosen)
+    counts, test = (
+        known and tuple(known[number] for number in chosen) for known in (description.counts, description.test_counts)
+    )
     return replace(
         description,
         classes=tuple(description.classes[number] for number in chosen),
         counts=counts,
+        test_counts=test,
         train_size=sum(counts) if counts else description.train_size,
+        test_size=sum(test) if test else description.test_size,
         fingerprint=fingerprint(of=description.fingerprint, only=list(chosen)),
     )
 

@@ -20,7 +20,10 @@ class Description:
         test_size: Test images.
         fingerprint: SHA-256 (hex) of everything that changes the tensors or their augmentation; enters steps' keys.
         counts: Training images of each class; None of sets whose labels are not known before they are loaded.
+        test_counts: Test images of each class, likewise.
         vocabulary: Of texts one more than the highest number of a token.
+        mean, std: Of each channel, of values scaled to 0..1; None where they are computed when the images are read,
+            and of texts.
         notes: What is not read, or otherwise than it lies there; a sentence each, that begins with the data set.
     """
 
@@ -33,6 +36,9 @@ class Description:
     counts: tuple[int, ...] | None = None
     notes: tuple[str, ...] = ()
     vocabulary: int | None = None
+    test_counts: tuple[int, ...] | None = None
+    mean: tuple[float, float, float] | None = None
+    std: tuple[float, float, float] | None = None
 
 
 def fingerprint(**parts: object) -> str:

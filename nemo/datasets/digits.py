@@ -8,13 +8,14 @@ import numpy as np
 
 from nemo.datasets.description import Description
 from nemo.datasets.source import ArraySource, Images, Labels
-from nemo.datasets.splitting import stratify
+from nemo.datasets.splitting import quotas, stratify
 from nemo.errors import UserError
 
 SHA256 = "87ff0c9e40dc7e2c0e34e7257799c2e3f3aec1a016363bb11cad869ec428a826"
 """Of the 8 x 8 images followed by the labels, one byte each."""
 
 _TRAIN, _TEST, _SPLIT = 1437, 360, "stratified-0"
+_COUNTS = np.array([178, 182, 177, 183, 181, 182, 181, 179, 174, 180])  # images of each digit, in all
 
 
 class Digits(ArraySource):
@@ -29,6 +30,7 @@ class Digits(ArraySource):
     flip = False
 
     def describe(self) -> Description:
+        test = quotas(_COUNTS, _TEST)
         return Description(
             name=self.name,
             classes=tuple("0123456789"),
@@ -36,6 +38,8 @@ class Digits(ArraySource):
             train_size=self.limit("train", _TRAIN),
             test_size=self.limit("test", _TEST),
             fingerprint=self.fingerprint({"sha256": SHA256, "split": _SPLIT}, self.size),
+            counts=None if "train_images" in self.options else tuple((_COUNTS - test).tolist()),
+            test_counts=None if "test_images" in self.options else tuple(test.tolist()),
         )
 
     def arrays(self) -> tuple[tuple[Images, Labels], tuple[Images, Labels]]:

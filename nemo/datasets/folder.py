@@ -80,6 +80,7 @@ class FolderSource(FilesSource):
             test_size=len(parts["test"][0]),
             fingerprint=self.fingerprint({"folder": digests, **upright(turned)}, size),
             counts=tuple(np.bincount(parts["train"][1], minlength=len(classes)).tolist()),
+            test_counts=tuple(np.bincount(parts["test"][1], minlength=len(classes)).tolist()),
             notes=self.noted(leftovers(self.path, self._roots), told_turned(turned)),
         )
 

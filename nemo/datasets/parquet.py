@@ -140,6 +140,7 @@ class ParquetSource(FilesSource):
             test_size=len(self._labels["test"]),
             fingerprint=self.fingerprint(data, size),
             counts=tuple(np.bincount(self._labels["train"], minlength=len(classes)).tolist()),
+            test_counts=tuple(np.bincount(self._labels["test"], minlength=len(classes)).tolist()),
             notes=self.noted(
                 unread(self.path, [*self._names]),
                 *self._told_choices(),

@@ -12,6 +12,22 @@ from nemo.errors import UserError
 Labels = NDArray[np.int64]
 
 
+def quotas(counts: Labels, held: int) -> Labels:
+    """How many images `stratify` holds out of each class.
+
+    Args:
+        counts: Images of each class, at least two.
+        held: Images to hold out in all.
+    """
+    quota = counts * held / counts.sum()
+    take = np.clip(np.floor(quota).astype(np.int64), 1, counts - 1)
+    for index in np.argsort(take - quota, kind="stable"):
+        if take.sum() >= held:
+            break
+        take[index] += take[index] < counts[index] - 1
+    return take
+
+
 def stratify(
     labels: Labels, held: int, seed: int, what: str, names: Sequence[str] | None = None
 ) -> tuple[Labels, Labels]:
@@ -41,12 +57,7 @@ def stratify(
             f"{what}: class {single if names is None else repr(names[single])} has a single image, which cannot be on "
             "both sides of a split; add images to it or leave the class out."
         )
-    quota = counts * held / len(labels)
-    take = np.clip(np.floor(quota).astype(np.int64), 1, counts - 1)
-    for index in np.argsort(take - quota, kind="stable"):
-        if take.sum() >= held:
-            break
-        take[index] += take[index] < counts[index] - 1
+    take = quotas(counts, held)
     draw = np.random.RandomState(seed)
     chosen = [draw.permutation(np.flatnonzero(labels == c))[:n] for c, n in zip(classes, take, strict=True)]
     is_held = np.zeros(len(labels), dtype=bool)

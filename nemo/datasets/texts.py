@@ -217,6 +217,7 @@ class TextSource:
                 options=options,
             ),
             counts=tuple(np.bincount(labels["train"], minlength=len(self.classes)).tolist()),
+            test_counts=tuple(np.bincount(labels["test"], minlength=len(self.classes)).tolist()),
             notes=tuple(f"dataset {self.name}: {note}" for note in self._notes()),
             vocabulary=self._tokenizer.vocabulary,
         )

@@ -31,6 +31,7 @@ class Known:
     sizes: Mapping[str, int]  # part -> images
     mean: Triple
     std: Triple
+    even: bool = False  # whether it has as many images of each class
 
 
 CIFAR10 = Known(
@@ -39,6 +40,7 @@ CIFAR10 = Known(
     {"train": 50_000, "test": 10_000},
     _CIFAR_MEAN,
     _CIFAR_STD,
+    even=True,
 )
 CIFAR100 = Known(
     {"archive": "eb9058c3a382ffc7106e4002c42a8d85"},
@@ -46,6 +48,7 @@ CIFAR100 = Known(
     {"train": 50_000, "test": 10_000},
     _CIFAR_MEAN,
     _CIFAR_STD,
+    even=True,
 )
 SVHN = Known(
     {
@@ -101,7 +104,15 @@ class TorchvisionSource(ArraySource):
             train_size=self.limit("train", available),
             test_size=self.limit("test", self.known.sizes["test"]),
             fingerprint=self.fingerprint({"md5": dict(self.known.archives)}, self.size),
+            counts=self._counts("train"),
+            test_counts=self._counts("test"),
         )
+
+    def _counts(self, part: str) -> tuple[int, ...] | None:
+        """Images of each class, of sets that have as many of each; None of some of the images."""
+        if not self.known.even or f"{part}_images" in self.options:
+            return None
+        return (self.known.sizes[part] // len(self._classes()),) * len(self._classes())
 
     def arrays(self) -> tuple[tuple[Images, Labels], tuple[Images, Labels]]:
         parts = [self._load(part) for part in self._train_parts()]

@@ -14,13 +14,13 @@ from nemo.backbones.vit_config import is_transformer
 from nemo.datasets import is_of_texts
 from nemo.datasets.description import Description
 from nemo.errors import UserError
-from nemo.image_size import size_text
 from nemo.zoo.names import is_foreign, is_published
 from orchestrator.begin.files import SCHEMA_NAME
 from orchestrator.begin.fitting import Line, default_backbone, fitting
 from orchestrator.study.data import DescribedStudy
 from orchestrator.study.file import study_of_options
 from orchestrator.study.problems import Place
+from orchestrator.study.reading import Reading
 from orchestrator.study.schema import with_schema_line
 from orchestrator.study.yaml_source import dump_yaml, parse_yaml
 from orchestrator.system.environment import gpus
@@ -35,7 +35,7 @@ _OPTIONS: dict[Place, str] = {
 }
 _STAND_IN = "resnet18"
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
-_SHOWN, _COLUMN = 8, 44
+_COLUMN = 44
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def draft(wanted: Wanted) -> Draft:
     name = wanted.name or _name(description.name)
     text = _text(name, pair, description)
     described = study_of_options(parse_yaml(text, f"{name}.yaml")[1], _OPTIONS, ())
-    told = [_summary(wanted.data, description), *described.notes, *_weights_beside(wanted)]
+    told = [Reading(wanted.data, description, {}).sentence, *described.notes, *_weights_beside(wanted)]
     return Draft(name, with_schema_line(text, SCHEMA_NAME), told)
 
 
@@ -128,20 +128,6 @@ def _name(label: str) -> str:
     """A data set's short name as that of a study."""
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", label).strip("-._")[:64]
     return name or "study"
-
-
-def _summary(data: str, description: Description) -> str:
-    """What was read, in a sentence."""
-    counts = description.counts or ()
-    each = [f"{name} ({count})" for name, count in zip(description.classes, counts, strict=False)]
-    each = each or list(description.classes)
-    more = f" and {len(each) - _SHOWN} more" if len(each) > _SHOWN else ""
-    texts = is_of_texts(data)
-    sample, size = ("texts of up to", "") if texts else ("images of", " pixels")
-    return (
-        f"Read {data}: {len(each)} classes, {', '.join(each[:_SHOWN])}{more}; {description.train_size:,} training and "
-        f"{description.test_size:,} test {sample} {size_text(description.image_size)}{size}."
-    )
 
 
 def _text(name: str, pair: dict[str, Any], description: Description) -> str:

@@ -18,6 +18,7 @@ from orchestrator.study.file import submitted_with_data
 from orchestrator.study.pair import Pair
 
 _SHOWN = 10
+_LISTED = ("counts", "test_counts", "mean", "std")
 
 
 @dataclass(frozen=True)
@@ -89,10 +90,10 @@ def recorded_data(ledger: Ledger) -> dict[str, Description]:
 
 
 def _description(fields: Mapping[str, Any]) -> Description:
-    counts = None if fields["counts"] is None else tuple(map(int, fields["counts"]))
     size = plain_size(fields["image_size"])
+    listed = {name: tuple(fields[name]) for name in _LISTED if fields.get(name) is not None}
     return Description(
-        **{**fields, "classes": tuple(fields["classes"]), "image_size": size, "counts": counts, "notes": ()}
+        **{**fields, **listed, "classes": tuple(fields["classes"]), "image_size": size, "notes": ()},
     )
 
 

@@ -241,9 +241,10 @@ class Ledger:
 
     # adaptive searches
 
-    def suggest(self, search: str, number: int, settings: Mapping[str, Setting]) -> None:
+    def suggest(self, search: str, number: int, settings: Mapping[str, Setting], generation: int | None = None) -> None:
         """Records a suggestion before its training starts, so that a resumed search replays from it."""
-        self._write(layout.trial(search, number), {"number": number, "settings": settings})
+        own = {} if generation is None else {"generation": generation}
+        self._write(layout.trial(search, number), {"number": number, "settings": settings, **own})
 
     def conclude(self, search: str, number: int, outcome: Mapping[str, Any]) -> None:
         """Records that a trial ended without the result of its key: stopped early, with its epoch and reason."""
@@ -254,7 +255,9 @@ class Ledger:
         """The trials of a search by number; one whose suggestion was damaged while it ran is suggested anew."""
         trials = self._documents(layout.search(search)).values()
         return [
-            Trial(trial["number"], trial["settings"], trial.get("outcome")) for trial in trials if "settings" in trial
+            Trial(trial["number"], trial["settings"], trial.get("outcome"), trial.get("generation"))
+            for trial in trials
+            if "settings" in trial
         ]
 
     def stops(self) -> list[dict[str, Any]]:

@@ -150,8 +150,8 @@ def _search(combination: Combination, sweep: Sweep) -> Search:
     train = combination.train({})
     space = {name: dimension.model_dump() for name, dimension in (sweep.space or {}).items()}
     directions = {objective: OBJECTIVES[objective] for objective in sweep.objectives}
-    described = {"train": train.params, "search": sweep.search, "space": space, "objectives": directions}
+    described = {"train": train.params, "search": sweep.told_search, "space": space, "objectives": directions}
     if train.parents:
         described["parents"] = train.parents
     key = content_key({**described, "threshold": threshold, "early_stopping": sweep.early_stopping})
-    return Search(key, f"{sweep.search} {combination.label}", sweep, directions, threshold, combination)
+    return Search(key, f"{sweep.search_name} {combination.label}", sweep, directions, threshold, combination)

@@ -16,12 +16,14 @@ class Trial:
 
     Attributes:
         settings: The suggested values, name -> value.
+        generation: Of a sampler that has such.
         outcome: None while it runs or when it finished; else why and when it was stopped.
     """
 
     number: int
     settings: Mapping[str, Setting]
     outcome: Mapping[str, Any] | None = None
+    generation: int | None = None
 
 
 class Result(Described):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
@@ -12,7 +11,8 @@ from optuna.trial import TrialState, create_trial
 
 from nemo.methods import Setting
 from orchestrator.plan.combination_plan import Search
-from orchestrator.plan.results import Results
+from orchestrator.plan.results import Results, Trial
+from orchestrator.plan.samplers import GENERATION, remember_parents, sampler_of
 from orchestrator.plan.step import Step
 from orchestrator.study.sweep import Point, Range
 
@@ -20,7 +20,7 @@ from orchestrator.study.sweep import Point, Range
 class Memory(Results, Protocol):
     """What a search needs of a ledger."""
 
-    def suggest(self, search: str, number: int, settings: Mapping[str, Setting]) -> None:
+    def suggest(self, search: str, number: int, settings: Mapping[str, Setting], generation: int | None = None) -> None:
         """Records a suggestion."""
 
 
@@ -47,13 +47,13 @@ class Adaptive:
             settings = dict(trial.settings)
             values = self.values(settings)
             if trial.outcome is not None:
-                self._add(trial.number, settings, TrialState.PRUNED)
+                self._add(trial, TrialState.PRUNED)
             elif values is not None:
-                self._add(trial.number, settings, TrialState.COMPLETE, values)
+                self._add(trial, TrialState.COMPLETE, values)
             elif any(ledger.failure(step.key) for step in self.steps(settings)):
-                self._add(trial.number, settings, TrialState.FAIL)
+                self._add(trial, TrialState.FAIL)
             elif len(self._trials) < self._wanted:
-                self._add(trial.number, settings, TrialState.RUNNING)
+                self._add(trial, TrialState.RUNNING)
                 self._waiting.append((trial.number, settings))
 
     @property
@@ -97,22 +97,16 @@ class Adaptive:
 
     def steps(self, settings: Point) -> list[Step]:
         """The training at these settings, and what the objectives need measured of it."""
-        combination = self.search.combination
-        train = combination.train(settings)
-        if set(self.search.directions) == {"accuracy"}:
-            return [train]
-        modularize = combination.modularize(train)
-        return [train, modularize, combination.measure(train, modularize, self.search.threshold)]
+        return steps_of(self.search, settings)
 
     def values(self, settings: Point) -> list[float] | None:
         """The objectives' values at these settings, in their order; None unless all are known."""
-        train, *others = self.steps(settings)
-        documents = [self._ledger.get(step.key, step.kind) for step in (train, *others)]
-        if any(document is None for document in documents):
-            return None
-        known = {name: value for document in documents[1:] if document for name, value in document["result"].items()}
-        known["accuracy"] = documents[0]["result"]["validation_accuracy"] if documents[0] else None
-        return [float(known[name]) for name in self.search.directions]
+        return values_of(self.search, settings, self._ledger)
+
+    @property
+    def optuna(self) -> optuna.Study:
+        """Optuna's study, with every trial."""
+        return self._study
 
     @property
     def _wanted(self) -> int:
@@ -121,15 +115,19 @@ class Adaptive:
     def _ask(self) -> tuple[int, Point]:
         number = max(self._trials, default=-1) + 1
         # A sampler's random state is not in the ledger: a new one per number makes a resumed search go the same way.
-        self._study.sampler = _sampler(self.search, number)
+        self._study.sampler = sampler_of(self.search.sweep, (int(self.search.key[:8], 16) + number) % 2**32)
+        remember_parents(self._study)
         trial = self._study.ask(self._space)
-        self._ledger.suggest(self.search.key, number, trial.params)
+        generation = self._study.get_trials(deepcopy=False)[trial.number].system_attrs.get(GENERATION)
+        self._ledger.suggest(self.search.key, number, trial.params, generation)
         self._trials[number] = trial.number
         return number, dict(trial.params)
 
-    def _add(self, number: int, settings: Point, state: TrialState, values: Sequence[float] | None = None) -> None:
-        trial = create_trial(state=state, params=settings, distributions=self._space, values=values)
-        self._trials[number] = len(self._study.get_trials(deepcopy=False))
+    def _add(self, told: Trial, state: TrialState, values: Sequence[float] | None = None) -> None:
+        own = {} if told.generation is None else {GENERATION: told.generation}
+        settings = dict(told.settings)
+        trial = create_trial(state=state, params=settings, distributions=self._space, values=values, system_attrs=own)
+        self._trials[told.number] = len(self._study.get_trials(deepcopy=False))
         self._study.add_trial(trial)
 
 
@@ -142,12 +140,22 @@ def _distributions(search: Search) -> dict[str, BaseDistribution]:
     }
 
 
-def _sampler(search: Search, number: int) -> optuna.samplers.BaseSampler:
-    seed = (int(search.key[:8], 16) + number) % 2**32
-    if search.sweep.search == "random":
-        return optuna.samplers.RandomSampler(seed=seed)
-    # With Optuna's 10 random trials to begin with, nothing of a small search would be adaptive.
-    startup = min(10, max(2, (search.sweep.trials or 0) // 3))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return optuna.samplers.TPESampler(seed=seed, n_startup_trials=startup, constant_liar=True)
+def steps_of(search: Search, settings: Point) -> list[Step]:
+    """The training of a search at these settings, and what its objectives need measured of it."""
+    combination = search.combination
+    train = combination.train(settings)
+    if set(search.directions) == {"accuracy"}:
+        return [train]
+    modularize = combination.modularize(train)
+    return [train, modularize, combination.measure(train, modularize, search.threshold)]
+
+
+def values_of(search: Search, settings: Point, results: Results) -> list[float] | None:
+    """The values of a search's objectives at these settings, in their order; None unless all are known."""
+    train, *others = steps_of(search, settings)
+    documents = [results.get(step.key, step.kind) for step in (train, *others)]
+    if any(document is None for document in documents):
+        return None
+    known = {name: value for document in documents[1:] if document for name, value in document["result"].items()}
+    known["accuracy"] = documents[0]["result"]["validation_accuracy"] if documents[0] else None
+    return [float(known[name]) for name in search.directions]

@@ -10,6 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from nemo.errors import UserError
+from orchestrator.report.accepted_tables import class_tables
 from orchestrator.report.figures.figure import Figure
 from orchestrator.report.figures.maps import HeatMap
 from orchestrator.report.frames import Frames
@@ -42,7 +43,8 @@ def export(report: StudyReport, folder: Path) -> list[Path]:
     """
     sections = sections_of(report)
     ran = ran_tables(report, overview_of(report))
-    tables = {table.title: table_frame(table) for table in ran} | tables_of(sections)
+    read = [] if report.accepted is None else [*report.read_tables, *class_tables(report.accepted)]
+    tables = {table.title: table_frame(table) for table in (*read, *ran)} | tables_of(sections)
     try:
         return [
             *_write_texts(report, sections, folder),
@@ -146,8 +148,8 @@ def _write_texts(report: StudyReport, sections: list[Section], folder: Path) -> 
     tables = [table for topic in report.tables.values() for table in topic]
     texts: dict[str, Callable[[], str]] = {
         "report.html": lambda: as_html(report, sections),
-        "report.md": lambda: as_markdown(report.frames.study, tables, report.notes),
-        "report.json": lambda: as_json(report.frames) + "\n",
+        "report.md": lambda: as_markdown(report.frames.study, [*report.read_tables, *tables], report.notes),
+        "report.json": lambda: as_json(report.frames, report.accepted) + "\n",
     }
     folder.mkdir(parents=True, exist_ok=True)
     paths = []

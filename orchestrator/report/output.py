@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import TextIO
 
 from nemo.errors import UserError
+from orchestrator.ledger.data import submitted_made_of
+from orchestrator.ledger.ledger import Ledger
+from orchestrator.plan.planner import plan
 from orchestrator.report.rendering import as_json, as_markdown, print_report
 from orchestrator.report.study_report import gather, training_key
 from orchestrator.report.telling import tell
@@ -35,13 +38,13 @@ def write_report(where: Where, form: str, out: Path | None) -> None:
         report = gather(where)
         frames, tables = report.frames, report.all_tables
         if form == "terminal":
-            print_report(frames.study, tables, file, report.notes)
+            print_report(frames.study, tables, file, report.notes, report.read_tables)
         elif form == "md":
-            file.write(as_markdown(frames.study, tables, report.notes))
+            file.write(as_markdown(frames.study, [*report.read_tables, *tables], report.notes))
         else:
             for note in report.notes:  # JSON has rows alone
                 _log.warning("%s", note)
-            file.write(as_json(frames) + "\n")
+            file.write(as_json(frames, report.accepted) + "\n")
 
 
 def show_results(where: Where) -> None:
@@ -64,6 +67,19 @@ def write_export(where: Where, folder: Path) -> str:
 
     files = export(gather(where), folder)
     return f"{len(files)} files in {folder}; {folder / 'report.html'} shows what they are of"
+
+
+def write_swept(where: Where, file: Path) -> str:
+    """Writes what a study's sweeps have tried as a storage of Optuna's; returns the sentence about it.
+
+    Raises:
+        UserError: The study cannot be planned here or sweeps nothing, or the file cannot be written.
+    """
+    from orchestrator.report.tried import write_optuna
+
+    ledger = Ledger(where, readonly=True)
+    described, _ = submitted_made_of(ledger)
+    return write_optuna(described, plan(described, ledger), ledger, file)
 
 
 def write_comparison(

@@ -11,6 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from orchestrator.report.accepted_tables import class_tables
 from orchestrator.report.figures.figure import Figure, Panel
 from orchestrator.report.figures.maps import HeatMap
 from orchestrator.report.published import MISSING
@@ -49,6 +50,7 @@ def as_html(report: StudyReport, sections: Sequence[Section] | None = None) -> s
         missing=MISSING,
         notes=report.notes,
         asked=asked(report),
+        read=[table.head(_ROWS) for table in (*report.read_tables, *class_tables_of(report))],
         facts=facts(report, overview),
         ran=ran_tables(report, overview),
         sections=[_bounded(each) for each in (sections_of(report) if sections is None else sections)],
@@ -57,6 +59,11 @@ def as_html(report: StudyReport, sections: Sequence[Section] | None = None) -> s
         text=masked(text.decode(errors="replace")),
     )
     return printable(page)
+
+
+def class_tables_of(report: StudyReport) -> list[Table]:
+    """The classes of each data set that is known."""
+    return [] if report.accepted is None else class_tables(report.accepted)
 
 
 def _bounded(section: Section) -> Section:

@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
 
+from orchestrator.report.accepted import Accepted
+from orchestrator.report.accepted_tables import read_document
 from orchestrator.report.frames import Frames
 from orchestrator.report.tables import Table
 from orchestrator.system.terminal import new_table
@@ -19,9 +21,9 @@ _TERMINAL_ROWS = 100
 """So many rows of a table a terminal shows."""
 
 
-def as_json(frames: Frames) -> str:
+def as_json(frames: Frames, accepted: Accepted | None = None) -> str:
     """One JSON object: `study`, and a list of rows each for `trainings`, `modularizations`, `subtasks`, `derived` and
-    `epochs`.
+    `epochs`; where it is known what was read, that as `accepted`, see `read_document`.
 
     Rates are fractions; what is not known is null. A row names its training by key (`training`). The fields are
     those of `orchestrator.report.frames`.
@@ -29,6 +31,8 @@ def as_json(frames: Frames) -> str:
     topics = {name: getattr(frames, name) for name in ("trainings", "modularizations", "subtasks", "derived", "epochs")}
     # A line for each row, and never all rows as Python's objects: a large study has half a million.
     parts = [f'"study": {json.dumps(frames.study)}']
+    if accepted is not None:
+        parts.append(f'"accepted": {json.dumps(read_document(accepted), allow_nan=False)}')
     for name, frame in topics.items():
         lines = (json.dumps(row, allow_nan=False) for row in frame.iter_rows(named=True))
         parts.append(f'"{name}": [\n' + ",\n".join(lines) + "\n]")
@@ -50,14 +54,24 @@ def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]], words:
     return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in (columns, rules, *rows))
 
 
-def print_report(study: str, tables: Sequence[Table], file: TextIO, notes: Sequence[str] = ()) -> None:
-    """The notes and the heads of the tables for a terminal, as wide as it is; in a file, as wide as they need."""
+def print_report(
+    study: str, tables: Sequence[Table], file: TextIO, notes: Sequence[str] = (), read: Sequence[Table] = ()
+) -> None:
+    """The notes and the heads of the tables for a terminal, as wide as it is; in a file, as wide as they need.
+
+    Args:
+        study: Its name.
+        tables: What was found.
+        file: Where to.
+        notes: What a reader must know of the data.
+        read: What was read of the data, shown first.
+    """
     console = Console(file=file, highlight=False)
     for note in notes:
         console.print(f"note: {note}", markup=False, soft_wrap=True)
     if not tables:
         console.print(f"{study}: nothing has finished yet")
-    for table in (each.head(_TERMINAL_ROWS) for each in tables):
+    for table in (each.head(_TERMINAL_ROWS) for each in (*read, *tables)):
         shown = _rich(table)
         if not console.is_terminal:
             console.width = max(Console(width=10_000).measure(shown).maximum, len(table.note))

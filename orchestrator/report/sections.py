@@ -47,7 +47,11 @@ def sections_of(report: StudyReport) -> list[Section]:
         Section("Accuracy", "Accuracy of the whole networks", tables["accuracy"]),
         _section(
             ("Sweep", "Accuracy against what modules keep"),
-            lambda: [*_shown([_front(part, frames.trainings, chosen) for part in modules]), *tables["fronts"]],
+            lambda: [
+                *_shown([_front(part, frames.trainings, chosen) for part in modules]),
+                *tables["fronts"],
+                *tables["importances"],
+            ],
         ),
         _section(
             ("Thresholds", "Modules at each threshold"),

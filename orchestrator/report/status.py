@@ -20,6 +20,7 @@ from orchestrator.ledger.spending import Spent, amount_text, reached, read_spent
 from orchestrator.plan.frontier import Frontier, Outcome
 from orchestrator.plan.planner import Plan, plan
 from orchestrator.plan.step import NOUNS
+from orchestrator.report.accepted import Accepted, accepted_of
 from orchestrator.storage import Store, Where
 from orchestrator.storage.studies import find_study, known_studies
 from orchestrator.study.data import DescribedStudy, check_data
@@ -70,6 +71,7 @@ class Overview:
         resources, limits: The study's.
         spent: By all of its runs.
         paused_since: When a person asked its driver to submit nothing more; None where nobody did.
+        accepted: What was read of its data, of a plan.
     """
 
     study: str
@@ -81,6 +83,7 @@ class Overview:
     limits: Limits = field(default_factory=Limits)
     spent: Spent = field(default_factory=Spent)
     paused_since: str | None = None
+    accepted: Accepted | None = None
 
     @property
     def done(self) -> bool:
@@ -106,7 +109,8 @@ def overview(described: DescribedStudy, storage: Store) -> Overview:
     ledger = Ledger(storage / name, readonly=True)
     described = knowing_weights(described, ledger.store)
     notes = [*(change.text for change in made_of(described, ledger)[1]), *described.notes]
-    return replace(overview_with(described, plan(described, ledger), ledger), notes=notes)
+    counted = overview_with(described, plan(described, ledger), ledger)
+    return replace(counted, notes=notes, accepted=accepted_of(described, ledger))
 
 
 def count(name: str, planned: Plan, ledger: Ledger) -> Overview:

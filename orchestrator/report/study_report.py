@@ -9,9 +9,11 @@ from dataclasses import dataclass
 import polars as pl
 
 from nemo.errors import UserError
-from orchestrator.ledger.data import submitted_made_of
+from orchestrator.ledger.data import recorded_data, submitted_made_of
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.planner import Plan, plan
+from orchestrator.report.accepted import Accepted, accepted
+from orchestrator.report.accepted_tables import read_tables
 from orchestrator.report.derived import derived_table
 from orchestrator.report.frames import Frames, read_frames
 from orchestrator.report.fronts import front_table
@@ -19,9 +21,11 @@ from orchestrator.report.groups import group_names, group_tables
 from orchestrator.report.published import published_tables
 from orchestrator.report.published_derived import published_derived_tables
 from orchestrator.report.tables import PAIR, Table, method_name, parts_of, tables_by_topic
+from orchestrator.report.tried import importance_tables
 from orchestrator.storage import Where
 from orchestrator.storage.keys import keys_named
 from orchestrator.study.data import DescribedStudy
+from orchestrator.study.file import submitted_study
 from orchestrator.study.study import Study
 
 _log = logging.getLogger(__name__)
@@ -51,18 +55,26 @@ class StudyReport:
 
     Attributes:
         planned: None where the study cannot be planned here; everything in its store is then shown.
-        tables: By topic: those of `tables_by_topic`, `groups`, `derived`, `published` and `fronts`.
+        accepted: What was read of its data; None where nothing is known of the study.
+        tables: By topic: those of `tables_by_topic`, `groups`, `derived`, `published`, `fronts` and
+            `importances`.
     """
 
     ledger: Ledger
     planned: Planned | None
     frames: Frames
     tables: dict[str, list[Table]]
+    accepted: Accepted | None = None
 
     @property
     def all_tables(self) -> list[Table]:
         """The tables of all topics."""
         return [table for tables in self.tables.values() for table in tables]
+
+    @property
+    def read_tables(self) -> list[Table]:
+        """What was read of its data, and what its steps ask for."""
+        return [] if self.accepted is None else read_tables(self.accepted)
 
     @property
     def notes(self) -> Sequence[str]:
@@ -106,8 +118,9 @@ def report_of(ledger: Ledger) -> StudyReport:
         "derived": [derived_table(part) for part in parts_of(frames.derived, PAIR)],
         "published": [*published_tables(frames), *published_derived_tables(frames.derived)],
         "fronts": [front for front in fronts if front is not None],
+        "importances": [] if planned is None else importance_tables(planned.described, planned.plan, ledger),
     }
-    return StudyReport(ledger, planned, frames, tables)
+    return StudyReport(ledger, planned, frames, tables, _accepted(ledger, planned, frames))
 
 
 def training_key(trainings: pl.DataFrame, key: str) -> str:
@@ -125,6 +138,18 @@ def training_key(trainings: pl.DataFrame, key: str) -> str:
         more = f" and {len(candidates) - 8} more" if len(candidates) > 8 else ""
         raise UserError(f"{key!r}: {text}, choose among {known or 'none, for nothing has finished yet'}{more}.")
     return matches[0]
+
+
+def _accepted(ledger: Ledger, planned: Planned | None, frames: Frames) -> Accepted | None:
+    """What was read of the data: as they are here, else as they were when the study was last run."""
+    largest = frames.trainings["parameters"].max()
+    parameters = largest if isinstance(largest, int) else None
+    if planned is not None:
+        return accepted(planned.study, planned.described.data, parameters)
+    try:
+        return accepted(submitted_study(ledger.store), recorded_data(ledger), parameters, recorded=True)
+    except UserError:  # that its file is damaged was said already
+        return None
 
 
 def _plan(ledger: Ledger) -> Planned | None:

@@ -48,7 +48,9 @@ def asked(report: StudyReport) -> list[tuple[str, str]]:
 def _sweep(sweep: Mapping[str, Any]) -> str:
     kind = next((name for name in ("grid", "list", "search") if sweep.get(name)), "")
     if kind == "search":
-        return f"{sweep['search']}, {sweep.get('trials')} trials over {', '.join(sweep.get('space') or {})}"
+        search = sweep["search"]
+        told = search if isinstance(search, str) else " ".join(f"{name}={value}" for name, value in search.items())
+        return f"{told}, {sweep.get('trials')} trials over {', '.join(sweep.get('space') or {})}"
     if kind == "list":
         return f"{len(sweep['list'])} points"
     return " × ".join(f"{name} in {', '.join(map(str, values))}" for name, values in sweep.get("grid", {}).items())

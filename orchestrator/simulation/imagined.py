@@ -39,9 +39,9 @@ class Imagined:
         """See `Results`."""
         return [*self._ledger.suggestions(search), *self._trials.get(search, [])]
 
-    def suggest(self, search: str, number: int, settings: Mapping[str, Setting]) -> None:
+    def suggest(self, search: str, number: int, settings: Mapping[str, Setting], generation: int | None = None) -> None:
         """Records a suggestion."""
-        self._trials.setdefault(search, []).append(Trial(number, dict(settings)))
+        self._trials.setdefault(search, []).append(Trial(number, dict(settings), generation=generation))
 
     def finish(self, step: Step) -> None:
         """Imagines the result of a step."""

@@ -187,6 +187,7 @@ class Pair(Model):
     """of what may run, the steps of the highest are next; a method's is added; changes no key"""
     _network: str = PrivateAttr("")
     _weights: str | None = PrivateAttr(None)
+    _prepared: frozenset[str] = PrivateAttr(frozenset())
 
     @model_validator(mode="after")
     def _check_backbone(self) -> Self:
@@ -251,6 +252,11 @@ class Pair(Model):
     def weights(self) -> str | None:
         """SHA-256 of the weights that were fetched for it; None before, see `orchestrator.study.weights`."""
         return self._weights
+
+    @property
+    def prepared(self) -> frozenset[str]:
+        """The options of its data set that its fetched weights brought, because the pair said nothing."""
+        return self._prepared
 
     @cached_property
     def taught_by(self) -> Pair | None:

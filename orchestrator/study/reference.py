@@ -23,6 +23,7 @@ from orchestrator.study.limits import Limits, Prices
 from orchestrator.study.notify import Notify
 from orchestrator.study.pair import Pair, Teacher
 from orchestrator.study.resources import Resources, SubtaskResources, TrackingSettings, TrainingResources
+from orchestrator.study.sampler import Sampler
 from orchestrator.study.study import Study
 from orchestrator.study.subtasks import Selection, Subtasks
 from orchestrator.study.sweep import Sweep
@@ -34,6 +35,7 @@ MODELS: dict[str, Fields] = {
     "teacher": Teacher,
     "recipe": Recipe,
     "sweep": Sweep,
+    "search": Sampler,
     "subtasks": Subtasks,
     "finetune": Finetune,
     "derive": Deriving,

@@ -14,6 +14,7 @@ from nemo.methods import METHODS, Setting
 from nemo.methods.method import Words
 from orchestrator.study.form import Form, Schema, form, one_of
 from orchestrator.study.problems import Model, NoDuplicates, Number, Problems, Whole, known_fields, named, unknown
+from orchestrator.study.sampler import Sampler
 
 Point = dict[str, Setting]
 """Swept name -> its value; the names are settings of the method, `lr` and `lr_mask`."""
@@ -98,7 +99,7 @@ _LISTED: Schema = {"properties": {"list": {"type": "array"}}, "required": ["list
 _GRID: Schema = {"properties": {"grid": {"type": "object", "minProperties": 1}}, "required": ["grid"]}
 _SEARCH: Schema = {
     "properties": {
-        "search": {"type": "string"},
+        "search": {"type": ["string", "object"]},
         "trials": {"type": "integer"},
         "space": {"type": "object", "minProperties": 1},
     },
@@ -106,6 +107,16 @@ _SEARCH: Schema = {
 }
 _KINDS: Schema = {"oneOf": [_GRID, _LISTED, _SEARCH]}
 """Exactly one of the three; a search with what it needs."""
+
+
+_WORD: TypeAdapter[str] = TypeAdapter(Literal["optuna", "random"])
+
+
+def _read_search(data: Any) -> Any:
+    """Reads a word, or the fields of a sampler."""
+    if data is None or isinstance(data, Sampler):
+        return data
+    return Sampler.model_validate(data) if isinstance(data, Mapping) else _WORD.validate_python(data)
 
 
 class Sweep(Model):
@@ -121,8 +132,11 @@ class Sweep(Model):
 
     Example: [{lambda_coh: 0.5, lambda_coup: 1.5}, {lambda_coh: 1.0, lambda_coup: 2.2}]
     """
-    search: Literal["optuna", "random"] | None = None
-    """`optuna` or `random` suggests points while the study runs"""
+    search: Annotated[Literal["optuna", "random"] | Sampler | None, BeforeValidator(_read_search)] = None
+    """`optuna` or `random` suggests points while the study runs; or `{sampler: NAME}`, another sampler of Optuna's
+
+    Example: {sampler: nsga2, population: 12}
+    """
     trials: Annotated[Whole, Field(ge=1)] | None = None
     """trainings for each pair and seed
 
@@ -181,6 +195,23 @@ class Sweep(Model):
                     problems.add(name, text="belongs to a search, add `search: optuna` or remove it.")
         problems.raise_any()
         return self
+
+    @property
+    def sampler(self) -> Sampler | None:
+        """What suggests the points of a search; None of a grid or a list."""
+        if self.search is None or isinstance(self.search, Sampler):
+            return self.search
+        return Sampler(sampler="tpe" if self.search == "optuna" else "random")
+
+    @property
+    def told_search(self) -> str | dict[str, Any] | None:
+        """What a search is known by, in keys."""
+        return self.search.told if isinstance(self.search, Sampler) else self.search
+
+    @property
+    def search_name(self) -> str:
+        """A search's word in labels."""
+        return self.search.sampler if isinstance(self.search, Sampler) else str(self.search)
 
     def points(self) -> list[Point]:
         """The points that are known beforehand, the last name of a grid varying fastest; none for a search."""

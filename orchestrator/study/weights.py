@@ -77,4 +77,5 @@ def _prepared(pair: Pair, known: Fetched) -> Pair:
     }
     prepared = pair.model_copy(update=changed)
     prepared._weights = known["sha256"]
+    prepared._prepared = frozenset(own.keys() - pair.dataset_options.keys())
     return prepared

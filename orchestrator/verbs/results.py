@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -31,6 +32,14 @@ def report(
     ] = ReportFormat.terminal,
     out: Out = None,
     export: Export = None,
+    optuna: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write what was swept as a storage of Optuna's: SQLite, or its journal with the suffix .log.",
+            show_default=False,
+        ),
+    ] = None,
     storage: Storage = None,
     watch: Watch = False,
 ) -> None:
@@ -45,9 +54,13 @@ def report(
 
         watch_page(where, out)
         return
-    from orchestrator.report.output import write_export, write_report
+    from orchestrator.report.output import write_export, write_report, write_swept
 
-    if export is not None:
+    if optuna is not None:
+        if export is not None or out is not None or format is not ReportFormat.terminal:
+            raise UserError("--optuna: writes one file for Optuna, leave --export, --format and --out out.")
+        typer.echo(write_swept(where, optuna))
+    elif export is not None:
         typer.echo(write_export(where, export))
     else:
         write_report(where, format, out)

@@ -76,17 +76,26 @@ def plan(
     overrides: Overrides = None,
     storage: Storage = None,
     simulate: Simulate = None,
+    classes: Annotated[
+        bool, typer.Option("--classes", help="Show every class with its samples, and every sub-task.")
+    ] = False,
 ) -> None:
-    """Show what would run: steps by kind, what is finished, and how long the rest takes; touches nothing."""
+    """Show what was read, what would run, what is finished, and how long the rest takes; touches nothing."""
     from rich.console import Console
 
     from orchestrator import plan as plan_study
+    from orchestrator.report.accepted import print_accepted
     from orchestrator.report.status import print_overview
 
     console = Console(highlight=False)
     if simulate is None:
-        print_overview(plan_study(study, storage, overrides=overrides or []), console)
+        overview = plan_study(study, storage, overrides=overrides or [])
+        if overview.accepted is not None:
+            print_accepted(overview.accepted, console, everything=classes)
+        print_overview(overview, console)
         return
+    if classes:
+        raise UserError("--classes: shows what was read, leave --simulate out.")
     from orchestrator.simulation.simulation import print_simulation
 
     print_simulation(study, storage, overrides or [], simulate, console)

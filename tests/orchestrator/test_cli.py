@@ -142,7 +142,8 @@ def test_report_json_is_all_that_is_on_standard_output(storage: Path) -> None:
     invented_study(storage)
     done = nemo("report", "invented", "--format", "json", NEMO_STORAGE=str(storage))
     assert (done.returncode, done.stderr) == (0, "")
-    assert set(json.loads(done.stdout)) == {"study", "trainings", "modularizations", "subtasks", "derived", "epochs"}
+    rows = {"trainings", "modularizations", "subtasks", "derived", "epochs"}
+    assert set(json.loads(done.stdout)) == {"study", "accepted", *rows}
 
 
 def test_the_report_is_a_page_in_a_file_of_its_own(capsys, monkeypatch, storage: Path) -> None:

@@ -26,7 +26,7 @@ SEARCHED: dict[str, Any] = {
 class Memory(Finished):
     """A ledger in memory that keeps suggestions elsewhere."""
 
-    def suggest(self, search: str, number: int, settings: Any) -> None:
+    def suggest(self, search: str, number: int, settings: Any, generation: int | None = None) -> None:
         pass
 
     def suggestions(self, search: str) -> list[Any]:
