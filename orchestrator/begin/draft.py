@@ -137,7 +137,8 @@ def _summary(data: str, description: Description) -> str:
     each = each or list(description.classes)
     more = f" and {len(each) - _SHOWN} more" if len(each) > _SHOWN else ""
     texts = is_of_texts(data)
-    sample, size = ("texts of up to", "") if texts else ("images of", " pixels")
+    sample = "texts of up to" if texts else "images, read at"  # which may be of many sizes
+    size = "" if texts else " pixels (--image-size N reads them at another size)"
     return (
         f"Read {data}: {len(each)} classes, {', '.join(each[:_SHOWN])}{more}; {description.train_size:,} training and "
         f"{description.test_size:,} test {sample} {size_text(description.image_size)}{size}."

@@ -96,15 +96,16 @@ def check_changeable(previous: Study, wanted: Study) -> None:
     """Refuses what a running study cannot have otherwise.
 
     Raises:
-        UserError: Such a field has changed; the message names it with its line.
+        UserError: Such a field has changed; the message names it with its line, and shows what differs, for it may be a
+            --set that was left out.
     """
     before, after = _fixed(previous), _fixed(wanted)
     changed = [name for name in before if before[name] != after[name]]
     if changed:
         may = f"{', '.join(CHANGEABLE)} and priority can"
         raise UserError(
-            f"{wanted.where(changed[0])}: cannot change while the study runs ({may}); stop it, or wait for its end, "
-            "and run it then."
+            f"{wanted.where(changed[0])}: cannot change while the study runs ({may}); give every --set again that it "
+            f"was started with, or stop it, or wait for its end, and run it then.\n{diff(previous, wanted)}"
         )
 
 
@@ -146,7 +147,8 @@ def handed_change(current: Study, data: Mapping[str, Description], ledger: Ledge
     dropped = left_behind(plan(DescribedStudy(current, data), ledger), wanted)
     if dropped:
         raise UserError(
-            f"{study.where('name')}: a study can only grow while it runs, and {counted(dropped)} would no longer "
-            "belong to it; stop it, or wait for its end, and run it then."
+            f"{study.name}: a study can only grow while it runs, and {counted(dropped)} would no longer belong to it; "
+            "put back what differs, or give every --set again that it was started with, or stop it, or wait for its "
+            f"end, and run it then.\n{diff(current, study)}"
         )
     return Change(described, text)

@@ -131,6 +131,8 @@ def _run(
         outcome: Outcome = "unfinished"
         try:
             if driver.unfinished:
+                if address is None:  # on a busy machine it takes a minute, in which nothing else is said
+                    _log.warning("Ray is started on this machine; then the first steps start")
                 with (
                     notifier.of_run(lambda: driver.outcome),
                     ray_head(ledger.folder, address=address) as cluster,
@@ -336,7 +338,7 @@ class Driver:
         self._tracking.study_changed()
         self._fanout.arrange(self.frontier.steps)
         self._fanout.submit(self.frontier.release(list(self.frontier.steps.values())))
-        return counted(new) + " more" if new else "no steps that are known yet" if trains else "no more steps"
+        return counted(new) + " more" if new else "no steps that are known yet" if trains else "as many steps as before"
 
     def _to_train(self, planned: Plan) -> More:
         """The trainings of a plan without a result, and its searches."""

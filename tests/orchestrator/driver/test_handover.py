@@ -77,11 +77,20 @@ def test_what_a_running_study_may_not(fields: dict[str, Any], named: str) -> Non
         check_changeable(changed(), changed(**fields))
 
 
+def test_a_refusal_shows_what_differs_as_where_an_override_was_left_out() -> None:
+    with pytest.raises(UserError) as refused:
+        check_changeable(changed(), changed(recipe={**FIELDS["recipe"], "epochs": 4}))
+    said = str(refused.value)
+    assert "give every --set again that it was started with" in said
+    assert "+" in said and "epochs: 4" in said
+
+
 def test_a_study_that_would_shrink_is_not_taken_up(storage: Path) -> None:
     study, ledger = invented_study(storage, until=0)
     data = describe(study).data
     ledger.store.write(HANDED, text_of(changed(thresholds=[0.9])).encode())
-    with pytest.raises(UserError, match="a study can only grow while it runs, and 3 measurements would no longer"):
+    told = rf"^{study.name}: a study can only grow while it runs, and 3 measurements would no longer(.|\n)*thresholds"
+    with pytest.raises(UserError, match=told):
         handed_change(study, data, ledger)
     ledger.store.write(HANDED, b"name: [")
     with pytest.raises(UserError, match=r"control/study\.yaml:"):
