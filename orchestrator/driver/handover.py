@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,11 +18,12 @@ from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.planner import plan
 from orchestrator.plan.step import counted
 from orchestrator.storage import Store
-from orchestrator.storage.layout import HANDED
+from orchestrator.storage.layout import HANDED, SUBMITTED
 from orchestrator.study.data import DescribedStudy, check_data
 from orchestrator.study.file import submitted_study
 from orchestrator.study.study import Study
 from orchestrator.study.weights import knowing_weights
+from orchestrator.system.signals import Interrupted
 
 CHANGEABLE = ("seeds", "sweep", "thresholds", "subtasks", "derive", "limits")
 """The fields that a running study may have otherwise, beside the priorities of pairs and methods."""
@@ -152,3 +154,24 @@ def handed_change(current: Study, data: Mapping[str, Description], ledger: Ledge
             f"end, and run it then.\n{diff(current, study)}"
         )
     return Change(described, text)
+
+
+@contextmanager
+def telling_of_changes(store: Store, submitted: str) -> Iterator[None]:
+    """Adds to an interruption that the study has grown since: the command that began it would make it shrink.
+
+    Args:
+        store: The study's.
+        submitted: What this run began with.
+
+    Raises:
+        Interrupted: It came; it carries on with the last change where there was one.
+    """
+    before = store.read(SUBMITTED)
+    try:
+        yield
+    except Interrupted as end:
+        with suppress(UserError):  # of a storage that is away
+            if store.read(SUBMITTED) not in (before, submitted.encode()):
+                end.carries_on += ", with the file and every --set of the last change that was handed over"
+        raise

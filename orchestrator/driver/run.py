@@ -19,7 +19,7 @@ from orchestrator.cluster.head import end_orphan, head_lives, ray_head
 from orchestrator.computing.data import load_once
 from orchestrator.computing.networks import build_once
 from orchestrator.driver.changes import check_changes
-from orchestrator.driver.handover import Change, hand_over, handed_change
+from orchestrator.driver.handover import Change, hand_over, handed_change, telling_of_changes
 from orchestrator.driver.limits import LimitReached, Meter, held
 from orchestrator.driver.notify import Notifier
 from orchestrator.driver.progress import Progress
@@ -104,7 +104,11 @@ def _run(
     ledger = Ledger(root / study.name)
     _make_local(ledger.store)
     notifier = Notifier(study)
-    with hold(ledger.store), interruptible(lambda: end_orphan(ledger.folder)):
+    with (
+        hold(ledger.store),
+        telling_of_changes(ledger.store, submitted),
+        interruptible(lambda: end_orphan(ledger.folder)),
+    ):
         control.clear(ledger.store)
         ledger.fold()
         described = keep_weights(described, ledger.store)
