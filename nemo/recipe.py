@@ -198,8 +198,8 @@ class Recipe:
         _require_choices(self, optimizer=_OPTIMIZERS, precision=_PRECISIONS, variant=variants, gate=_GATES)
         _require_bounds(self)
         _require("nesterov", not self.nesterov or self.momentum > 0, "needs a momentum above 0")
-        _require("warmup", self.warmup <= self.epochs, BOUNDS["warmup"].remedy)
-        _require("lr_warmup", self.lr_warmup <= self.epochs, BOUNDS["lr_warmup"].remedy)
+        for field in ("warmup", "lr_warmup"):  # the other number, too: --set may have lowered it, lines away
+            _require(field, getattr(self, field) <= self.epochs, f"{BOUNDS[field].remedy} ({self.epochs})")
         _require("compile", not (self.compile and self.gate == "annealed"), "an annealed gate changes, leave it out")
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,11 +18,12 @@ from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.planner import plan
 from orchestrator.plan.step import counted
 from orchestrator.storage import Store
-from orchestrator.storage.layout import HANDED
+from orchestrator.storage.layout import HANDED, SUBMITTED
 from orchestrator.study.data import DescribedStudy, check_data
 from orchestrator.study.file import submitted_study
 from orchestrator.study.study import Study
 from orchestrator.study.weights import knowing_weights
+from orchestrator.system.signals import Interrupted
 
 CHANGEABLE = ("seeds", "sweep", "thresholds", "subtasks", "derive", "limits")
 """The fields that a running study may have otherwise, beside the priorities of pairs and methods."""
@@ -96,15 +98,16 @@ def check_changeable(previous: Study, wanted: Study) -> None:
     """Refuses what a running study cannot have otherwise.
 
     Raises:
-        UserError: Such a field has changed; the message names it with its line.
+        UserError: Such a field has changed; the message names it with its line, and shows what differs, for it may be a
+            --set that was left out.
     """
     before, after = _fixed(previous), _fixed(wanted)
     changed = [name for name in before if before[name] != after[name]]
     if changed:
         may = f"{', '.join(CHANGEABLE)} and priority can"
         raise UserError(
-            f"{wanted.where(changed[0])}: cannot change while the study runs ({may}); stop it, or wait for its end, "
-            "and run it then."
+            f"{wanted.where(changed[0])}: cannot change while the study runs ({may}); give every --set again that it "
+            f"was started with, or stop it, or wait for its end, and run it then.\n{diff(previous, wanted)}"
         )
 
 
@@ -146,7 +149,29 @@ def handed_change(current: Study, data: Mapping[str, Description], ledger: Ledge
     dropped = left_behind(plan(DescribedStudy(current, data), ledger), wanted)
     if dropped:
         raise UserError(
-            f"{study.where('name')}: a study can only grow while it runs, and {counted(dropped)} would no longer "
-            "belong to it; stop it, or wait for its end, and run it then."
+            f"{study.name}: a study can only grow while it runs, and {counted(dropped)} would no longer belong to it; "
+            "put back what differs, or give every --set again that it was started with, or stop it, or wait for its "
+            f"end, and run it then.\n{diff(current, study)}"
         )
     return Change(described, text)
+
+
+@contextmanager
+def telling_of_changes(store: Store, submitted: str) -> Iterator[None]:
+    """Adds to an interruption that the study has grown since: the command that began it would make it shrink.
+
+    Args:
+        store: The study's.
+        submitted: What this run began with.
+
+    Raises:
+        Interrupted: It came; it carries on with the last change where there was one.
+    """
+    before = store.read(SUBMITTED)
+    try:
+        yield
+    except Interrupted as end:
+        with suppress(UserError):  # of a storage that is away
+            if store.read(SUBMITTED) not in (before, submitted.encode()):
+                end.carries_on += ", with the file and every --set of the last change that was handed over"
+        raise

@@ -19,7 +19,7 @@ from orchestrator.cluster.head import end_orphan, head_lives, ray_head
 from orchestrator.computing.data import load_once
 from orchestrator.computing.networks import build_once
 from orchestrator.driver.changes import check_changes
-from orchestrator.driver.handover import Change, hand_over, handed_change
+from orchestrator.driver.handover import Change, hand_over, handed_change, telling_of_changes
 from orchestrator.driver.limits import LimitReached, Meter, held
 from orchestrator.driver.notify import Notifier
 from orchestrator.driver.progress import Progress
@@ -104,7 +104,11 @@ def _run(
     ledger = Ledger(root / study.name)
     _make_local(ledger.store)
     notifier = Notifier(study)
-    with hold(ledger.store), interruptible(lambda: end_orphan(ledger.folder)):
+    with (
+        hold(ledger.store),
+        telling_of_changes(ledger.store, submitted),
+        interruptible(lambda: end_orphan(ledger.folder)),
+    ):
         control.clear(ledger.store)
         ledger.fold()
         described = keep_weights(described, ledger.store)
@@ -131,6 +135,8 @@ def _run(
         outcome: Outcome = "unfinished"
         try:
             if driver.unfinished:
+                if address is None:  # on a busy machine it takes a minute, in which nothing else is said
+                    _log.warning("Ray is started on this machine; then the first steps start")
                 with (
                     notifier.of_run(lambda: driver.outcome),
                     ray_head(ledger.folder, address=address) as cluster,
@@ -336,7 +342,7 @@ class Driver:
         self._tracking.study_changed()
         self._fanout.arrange(self.frontier.steps)
         self._fanout.submit(self.frontier.release(list(self.frontier.steps.values())))
-        return counted(new) + " more" if new else "no steps that are known yet" if trains else "no more steps"
+        return counted(new) + " more" if new else "no steps that are known yet" if trains else "as many steps as before"
 
     def _to_train(self, planned: Plan) -> More:
         """The trainings of a plan without a result, and its searches."""

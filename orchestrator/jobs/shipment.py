@@ -15,7 +15,7 @@ from orchestrator.study.study import Study
 from orchestrator.system.environment import SHIPPED, checkout
 
 PACKAGES = ("nemo", "orchestrator")
-PATTERNS = ("*.py", "*.csv", "*.html", "py.typed")
+PATTERNS = ("*.py", "*.csv", "*.html", "*.schema.json", "py.typed")
 """The files of a package: its modules, and the data that they read."""
 
 

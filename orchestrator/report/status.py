@@ -232,7 +232,8 @@ def study_status(overview: Overview, owner: Owner | None, now: datetime) -> Stat
     """
     if owner is not None and seems_alive(owner, now):
         if overview.paused_since is not None:
-            text = f"since {overview.paused_since} its driver, {owner.text}, submits nothing more; nemo resume goes on"
+            text = f"since {overview.paused_since} its driver, {owner.text}, submits nothing more; "
+            text += f"nemo resume {overview.study} goes on"
             return Status("paused", text)
         return Status("running", f"it is run by {owner.text}")
     if overview.outcome == "failed":

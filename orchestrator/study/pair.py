@@ -129,7 +129,7 @@ class Pair(Model):
     image_size: Annotated[Any, BeforeValidator(_read_size), form(_SIZE)] = None
     """pixels that images are resized to: one number, or `[height, width]`
 
-    Left out: the data set's own
+    Left out: the data set's own; of files, the shorter side of the first training image
 
     Example: 224
     """

@@ -53,7 +53,9 @@ class Reading:
         found = self.description
         each = [f"{name} ({count})" for name, count in zip(found.classes, found.counts or (), strict=False)]
         texts = is_of_texts(self.dataset)
-        sample, size = ("texts of up to", "") if texts else ("images of", " pixels")
+        # images may be of many sizes
+        another = " pixels (--image-size N reads them at another size)"
+        sample, size = ("texts of up to", "") if texts else ("images, read at", another)
         return (
             f"Read {self.dataset}: {len(found.classes)} classes, {first_of(each or found.classes)}; "
             f"{found.train_size:,} training and {found.test_size:,} test {sample} {size_text(found.image_size)}{size}."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shlex
 import signal
@@ -31,6 +32,8 @@ from orchestrator.tracking.views import COMPARISON, view_tags, view_url
 
 PORT = 5000
 """MLflow's own default."""
+
+_log = logging.getLogger(__name__)
 
 START_SECONDS = 120.0
 
@@ -72,6 +75,7 @@ def serving(
         _relocate(database, artifact_root(storage.local))
     with usable_port(port, PORT) as free, _server(storage, uri, free) as (server, log):
         url = f"http://{HOST}:{free}"
+        _log.warning("MLflow is started; its address follows")
         _await(url, server, log)
         yield url, server
 

@@ -58,8 +58,8 @@ def test_images_in_folders(init: Init, tmp_path: Path) -> None:
     said, refused = init("--data", "folder:photos")
     assert refused == ""
     assert said.splitlines() == [
-        "Read folder:photos: 3 classes, cross (20), disc (20), square (20); 60 training and 15 test images of 48x48 "
-        "pixels.",
+        "Read folder:photos: 3 classes, cross (20), disc (20), square (20); 60 training and 15 test images, read at "
+        "48x48 pixels (--image-size N reads them at another size).",
         f"Wrote photos.yaml, {SCHEMA_NAME}.",
         "Next: nemo plan photos.yaml   (what it would run)   and then   nemo run photos.yaml",
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from mlflow.tracking import MlflowClient
 
 from nemo.errors import UserError
 from orchestrator.driver import run
-from orchestrator.driver.handover import HandedOver, check_changeable, hand_over, handed_change
+from orchestrator.driver.handover import HandedOver, check_changeable, hand_over, handed_change, telling_of_changes
 from orchestrator.execution.context import Event, OnEvent
 from orchestrator.ledger import control
 from orchestrator.ledger.lease import Lease, LeaseHeld
@@ -23,6 +24,7 @@ from orchestrator.storage.layout import HANDED, SUBMITTED
 from orchestrator.storage.studies import tracking_uri
 from orchestrator.study.data import describe
 from orchestrator.study.study import Study
+from orchestrator.system.signals import Interrupted
 from tests import tiny
 from tests.faults.driver import Driver, checkpoints
 from tests.orchestrator.instant import drive
@@ -77,11 +79,20 @@ def test_what_a_running_study_may_not(fields: dict[str, Any], named: str) -> Non
         check_changeable(changed(), changed(**fields))
 
 
+def test_a_refusal_shows_what_differs_as_where_an_override_was_left_out() -> None:
+    with pytest.raises(UserError) as refused:
+        check_changeable(changed(), changed(recipe={**FIELDS["recipe"], "epochs": 4}))
+    said = str(refused.value)
+    assert "give every --set again that it was started with" in said
+    assert "+" in said and "epochs: 4" in said
+
+
 def test_a_study_that_would_shrink_is_not_taken_up(storage: Path) -> None:
     study, ledger = invented_study(storage, until=0)
     data = describe(study).data
     ledger.store.write(HANDED, text_of(changed(thresholds=[0.9])).encode())
-    with pytest.raises(UserError, match="a study can only grow while it runs, and 3 measurements would no longer"):
+    told = rf"^{study.name}: a study can only grow while it runs, and 3 measurements would no longer(.|\n)*thresholds"
+    with pytest.raises(UserError, match=told):
         handed_change(study, data, ledger)
     ledger.store.write(HANDED, b"name: [")
     with pytest.raises(UserError, match=r"control/study\.yaml:"):
@@ -200,6 +211,18 @@ def test_the_driver_goes_on_with_what_was_handed_over(storage: Path, monkeypatch
     assert (ledger.store.read(SUBMITTED) or b"").decode() == text_of(grown)
     said = control.answer_to(ledger.store, text_of(grown))
     assert said is not None and said.adds.startswith("4 trainings, 3 modularizations and 12 measurements"), said
+
+
+@pytest.mark.parametrize("grown", [False, True])
+def test_what_carries_on_after_a_change_is_the_change(storage: Path, grown: bool) -> None:
+    _, ledger = invented_study(storage, until=0)
+    with pytest.raises(Interrupted) as stopped, telling_of_changes(ledger.store, text_of(changed())):
+        ledger.record_study(text_of(changed()))
+        if grown:
+            ledger.record_study(text_of(changed(**MORE)))
+        raise Interrupted(signal.SIGTERM)
+    assert stopped.value.carries_on.endswith("this carries on") is not grown
+    assert ("every --set of the last change" in stopped.value.carries_on) is grown
 
 
 def test_the_driver_says_why_it_does_not(storage: Path, monkeypatch: pytest.MonkeyPatch) -> None:

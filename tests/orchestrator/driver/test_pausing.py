@@ -20,7 +20,7 @@ from orchestrator.execution.scheduler import Suggestions
 from orchestrator.ledger.control import pause, paused_since
 from orchestrator.ledger.lease import Lease, read_owner
 from orchestrator.plan.training_queue import TrainingQueue
-from orchestrator.report.status import study_overview, study_status
+from orchestrator.report.status import Status, study_overview, study_status
 from orchestrator.storage import Where, store_at
 from tests import tiny
 from tests.faults.driver import Driver, checkpoints, finished
@@ -50,11 +50,15 @@ def test_a_paused_study_says_so_and_goes_on(storage: Path) -> None:
     _, ledger = invented_study(storage, until=1)
 
     def state() -> str:
-        return study_status(study_overview(ledger.folder), read_owner(ledger.folder), datetime.now(UTC)).state
+        return status().state
+
+    def status() -> Status:
+        return study_status(study_overview(ledger.folder), read_owner(ledger.folder), datetime.now(UTC))
 
     with driven(ledger.store):
         assert "submits nothing more in a few seconds" in pause_study(ledger.store)
         assert state() == "paused"
+        assert status().text.endswith(f"nemo resume {ledger.store.name} goes on")
         assert pause_study(ledger.store).startswith("invented is paused since 20")
         assert resume_study(ledger.store) == "invented goes on in a few seconds"
         assert state() == "running"

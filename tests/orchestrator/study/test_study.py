@@ -228,6 +228,11 @@ def test_tells_everything_at_once(tmp_path):
     )
 
 
+def test_a_warmup_that_is_longer_than_the_training_is_told_beside_its_epochs(tmp_path):
+    told = refusal(tmp_path, HEAD + "recipe: {epochs: 5, warmup: 23}\n")
+    assert told.endswith("recipe.warmup: must lie between 0 and epochs (5), not 23."), told
+
+
 def test_a_misspelt_method_brings_no_further_complaints(tmp_path):
     told = refusal(tmp_path, SWEPT.replace("  mwt: {lambda_coh", "  mtw: {lambda_coh"))
     assert len(told.splitlines()) == 1
