@@ -62,15 +62,9 @@ def test_the_rows_are_those_of_the_frames(report: StudyReport, folder: Path) -> 
 
 def test_the_tables_are_those_of_the_page_with_numbers_as_numbers(report: StudyReport, folder: Path) -> None:
     page = Page((folder / "report.html").read_text())
-    first = [
-        "Data: digits",
-        "What steps ask for",
-        "Classes: digits",
-        "What ran and what it took",
-        "What it was made with",
-    ]
+    accepted = ["Data: digits", "What steps ask for", "Classes: digits"]
     ran = ["What ran and what it took", "What it was made with"]
-    names = file_names([*first, *ran, *tables_of(sections_of(report))])
+    names = file_names([*accepted, *ran, *tables_of(sections_of(report))])
     assert set(names) == set(page.tables)
     numbers = 0
     for title, name in names.items():
