@@ -152,7 +152,12 @@ def test_a_page_that_is_watched_no_more_does_not_reload(
 def test_ctrl_c_ends_the_watching_with_130(running: tuple[Study, Ledger, Callable[[float], None]]) -> None:
     _, ledger, _ = running
     words = tiny.command("status", "invented", "--watch", "--storage", ledger.store.parent)
-    with subprocess.Popen(words, stdout=subprocess.PIPE, env={**os.environ, "PYTHONUNBUFFERED": "1"}) as watching:
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+
+    def heeded() -> None:  # tests that run in the background hand down that it is ignored
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    with subprocess.Popen(words, stdout=subprocess.PIPE, env=environment, preexec_fn=heeded) as watching:
         assert watching.stdout is not None
         assert b"invented: running" in watching.stdout.readline()
         watching.send_signal(signal.SIGINT)
