@@ -295,7 +295,10 @@ def test_a_deleted_experiment_is_said_before_anything_runs(server: Server) -> No
         Tracking(server.url, None, "deleted")
 
 
-def test_a_run_that_somebody_deletes_is_written_again(server: Server, storage: Path) -> None:
+def test_a_run_that_somebody_deletes_is_written_again(
+    server: Server, storage: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "60")  # the server is there, and slow on a busy machine
     study, ledger = study_at(server.url, storage, "deleted-run")
     tracking = open_tracking(study, ledger)
     first = plan_of(study, ledger).steps[0]
