@@ -50,7 +50,7 @@ def proxy(server: Server) -> Iterator[Proxy]:
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """A store that was away is asked again at once, and one that hangs is given up soon."""
     monkeypatch.setattr(tracking_module, "PAUSE_SECONDS", 0.0)
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
 
 
 def study_at(uri: str, storage: Path, name: str) -> tuple[Study, Ledger]:
