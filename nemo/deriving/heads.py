@@ -16,7 +16,7 @@ from nemo.graph.dependence import MOVING
 from nemo.graph.nodes import arguments, function, module_of, operation
 
 _ATTENTION = "scaled_dot_product_attention"
-_PRODUCT = frozenset(["softmax", "_softmax", "_safe_softmax"])
+_SOFTMAX = frozenset(["softmax", "_softmax", "_safe_softmax"])
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def attention_heads(net: nn.Module, example: Example) -> list[Heads]:
     trace.run()
     found = [_heads(node, trace, captured) for node in trace.attentions]
     if not found:
-        softmax = any(operation(node) in _PRODUCT for node in captured.graph.nodes if node.op == "call_function")
+        softmax = any(operation(node) in _SOFTMAX for node in captured.graph.nodes if node.op == "call_function")
         why = "computes its attention without scaled_dot_product_attention" if softmax else "has no attention"
         _refuse(f"the network {why}")
     return found

@@ -45,7 +45,7 @@ def low_rank_attention(net: nn.Module, example: Example, removed: float) -> tupl
             left = dimensions(values, energy(removed))
             weights[..., left:] = 0
             _put_rows(thin, part, weights.mT)
-            rows = kept.setdefault(part.layer, torch.ones(_width(thin, part), dtype=torch.bool))
+            rows = kept.setdefault(part.layer, torch.ones(_linear(thin, part).out_features, dtype=torch.bool))
             rows[part.places[:, left:].flatten()] = False
         read[..., left:] = 0
         _put_columns(thin, heads.output, read)
@@ -89,16 +89,15 @@ def factors(left: Tensor, right: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return q @ u * root, other_q @ v.mT * root, values
 
 
-def _width(net: nn.Module, part: Part) -> int:
+def _linear(net: nn.Module, part: Part) -> nn.Linear:
     layer = net.get_submodule(part.layer)
     assert isinstance(layer, nn.Linear)
-    return layer.out_features
+    return layer
 
 
 def _rows(net: nn.Module, part: Part) -> Tensor:
     """Weights and biases of heads: `[H, d, inputs + 1]`, in double precision."""
-    layer = net.get_submodule(part.layer)
-    assert isinstance(layer, nn.Linear)
+    layer = _linear(net, part)
     bias = torch.zeros(len(layer.weight)) if layer.bias is None else layer.bias
     weights = torch.cat([layer.weight.double().cpu(), bias.double().cpu()[:, None]], dim=1)
     return weights[part.places]
@@ -106,20 +105,16 @@ def _rows(net: nn.Module, part: Part) -> Tensor:
 
 def _columns(net: nn.Module, part: Part) -> Tensor:
     """What a layer reads of heads: `[H, outputs, d]`."""
-    layer = net.get_submodule(part.layer)
-    assert isinstance(layer, nn.Linear)
-    return layer.weight.double().cpu()[:, part.places].movedim(1, 0)
+    return _linear(net, part).weight.double().cpu()[:, part.places].movedim(1, 0)
 
 
 def _put_rows(net: nn.Module, part: Part, weights: Tensor) -> None:
-    layer = net.get_submodule(part.layer)
-    assert isinstance(layer, nn.Linear)
+    layer = _linear(net, part)
     layer.weight[part.places.flatten()] = weights[..., :-1].flatten(0, 1).to(layer.weight)
     if layer.bias is not None:
         layer.bias[part.places.flatten()] = weights[..., -1].flatten().to(layer.bias)
 
 
 def _put_columns(net: nn.Module, part: Part, weights: Tensor) -> None:
-    layer = net.get_submodule(part.layer)
-    assert isinstance(layer, nn.Linear)
+    layer = _linear(net, part)
     layer.weight[:, part.places.flatten()] = weights.movedim(0, 1).flatten(1).to(layer.weight)

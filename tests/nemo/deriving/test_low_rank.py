@@ -118,11 +118,11 @@ def test_how_many_dimensions_stay() -> None:
     assert dimensions(torch.tensor([[9.0, 0.1, 0.1, 0.1]]), 0.5) == 4
 
 
-@pytest.mark.parametrize("fused", [True, False])
-def test_a_head_of_more_dimensions_than_inputs_is_turned_too(fused: bool) -> None:
+@pytest.mark.parametrize("swapped", [True, False])
+def test_a_head_of_more_dimensions_than_inputs_is_turned_too(swapped: bool) -> None:
     left, right = torch.randn(2, 3, 8, dtype=torch.float64), torch.randn(2, 9, 8, dtype=torch.float64)
-    one, other, values = factors(*((left, right) if fused else (right, left)))
-    assert torch.allclose(one @ other.mT, left @ right.mT if fused else right @ left.mT) and values.shape == (2, 8)
+    one, other, values = factors(*((left, right) if swapped else (right, left)))
+    assert torch.allclose(one @ other.mT, left @ right.mT if swapped else right @ left.mT) and values.shape == (2, 8)
 
 
 @pytest.mark.parametrize("fused", [True, False])
