@@ -146,9 +146,9 @@ def _row(
     text, column = COLUMNS[metric]
     spread = "" if ours is None or column is None else with_spread(ours, column, 100.0, 2)
     theirs = MISSING if cell is None else Number(cell.value, 2)
-    # Only of one budget are two accuracies of the same thing.
-    alike = cell is not None and bool(cell.share) and ours is not None and column is not None
-    gap = Number(100 * ours[column] - cell.value, 2, signed=True) if alike and ours and cell and column else ""
+    gap = ""
+    if cell is not None and cell.share and ours is not None and column is not None:  # of one budget, so alike
+        gap = Number(100 * ours[column] - cell.value, 2, signed=True)
     return (method, text, Number.significant(float(classes)) if classes else "", budget, spread or MISSING, theirs, gap)
 
 
