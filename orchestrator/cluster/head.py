@@ -58,6 +58,10 @@ _NICENESS = {"RAY_worker_niceness": "5"}
 """Of the workers. With Ray's own 15 the kernel takes them for nearly idle and leaves them on a core where Ray's daemons
 run: benchmarks/fanout.py lost a tenth to that."""
 
+_WORKERS = {"RAY_prestart_worker_first_driver": "0"}
+"""A worker that Ray starts beforehand is idle when the data are read by another one, which has torch by then; of both
+Ray gives the idle one to the first training, and torch is imported twice."""
+
 _PREFIX = "nemo-"  # of the folder with Ray's own files
 _MARK = "made-by-nemo"  # a file in it that holds the head's marker: what we may remove
 
@@ -226,9 +230,11 @@ def _try_start(record: Path, num_cpus: int | None, num_gpus: int | None) -> tupl
     command = [sys.executable, "-P", "-m", "ray.scripts.scripts", "start", "--head", f"--temp-dir={temp}"]
     command += [f"--{name}={port}" for name, port in ports.items()]
     command += ["--include-dashboard=true", "--dashboard-host=127.0.0.1", "--disable-usage-stats"]
+    # One machine does not grow, and nobody reads what workers print: two processes less to wait for.
+    command += ["--no-monitor", "--include-log-monitor=false"]
     command += [f"--num-cpus={num_cpus}"] if num_cpus is not None else []
     command += [f"--num-gpus={num_gpus}"] if num_gpus is not None else []
-    environment = {**_NICENESS, **for_ray(os.environ, short_folder(tempfile.gettempdir())), **_settings()}
+    environment = {**_NICENESS, **_WORKERS, **for_ray(os.environ, short_folder(tempfile.gettempdir())), **_settings()}
     started = subprocess.run(command, env=environment | {MARKER: marker}, capture_output=True, text=True, check=False)
     daemons = _marked(marker)
     head["processes"] = sorted([each.pid, each.create_time()] for each in daemons)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any, TypedDict, cast
@@ -27,6 +28,10 @@ Stored = Pictures | Tokenized
 
 SplitArrays = tuple["np.ndarray[Any, Any] | Stored", "np.ndarray[Any, Any]"]
 """Images, or texts, and labels."""
+
+
+KEPT = 2**30
+"""Bytes of data that a driver keeps from its check of the files until workers take them."""
 
 
 class DatasetArrays(TypedDict):
@@ -91,13 +96,18 @@ def data_key(step: Step) -> str:
     return canonical({name: value for name, value in step.where.items() if name not in _ELSEWHERE})
 
 
-def load_once(study: Study, steps: Iterable[Step]) -> None:
+def load_once(study: Study, steps: Iterable[Step]) -> dict[str, DatasetArrays]:
     """Reads every data set of these steps once, so that damaged files are reported before anything starts.
+
+    Returns:
+        Those that workers of this machine need not read again, by `data_key`: as many as `KEPT` bytes hold.
 
     Raises:
         UserError: Some cannot be read; the message has all of them, each with its line in the study file.
     """
     pending, errors = {data_key(step): step.where for step in steps}, []
+    kept: dict[str, DatasetArrays] = {}
+    room = KEPT
     for position, pair in enumerate(study.pairs):
         place = location(study, pair).items()
         for key in [key for key, where in pending.items() if place <= where.items()]:
@@ -108,7 +118,18 @@ def load_once(study: Study, steps: Iterable[Step]) -> None:
                 continue
             counts = np.bincount(dataset["train"][1], minlength=len(dataset["classes"]))
             refused, _ = held_out(study, pair, dataset["classes"], counts.tolist())
+            if (size := _size(dataset)) <= room:
+                kept[key] = dataset
+                room -= size
             del dataset  # before the next is read
             errors += [f"{study.where('pairs', position, 'dataset')}: {text}" for text in refused]
     if errors:
         raise UserError("\n".join(errors))
+    return kept
+
+
+def _size(dataset: DatasetArrays) -> int:
+    """Bytes of a data set, as Ray's object store holds it."""
+    arrays: list[pickle.PickleBuffer] = []
+    rest = pickle.dumps(dataset, protocol=5, buffer_callback=arrays.append)
+    return len(rest) + sum(array.raw().nbytes for array in arrays)

@@ -9,14 +9,14 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from nemo.errors import UserError
 from orchestrator.cluster.capacity import Slots, check_room
 from orchestrator.cluster.cluster import Cluster, this_machine
 from orchestrator.cluster.head import end_orphan, head_lives, ray_head
-from orchestrator.computing.data import load_once
+from orchestrator.computing.data import DatasetArrays, load_once
 from orchestrator.computing.networks import build_once
 from orchestrator.driver.changes import check_changes
 from orchestrator.driver.handover import Change, hand_over, handed_change, telling_of_changes
@@ -127,7 +127,7 @@ def _run(
         if driver.unfinished and address is None:
             with study.naming_lines():
                 check_room(this_machine(), study.resources, trains=driver.trains)
-            load_once(study, driver.frontier.pending)
+            driver.read = load_once(study, driver.frontier.pending)
             build_once(study, driver.frontier.pending, ledger)
         with study.naming_lines():
             tracking = Tracking(*store_of(study, root))
@@ -179,12 +179,14 @@ class Driver:
 
     Attributes:
         frontier: How far the work on the plan is.
+        read: Data sets that were read already, for workers of this machine.
     """
 
     def __init__(self, study: Study, ledger: Ledger, planner: Planner) -> None:
         self._study, self._ledger, self._planner = study, ledger, planner
         self._lock = threading.RLock()  # events come from Tune's thread and from the fan-out's
         self._unfolded = 0
+        self.read: Mapping[str, DatasetArrays] = {}
         self._patience = patience()
         planned = planner.plan
         self._searches = planned.searches
@@ -212,7 +214,8 @@ class Driver:
         context = Context(self._ledger.store, self._study.resources)
         with self._study.naming_lines():
             check_room(cluster, context.resources, trains=self.trains)
-        shared, slots = Shared(context), Slots(cluster)
+        shared, slots = Shared(context, self.read), Slots(cluster)
+        self.read = {}
         self._slots, self._intake = slots, Intake()
         frontier = self.frontier
         pending = frontier.pending  # before the first event, which may add to it from another thread

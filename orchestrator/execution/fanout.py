@@ -32,10 +32,15 @@ class Shared:
 
     They are read by a task of their own and never pass through the driver: Ray reads them again if a node is lost. What
     could not be read is read anew for the next step that asks.
+
+    Args:
+        context: The study's.
+        read: What the driver has read already, by `data_key`, of a cluster that is its own machine, and no node to lose.
     """
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, read: Mapping[str, DatasetArrays] | None = None) -> None:
         self._context = context
+        self._read = dict(read or {})
         self._lock = threading.Lock()
         self._datasets: dict[str, ray.ObjectRef[DatasetArrays]] = {}
         self._models: dict[str, ray.ObjectRef[ModelArrays | NetworkArrays]] = {}
@@ -45,6 +50,8 @@ class Shared:
         """The data set of a step."""
         key = data_key(step)
         with self._lock:
+            if key in self._read:
+                self._datasets[key] = ray.put(self._read.pop(key))
             if key not in self._datasets:
                 self._datasets[key] = _read_dataset.options(retry_exceptions=[OSError]).remote(dict(step.where))
             return self._datasets[key]

@@ -227,7 +227,7 @@ def _ray_and_the_rest() -> Iterator[tuple[object, str, object]]:
     yield run, "ray_head", lambda *given, **named: nullcontext(CLUSTER)
     yield run, "head_lives", lambda folder: True
     yield run, "this_machine", lambda: CLUSTER
-    yield run, "load_once", lambda *given: None
+    yield run, "load_once", lambda *given: {}
     yield run, "interruptible", nullcontext
     for module in (file, changes):
         yield module, "describe", lambda study: DescribedStudy(study, DESCRIPTIONS)

@@ -7,14 +7,15 @@ import time
 from pathlib import Path
 
 import pytest
+import ray
 import torch
 from ray.util.state import list_tasks
 
 from orchestrator.cluster.cluster import Cluster
 from orchestrator.computing import compute
-from orchestrator.computing.data import as_dataset, dataset_arrays
+from orchestrator.computing.data import as_dataset, data_key, dataset_arrays
 from orchestrator.execution.context import DIED, Event
-from orchestrator.execution.fanout import MAX_RETRIES, FanOut
+from orchestrator.execution.fanout import MAX_RETRIES, FanOut, Shared
 from orchestrator.plan.step import make_step
 from tests.orchestrator.driving import Drive, kill_one
 
@@ -157,3 +158,14 @@ def test_what_a_failed_step_read_is_read_anew(drive: Drive) -> None:
     assert not drive.shared._models
     drive.fan_out([good])
     assert [event.step for event in drive.told("finished")] == [good]
+
+
+def test_what_the_driver_has_read_is_read_again_only_where_it_was_dropped(drive: Drive) -> None:
+    step = drive.steps("train")[0]
+    read = dataset_arrays(step.where)
+    told = {data_key(step): {**read, "name": "as the driver read it"}}
+    shared = Shared(drive.context, told)
+    assert ray.get(shared.dataset(step))["name"] == "as the driver read it"
+    assert shared.dataset(step) == shared.dataset(step), "it is put once"
+    shared.forget(step)
+    assert ray.get(shared.dataset(step))["name"] == read["name"]
