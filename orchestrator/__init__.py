@@ -93,12 +93,14 @@ def run_study(
             ended, and the same call carries on.
     """
     from orchestrator.driver.run import run_study as run
-    from orchestrator.ledger.ledger import Ledger
-    from orchestrator.report.notebook import LoadedStudy
     from orchestrator.study.file import study_with_data
 
     described = study_with_data(study, overrides)
     where = run(described, storage, address, retry_failed, replace)
+
+    from orchestrator.ledger.ledger import Ledger
+    from orchestrator.report.notebook import LoadedStudy
+
     return LoadedStudy(Ledger(where, readonly=True))
 
 

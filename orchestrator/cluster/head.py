@@ -12,39 +12,38 @@ import logging
 import os
 import re
 import secrets
-import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+import threading
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import grpc
 import psutil
 
 from nemo.errors import UserError
 from orchestrator.cluster.cluster import Cluster, grows_to
+from orchestrator.cluster.orphan import MADE_BY, MARKER, end_orphan, marked
 from orchestrator.storage.files import write_bytes
 from orchestrator.storage.layout import RAY_HEAD
 from orchestrator.system.ports import free_ports
-from orchestrator.system.process import living
 from orchestrator.system.surroundings import OF_OTHER_HEADS, for_ray, raise_limits, short_folder
-
-MARKER = "NEMO_RAY_HEAD"
-"""Environment variable that every process of one of our heads inherits; its value names the head."""
 
 ANSWERS_WITHIN = 30.0
 """Seconds within which a Ray head has to answer."""
 
-_SETTINGS = {
+_SETTINGS = {  # of Ray's processes, and of ours that use Ray
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.3",  # the default of 2 s is the shortest epoch that can be reported
     "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "600",  # a group may wait for the fan-out's tasks to end
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
     "RAY_TRAIN_METRICS_ENABLED": "0",
+    "RAY_TRAIN_CALLBACKS": "orchestrator.cluster.worker_groups.FreesFailedStarts",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -63,50 +62,122 @@ _WORKERS = {"RAY_prestart_worker_first_driver": "0"}
 Ray gives the idle one to the first training, and torch is imported twice."""
 
 _PREFIX = "nemo-"  # of the folder with Ray's own files
-_MARK = "made-by-nemo"  # a file in it that holds the head's marker: what we may remove
 
 _log = logging.getLogger(__name__)
 _token = secrets.token_hex(32)  # one per process: Ray caches the first token that it reads
 
 
-@contextlib.contextmanager
-def ray_head(
-    folder: str | Path, num_cpus: int | None = None, num_gpus: int | None = None, address: str | None = None
-) -> Iterator[Cluster]:
-    """Connect this process to a Ray cluster of our own, or to the running one at `address`.
+class OwnHead:
+    """A Ray head of our own on this machine, which starts beside what this process does meanwhile.
+
+        with OwnHead(folder) as own:                # it starts, for some seconds
+            ...
+            with ray_head(own) as cluster:          # waits for it
+                ...
 
     Args:
         folder: The study's folder; its record and its token (0600) are kept there while the head lives.
-        num_cpus: Logical CPUs of our own head; None counts the machine's.
-        num_gpus: GPUs of our own head; None detects them.
-        address: `host:port` of a running head, or `auto` for the one that this process is a job of or that runs on
-            this machine; it is used as it is and left running.
+        num_cpus: Logical CPUs; None counts the machine's.
+        num_gpus: GPUs; None detects them.
 
     Raises:
-        UserError: The head at `address` can't be reached, or our own doesn't start, or limits are too low for it; or
-            this process, such as a notebook, has a connection of its own, which would be lost.
+        UserError: Limits of this process are too low for Ray, or it has a connection of its own, which would be lost.
+    """
+
+    def __init__(self, folder: str | Path, num_cpus: int | None = None, num_gpus: int | None = None) -> None:
+        self._folder, self._wanted = folder, (num_cpus, num_gpus)
+        self._record = Path(folder).resolve() / RAY_HEAD
+        self._address: Future[str] = Future()
+        self._unwanted = threading.Event()
+        self._thread = threading.Thread(target=self._start, name="ray-head", daemon=True)
+
+    def __enter__(self) -> Self:
+        _require_no_connection()
+        end_orphan(self._folder)
+        self._environment = dict(os.environ)
+        raise_limits()
+        for name in OF_OTHER_HEADS:
+            os.environ.pop(name, None)
+        try:
+            _make_token(self._record.parent)
+        except BaseException:
+            self._restore()
+            raise
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._unwanted.set()
+        starts = True
+        try:
+            while starts:  # until what it may just have started is ended, too
+                starts = self._thread.is_alive()
+                end_orphan(self._folder)
+                self._thread.join(0.2)
+        finally:
+            self._restore()
+
+    @property
+    def address(self) -> str:
+        """`host:port`, for which it waits.
+
+        Raises:
+            UserError: It does not start.
+        """
+        return self._address.result()
+
+    def _restore(self) -> None:
+        _restore(self._environment, [*OF_OTHER_HEADS, "RAY_AUTH_MODE", "RAY_AUTH_TOKEN_PATH"])
+
+    def _start(self) -> None:
+        """Starts it; on a busy machine the first try may run out of Ray's own time limits, so there are two."""
+        try:
+            reason = ""
+            for _ in range(_TRIES):
+                _make_token(self._record.parent)
+                started, reason = _try_start(self._record, *self._wanted)
+                if started is not None:
+                    return self._address.set_result(started)
+                if self._unwanted.is_set():
+                    break
+                end_orphan(self._folder)  # and its token
+            text = f"Ray's head did not start ({reason}); free memory or ports, or name a running one: --address"
+            raise UserError(text)
+        except BaseException as error:
+            self._address.set_exception(error)
+
+
+@contextlib.contextmanager
+def own_head(folder: str | Path, num_cpus: int | None = None, num_gpus: int | None = None) -> Iterator[Cluster]:
+    """Connect this process to a Ray head of its own, which ends with the block; see `OwnHead` and `ray_head`."""
+    with OwnHead(folder, num_cpus, num_gpus) as own, ray_head(own) as cluster:
+        yield cluster
+
+
+@contextlib.contextmanager
+def ray_head(at: OwnHead | str) -> Iterator[Cluster]:
+    """Connect this process to a Ray cluster.
+
+    Args:
+        at: A head of our own; or `host:port` of a running one, or `auto` for that which this process is a job of or
+            which runs on this machine: it is used as it is and left running.
+
+    Raises:
+        UserError: A running head can't be reached, or our own doesn't start; or this process, such as a notebook, has a
+            connection of its own, which would be lost.
     """
     import ray
 
-    if ray.is_initialized():
-        raise UserError(
-            "this process is connected to a Ray cluster already, and a study needs a connection of its own; call "
-            "ray.shutdown() first, or run the study in another process"
-        )
-    record = Path(folder).resolve() / RAY_HEAD
-    end_orphan(folder)
-    own = address is None
+    _require_no_connection()
     environment = dict(os.environ)
+    own = isinstance(at, OwnHead)
     try:
-        if address is None:
-            raise_limits()
-            for name in OF_OTHER_HEADS:
-                os.environ.pop(name, None)
-            address = _start(record, num_cpus, num_gpus)
-        elif address == "auto":
-            address = _running()
-        settings = _settings()
-        variables = {name: os.environ.get(name, value) for name, value in settings.items()}
+        if isinstance(at, OwnHead):
+            address = at.address
+            _take_token()
+        else:
+            address = _running() if at == "auto" else at
+        variables = {name: os.environ.get(name, value) for name, value in _SETTINGS.items()}
         variables["RAY_ADDRESS"] = address
         os.environ.update(variables)
         _connect(address, variables, own)
@@ -115,105 +186,25 @@ def ray_head(
         yield Cluster(address, alive if own else grows_to() or alive)
     finally:
         ray.shutdown()
-        if own:
-            end_orphan(folder)
-        for name in {*_settings(), *OF_OTHER_HEADS, "RAY_AUTH_MODE", "RAY_AUTH_TOKEN_PATH"}:
-            os.environ.pop(name, None)
-            if name in environment:
-                os.environ[name] = environment[name]
+        _restore(environment, [*_SETTINGS, "RAY_ADDRESS"])
 
 
-def end_orphan(folder: str | Path) -> int:
-    """End the head that `folder` records, and wait until all its processes, workers included, are gone.
-
-    Returns:
-        The number of processes that had to be ended.
-
-    Raises:
-        UserError: One of them does not end; the record stays.
-    """
-    record = Path(folder).resolve() / RAY_HEAD
-    try:
-        head = _read(record)
-    except FileNotFoundError:
-        return 0
-    except (OSError, ValueError, OverflowError, LookupError, TypeError, RecursionError):
-        _log.warning("%s: is damaged and left alone, a Ray head that an earlier driver started may still run.", record)
-        return 0
-    ended: set[psutil.Process] = set()
-    while processes := (_recorded(head["processes"]) | _marked(head["marker"])) - ended:  # one may just start another
-        for process in processes:  # daemons first would let the workers start writing their last words
-            with contextlib.suppress(psutil.Error):
-                process.kill()
-        _, left = psutil.wait_procs(processes, timeout=30)
-        if left:
-            pids = ", ".join(str(each.pid) for each in left)
-            raise UserError(
-                f"{record}: processes {pids} of an earlier Ray head do not end, see to them and run it again."
-            )
-        ended |= processes
-    if _made_for(head["marker"], Path(head["temp"])):
-        shutil.rmtree(head["temp"], ignore_errors=True)
-    record.with_name("token").unlink(missing_ok=True)
-    record.unlink(missing_ok=True)
-    return len(ended)
+def _require_no_connection() -> None:
+    """Refuses a process that is connected to Ray already; one that has not imported it is not."""
+    ray = sys.modules.get("ray")
+    if ray is not None and ray.is_initialized():
+        raise UserError(
+            "this process is connected to a Ray cluster already, and a study needs a connection of its own; call "
+            "ray.shutdown() first, or run the study in another process"
+        )
 
 
-def head_lives(folder: str | Path) -> bool:
-    """Whether the head that `folder` records still has the processes without which Ray ends; True where there is none.
-
-    Ray itself takes up to a minute to notice, and then ends the driver with words of its own.
-    """
-    record = Path(folder).resolve() / RAY_HEAD
-    try:
-        vital = json.loads(record.read_text()).get("vital", [])
-        return len(_living(vital)) == len(vital)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        return True
-
-
-def _read(record: Path) -> dict[str, Any]:
-    """Reads a record, if it could be one of ours: the processes and the folder that it names are killed and removed.
-
-    Raises:
-        ValueError, OverflowError, LookupError, TypeError, RecursionError: It is damaged.
-        OSError: It cannot be read.
-    """
-    head = json.loads(record.read_bytes())
-    temp, marker = Path(head["temp"]), str(head["marker"])
-    processes = [(int(pid), float(started)) for pid, started in head["processes"]]
-    if not temp.is_absolute():
-        raise ValueError(f"{temp} is no folder of a head of ours")
-    if not marker or any(not 0 < pid < 2**31 for pid, _ in processes):
-        raise ValueError("it names no processes")
-    return {"temp": str(temp), "marker": marker, "processes": processes}
-
-
-def _made_for(marker: str, temp: Path) -> bool:
-    """Whether we made a folder for the head of this marker: this process may have another temporary folder by now."""
-    try:
-        return (temp / _MARK).read_text() == marker
-    except (OSError, ValueError):  # it is gone, or somebody else's
-        return False
-
-
-def _settings() -> dict[str, str]:
-    """The environment variables of Ray's processes, and of ours that use Ray."""
-    from orchestrator.cluster.worker_groups import FreesFailedStarts
-
-    return {**_SETTINGS, "RAY_TRAIN_CALLBACKS": f"{FreesFailedStarts.__module__}.{FreesFailedStarts.__qualname__}"}
-
-
-def _start(record: Path, num_cpus: int | None, num_gpus: int | None) -> str:
-    """Starts a head; on a busy machine the first try may run out of Ray's own time limits, so there are two."""
-    reason = ""
-    for _ in range(_TRIES):
-        _use_token(record.parent)
-        started, reason = _try_start(record, num_cpus, num_gpus)
-        if started is not None:
-            return started
-        end_orphan(record.parent.parent)  # and its token
-    raise UserError(f"Ray's head did not start ({reason}); free memory or ports, or name a running one: --address")
+def _restore(environment: dict[str, str], names: Iterable[str]) -> None:
+    """Gives variables of this process the values that they had."""
+    for name in names:
+        os.environ.pop(name, None)
+        if name in environment:
+            os.environ[name] = environment[name]
 
 
 def _try_start(record: Path, num_cpus: int | None, num_gpus: int | None) -> tuple[str | None, str]:
@@ -221,7 +212,7 @@ def _try_start(record: Path, num_cpus: int | None, num_gpus: int | None) -> tupl
     temp = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=short_folder(tempfile.gettempdir())))
     marker = secrets.token_hex(8)
     head: dict[str, Any] = {"marker": marker, "temp": str(temp), "processes": []}
-    (temp / _MARK).write_text(marker)
+    (temp / MADE_BY).write_text(marker)
     # Before the start: a driver that is killed in its middle leaves no orphan that cannot be found.
     write_bytes(record, json.dumps(head).encode())
     # Without explicit ports the dashboard's agents of two heads on one host fight for the same one.
@@ -234,9 +225,9 @@ def _try_start(record: Path, num_cpus: int | None, num_gpus: int | None) -> tupl
     command += ["--no-monitor", "--include-log-monitor=false"]
     command += [f"--num-cpus={num_cpus}"] if num_cpus is not None else []
     command += [f"--num-gpus={num_gpus}"] if num_gpus is not None else []
-    environment = {**_NICENESS, **_WORKERS, **for_ray(os.environ, short_folder(tempfile.gettempdir())), **_settings()}
+    environment = {**_NICENESS, **_WORKERS, **for_ray(os.environ, short_folder(tempfile.gettempdir())), **_SETTINGS}
     started = subprocess.run(command, env=environment | {MARKER: marker}, capture_output=True, text=True, check=False)
-    daemons = _marked(marker)
+    daemons = marked(marker)
     head["processes"] = sorted([each.pid, each.create_time()] for each in daemons)
     head["vital"] = sorted([each.pid, each.create_time()] for each in daemons if _name(each) in _VITAL)
     if started.returncode != 0:
@@ -322,8 +313,8 @@ def _require_answer(address: str) -> None:
             raise OSError(f"none within {ANSWERS_WITHIN:.0f} s") from None
 
 
-def _use_token(folder: Path) -> None:
-    """Switch this process and its children to token authentication, whatever mode they had: all can reach Ray's ports.
+def _make_token(folder: Path) -> None:
+    """Switch this process's children to token authentication, whatever mode they had: all can reach Ray's ports.
 
     A token in the environment is taken as it is.
     """
@@ -335,26 +326,13 @@ def _use_token(folder: Path) -> None:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(_token)
         os.environ["RAY_AUTH_TOKEN_PATH"] = str(path)
+
+
+def _take_token() -> None:
+    """Switch this process to the token that its environment names."""
     from ray._raylet import Config  # type: ignore[attr-defined]
 
     Config.initialize("")  # Ray read its mode when it was imported
-
-
-def _living(processes: Iterable[Sequence[float]]) -> list[psutil.Process]:
-    """Those of `[pid, start]` that live."""
-    alive = []
-    for pid, started in processes:
-        with contextlib.suppress(psutil.Error):
-            alive.append(living(int(pid), started))
-    return [process for process in alive if process is not None]
-
-
-def _recorded(processes: Iterable[Sequence[float]]) -> set[psutil.Process]:
-    tree = set(_living(processes))
-    for process in list(tree):
-        with contextlib.suppress(psutil.Error):
-            tree |= set(process.children(recursive=True))
-    return tree
 
 
 def _name(process: psutil.Process) -> str:
@@ -362,12 +340,3 @@ def _name(process: psutil.Process) -> str:
         return process.name()
     except psutil.Error:
         return ""
-
-
-def _marked(marker: str) -> set[psutil.Process]:
-    marked = set()
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            if process.environ().get(MARKER) == marker:
-                marked.add(process)
-    return marked

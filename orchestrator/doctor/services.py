@@ -77,10 +77,13 @@ def _cluster(address: str) -> str:
 
 def _ray(address: str | None) -> str:
     """Starts a Ray head and ends it, or connects to one; either way it has to carry out a task."""
-    from orchestrator.cluster.head import ray_head
+    from orchestrator.cluster.head import own_head, ray_head
 
     logging.getLogger("ray").setLevel(logging.ERROR)
-    with tempfile.TemporaryDirectory() as folder, ray_head(folder, address=address) as cluster:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        own_head(folder) if address is None else ray_head(address) as cluster,
+    ):
         import ray
 
         version = ray.get(ray.remote(num_cpus=0)(_version).remote(), timeout=120)

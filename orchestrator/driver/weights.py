@@ -11,7 +11,6 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from nemo.errors import UserError
-from nemo.zoo.weights import fetch
 from orchestrator.storage import Store, layout
 from orchestrator.study.data import DescribedStudy, absolute, content_of
 from orchestrator.study.pair import Pair
@@ -51,6 +50,8 @@ def keep_weights(described: DescribedStudy, store: Store) -> DescribedStudy:
 
 
 def _keep_published(pair: Pair, store: Store) -> None:
+    from nemo.zoo.weights import fetch  # with torch
+
     known, name = fetched_weights(store), weights_name(pair)
     if name in known:
         return

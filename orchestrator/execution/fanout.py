@@ -35,7 +35,7 @@ class Shared:
 
     Args:
         context: The study's.
-        read: What the driver has read already, by `data_key`, of a cluster that is its own machine, and no node to lose.
+        read: What the driver has read already, by `data_key`, of a cluster that is this machine alone.
     """
 
     def __init__(self, context: Context, read: Mapping[str, DatasetArrays] | None = None) -> None:

@@ -37,10 +37,7 @@ def run(
     """Run a study here, or on the cluster at --address; a study that was started before carries on."""
     from orchestrator import run_study
     from orchestrator.driver.handover import HandedOver
-    from orchestrator.report.output import show_results
-    from orchestrator.report.status import print_failures
     from orchestrator.system.signals import Interrupted
-    from orchestrator.tracking.ui import page_of
 
     submitted = "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ
     if submitted and storage is None:
@@ -63,6 +60,11 @@ def run(
         command = "the same nemo submit" if submitted else shlex.join(["nemo", *sys.argv[1:]])
         print(f"nemo: stopped by {end}; what is finished is kept, {end.carries_on}: {command}", file=sys.stderr)
         raise typer.Exit(end.exit_code) from None
+
+    from orchestrator.report.output import show_results
+    from orchestrator.report.status import print_failures
+    from orchestrator.tracking.ui import page_of
+
     show_results(folder)
     option = "" if default_storage() == folder.parent else f" --storage {shlex.quote(str(folder.parent))}"
     page = f"{command}   (every run in MLflow)   or   " if (command := page_of(folder, option)) else ""

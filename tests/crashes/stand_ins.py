@@ -18,7 +18,9 @@ from unittest.mock import patch
 from rich.console import Console
 
 from orchestrator.cluster.cluster import Cluster
+from orchestrator.computing import data
 from orchestrator.driver import changes, run, silence
+from orchestrator.driver import driver as driving
 from orchestrator.driver.limits import Meter
 from orchestrator.driver.progress import Progress
 from orchestrator.driver.silence import Watchdog
@@ -30,6 +32,7 @@ from orchestrator.storage import Store, bucket, files, folder
 from orchestrator.study import file
 from orchestrator.study.data import DescribedStudy
 from orchestrator.system.process import Process
+from orchestrator.tracking import connection, tracking
 from tests.crashes.actor import Actor, Bell, Beside, Killed, Lock, acting, current
 from tests.crashes.bucket import Client, OneByOne
 from tests.crashes.executor import FanOut, Tuner
@@ -198,7 +201,7 @@ def _hosts(world: World) -> Iterator[tuple[object, str, object]]:
         raise held
 
     threads = SimpleNamespace(Thread=Beside, Event=Bell, RLock=Lock)
-    for module in (lease, run, silence):
+    for module in (lease, driving, silence):
         yield module, "threading", threads
     yield lease, "Clock", lambda: world
     yield lease, "stoppable", stoppable
@@ -208,12 +211,12 @@ def _hosts(world: World) -> Iterator[tuple[object, str, object]]:
     yield Process, "alive", property(alive)
     yield Process, "this", lambda: current().process
     yield run, "hold", hold
-    yield run, "stoppable", stoppable
+    yield driving, "stoppable", stoppable
     yield run, "end_orphan", end_orphan
-    yield run, "Watchdog", partial(Watchdog, clock=world.monotonic)
+    yield driving, "Watchdog", partial(Watchdog, clock=world.monotonic)
     yield run, "hand_over", refused
-    yield run, "Meter", partial(Meter, clock=world.monotonic)
-    yield run, "patience", lambda: GIVES_UP_AFTER
+    yield driving, "Meter", partial(Meter, clock=world.monotonic)
+    yield driving, "patience", lambda: GIVES_UP_AFTER
 
 
 def _ray_and_the_rest() -> Iterator[tuple[object, str, object]]:
@@ -224,21 +227,29 @@ def _ray_and_the_rest() -> Iterator[tuple[object, str, object]]:
         def __getattr__(self, name: str) -> Callable[..., Any]:
             return lambda *given, **named: {}
 
-    yield run, "ray_head", lambda *given, **named: nullcontext(CLUSTER)
-    yield run, "head_lives", lambda folder: True
+    class OwnHead(Anything):
+        def __enter__(self) -> OwnHead:
+            return self
+
+        def __exit__(self, *error: object) -> None:
+            pass
+
+    yield run, "OwnHead", OwnHead
+    yield run, "ray_head", lambda at: nullcontext(CLUSTER)
+    yield driving, "head_lives", lambda folder: True
     yield run, "this_machine", lambda: CLUSTER
-    yield run, "load_once", lambda *given: {}
+    yield data, "load_once", lambda *given: {}
     yield run, "interruptible", nullcontext
     for module in (file, changes):
         yield module, "describe", lambda study: DescribedStudy(study, DESCRIPTIONS)
     yield run, "environment", dict
-    yield run, "store_of", lambda *given: ()
-    yield run, "Tracking", Anything
-    yield run, "AT_LEAST", FOLDED
+    yield connection, "store_of", lambda *given: ()
+    yield tracking, "Tracking", Anything
+    yield driving, "AT_LEAST", FOLDED
     yield Ledger, "fold", partialmethod(Ledger.fold, FOLDED)
-    yield run, "Shared", Anything
-    yield run, "Progress", partial(Progress, console=Console(file=StringIO()))
-    yield run, "FanOut", FanOut
+    yield driving, "Shared", Anything
+    yield driving, "Progress", partial(Progress, console=Console(file=StringIO()))
+    yield driving, "FanOut", FanOut
     yield sweep.tune, "with_parameters", lambda trainable, context, datasets: context
     yield sweep.tune, "with_resources", lambda context, resources: context
     yield sweep.tune, "Tuner", Tuner

@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 import torch
 
-from orchestrator.cluster.head import MARKER, end_orphan
+from orchestrator.cluster.orphan import MARKER, end_orphan
 from orchestrator.storage import Store, Where, store_at
 from tests import tiny
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.cluster.cluster import Cluster
-from orchestrator.cluster.head import ray_head
+from orchestrator.cluster.head import own_head
 from orchestrator.execution.context import DIED, Event
 from tests import pictures, tiny
 from tests.orchestrator.driving import Drive, kill_one
@@ -20,7 +20,7 @@ GRID = {"mwt": {"grid": {"lambda_coup": [1.0, 2.0]}}}
 
 @pytest.fixture(scope="module")
 def head() -> Iterator[tuple[Path, Cluster]]:
-    with tempfile.TemporaryDirectory(prefix="nemo-") as folder, ray_head(folder, num_cpus=2, num_gpus=0) as cluster:
+    with tempfile.TemporaryDirectory(prefix="nemo-") as folder, own_head(folder, num_cpus=2, num_gpus=0) as cluster:
         yield Path(folder), cluster
 
 

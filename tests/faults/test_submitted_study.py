@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from orchestrator.cluster.head import MARKER, end_orphan
+from orchestrator.cluster.orphan import MARKER, end_orphan
 from orchestrator.storage import store_at
 from tests import tiny
 from tests.faults.driver import checkpoints, finished, processes
@@ -26,8 +26,8 @@ pytestmark = [pytest.mark.ray, pytest.mark.faults, pytest.mark.slow]
 
 HOLD = """
 import sys
-from orchestrator.cluster.head import ray_head
-with ray_head(sys.argv[1], num_cpus=2, num_gpus=0):
+from orchestrator.cluster.head import own_head
+with own_head(sys.argv[1], num_cpus=2, num_gpus=0):
     print("up", flush=True)
     sys.stdin.read()
 """

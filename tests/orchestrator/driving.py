@@ -13,7 +13,7 @@ import psutil
 
 from orchestrator.cluster.capacity import Slots
 from orchestrator.cluster.cluster import Cluster
-from orchestrator.cluster.head import MARKER
+from orchestrator.cluster.orphan import MARKER
 from orchestrator.execution.context import Context, Event
 from orchestrator.execution.fanout import FanOut, Shared
 from orchestrator.execution.scheduler import run_trainings

@@ -13,9 +13,10 @@ import pytest
 from rich.console import Console
 
 from orchestrator.cluster.cluster import Cluster
-from orchestrator.driver import run
+from orchestrator.driver import driver as driving
+from orchestrator.driver.course import Course
+from orchestrator.driver.driver import Driver
 from orchestrator.driver.progress import Progress
-from orchestrator.driver.run import Driver
 from orchestrator.execution.context import Context, Event, OnEvent
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.combination_plan import Search
@@ -75,10 +76,10 @@ def all_finish(
         on_event(Event("finished", step, result=finish(ledger, step)))
 
 
-def drive(study: Study, folder: Path, trainings: Trainings = all_finish, tracking: Any = None) -> Driver:
-    """Runs a study to its end."""
+def drive(study: Study, folder: Path, trainings: Trainings = all_finish, tracking: Any = None) -> Course:
+    """Runs a study to its end; how far it is then."""
     ledger = Ledger(folder)
-    driver = Driver(study, ledger, Planner(describe(study), ledger))
+    course = Course(study, ledger, Planner(describe(study), ledger))
     fanouts: list[FanOut] = []
 
     def fan_out(*given: Any) -> FanOut:
@@ -89,8 +90,8 @@ def drive(study: Study, folder: Path, trainings: Trainings = all_finish, trackin
         trainings(steps, searches, ledger, given[-1], fanouts[0].drain)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "FanOut", fan_out)
-        patch.setattr(run, "run_trainings", run_trainings)
-        patch.setattr(run, "Progress", lambda *given: Progress(*given, console=Console(file=StringIO())))
-        driver.run(CLUSTER, tracking or Untracked())
-    return driver
+        patch.setattr(driving, "FanOut", fan_out)
+        patch.setattr(driving, "run_trainings", run_trainings)
+        patch.setattr(driving, "Progress", lambda *given: Progress(*given, console=Console(file=StringIO())))
+        Driver(course).run(CLUSTER, tracking or Untracked())
+    return course

@@ -26,7 +26,7 @@ from nemo.datasets import load_dataset
 from nemo.datasets.images import decode
 from nemo.errors import UserError
 from nemo.modularizing import Relevance, load_relevance, save_relevance
-from orchestrator.cluster.head import end_orphan
+from orchestrator.cluster.orphan import end_orphan
 from orchestrator.computing.networks import state_of
 from orchestrator.ledger.lease import Clock, Lease, Owner, read_owner
 from orchestrator.ledger.ledger import Ledger

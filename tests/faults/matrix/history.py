@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 
-from orchestrator.cluster.head import MARKER
+from orchestrator.cluster.orphan import MARKER
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.step import KINDS
 from orchestrator.storage import Store, Where, store_at

@@ -19,21 +19,22 @@ import ray
 
 from nemo.errors import UserError
 from orchestrator.cluster import head
-from orchestrator.cluster.head import _living, _reason, end_orphan, ray_head
+from orchestrator.cluster.head import OwnHead, _reason, own_head, ray_head
+from orchestrator.cluster.orphan import end_orphan, marked, still_living
 from orchestrator.system.ports import free_ports
 
 pytestmark = pytest.mark.ray
 
 DRIVER = """
 import os, pathlib, sys, time, ray
-from orchestrator.cluster.head import ray_head
+from orchestrator.cluster.head import own_head
 
 @ray.remote
 def work(folder):
     pathlib.Path(folder, "worker").write_text(str(os.getpid()))
     time.sleep(600)
 
-with ray_head(sys.argv[1], num_cpus=1, num_gpus=0):
+with own_head(sys.argv[1], num_cpus=1, num_gpus=0):
     ray.get(work.remote(sys.argv[1]))
 """
 
@@ -49,16 +50,16 @@ def seen() -> dict[str, str | None]:
 
 def test_a_head_lives_as_long_as_its_block(storage: Path) -> None:
     before = _ray_variables()
-    with ray_head(storage, num_cpus=2, num_gpus=0) as cluster:
+    with own_head(storage, num_cpus=2, num_gpus=0) as cluster:
         record = json.loads((storage / "ray" / "head.json").read_text())
         token = storage / "ray" / "token"
         assert cluster.nodes == ((2.0, 0.0),)
         assert ray.get(seen.remote()) == {"RAY_ADDRESS": cluster.address, "RAY_AUTH_MODE": "token"}
-        with pytest.raises(UserError, match=r"connected to a Ray cluster already.*ray\.shutdown"), ray_head(storage):
+        with pytest.raises(UserError, match=r"connected to a Ray cluster already.*ray\.shutdown"), own_head(storage):
             raise AssertionError
         assert ray.get(seen.remote())["RAY_ADDRESS"] == cluster.address  # the first connection lives
         assert token.stat().st_mode & 0o777 == 0o600
-        assert len(_living(record["processes"])) == len(record["processes"])
+        assert len(still_living(record["processes"])) == len(record["processes"])
         listening = {
             connection.laddr.ip
             for pid, _ in record["processes"]
@@ -70,6 +71,21 @@ def test_a_head_lives_as_long_as_its_block(storage: Path) -> None:
     assert not Path(record["temp"]).exists()
     assert list((storage / "ray").iterdir()) == []
     assert _ray_variables() == before
+
+
+def test_a_head_that_is_not_wanted_any_more_leaves_nothing_behind(storage: Path) -> None:
+    """While it starts: at once, and when its first daemon is there."""
+    before, record = _ray_variables(), storage / "ray" / "head.json"
+    for moment in ("at once", "with a daemon"):
+        marker = ""
+        with pytest.raises(RuntimeError, match=moment), OwnHead(storage, num_cpus=1, num_gpus=0):
+            while moment == "with a daemon" and not any(each.name() == "gcs_server" for each in marked(marker)):
+                marker = json.loads(record.read_text())["marker"] if record.exists() else ""
+                time.sleep(0.05)
+            raise RuntimeError(moment)
+        assert not marked(marker)
+        assert list((storage / "ray").iterdir()) == []
+        assert _ray_variables() == before
 
 
 def test_the_head_of_a_killed_driver_is_ended_with_its_workers(storage: Path) -> None:
@@ -126,7 +142,7 @@ def test_who_has_no_token_is_refused_whatever_the_environment_says(
     storage: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
-    with ray_head(storage, num_cpus=1, num_gpus=0) as cluster:
+    with own_head(storage, num_cpus=1, num_gpus=0) as cluster:
         assert ray.get(seen.remote()) == {"RAY_ADDRESS": cluster.address, "RAY_AUTH_MODE": "token"}
         (storage / "wrong").write_text("0" * 64)
         asked = [sys.executable, "-c", STRANGER, cluster.address]
@@ -161,7 +177,7 @@ def _taken_at_first(monkeypatch: pytest.MonkeyPatch, port: int, tries: int) -> l
 def test_a_head_that_does_not_start_at_once_is_tried_again(storage: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("", 0)) as other:
         starts = _taken_at_first(monkeypatch, other.getsockname()[1], tries=1)
-        with ray_head(storage, num_cpus=1, num_gpus=0):
+        with own_head(storage, num_cpus=1, num_gpus=0):
             assert ray.get(seen.remote())["RAY_AUTH_MODE"] == "token"
     assert len(starts) == 2
     assert list((storage / "ray").iterdir()) == []
@@ -172,7 +188,7 @@ def test_a_head_that_does_not_start_at_all_is_one_sentence(storage: Path, monkey
     with socket.create_server(("", 0)) as other:
         starts = _taken_at_first(monkeypatch, other.getsockname()[1], tries=9)
         sentence = r"^Ray's head did not start \(.+\); free memory or ports"
-        with pytest.raises(UserError, match=sentence) as error, ray_head(storage, num_cpus=1, num_gpus=0):
+        with pytest.raises(UserError, match=sentence) as error, own_head(storage, num_cpus=1, num_gpus=0):
             pass
     assert len(starts) == 2
     assert "\n" not in str(error.value)
@@ -191,7 +207,7 @@ def test_an_address_without_a_head_is_one_sentence(storage: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
-    with pytest.raises(UserError, match=f"--address {address}: "), ray_head(storage, address=address):
+    with pytest.raises(UserError, match=f"--address {address}: "), ray_head(address):
         pass
 
 
@@ -200,5 +216,5 @@ def test_a_port_that_never_answers_is_one_sentence(storage: Path, monkeypatch: p
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"127.0.0.1:{silent.getsockname()[1]}"
         told = rf"--address {address}: no Ray head answers \(none within 2 s\); start one or leave it out"
-        with pytest.raises(UserError, match=told), ray_head(storage, address=address):
+        with pytest.raises(UserError, match=told), ray_head(address):
             pass

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.cluster.head import ray_head
+from orchestrator.cluster.head import own_head
 from tests import tiny
 from tests.orchestrator.driving import Drive
 
@@ -21,7 +21,7 @@ CALLBACKS = (
 def test_a_worker_that_dies_while_its_group_starts(storage: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_TRAIN_CALLBACKS", CALLBACKS)
     monkeypatch.setenv("PYTHONPATH", str(Path(tiny.__file__).parents[1]))
-    with ray_head(storage, num_cpus=2, num_gpus=0) as cluster:
+    with own_head(storage, num_cpus=2, num_gpus=0) as cluster:
         resources = {"training": {"workers": 2, "cpus": 1}}
         drive = Drive(
             storage / "study",

@@ -9,7 +9,7 @@ import pytest
 from nemo.errors import UserError
 from orchestrator.computing.compute import model_arrays
 from orchestrator.computing.networks import state_of
-from orchestrator.driver.run import sound_driver
+from orchestrator.driver.course import sound_course
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.study.data import describe
 from tests.orchestrator.invented import finish, invented_study, plan_of
@@ -37,13 +37,13 @@ def test_it_is_computed_again_before_anything_builds_on_it(tmp_path: Path, caplo
     flip(artifact(ledger, modularize.key, "relevance.safetensors"))
 
     again = Ledger(ledger.folder)
-    pending = sound_driver(describe(study), again).frontier.pending
+    pending = sound_course(describe(study), again).frontier.pending
     assert {train.key, modularize.key} <= {step.key for step in pending}
     assert len(list((ledger.folder / "quarantine").iterdir())) == len(caplog.records) == 2
 
     for step in pending:
         finish(again, step)
-    assert {step.kind for step in sound_driver(describe(study), again).frontier.pending} == {"reuse"}
+    assert {step.kind for step in sound_course(describe(study), again).frontier.pending} == {"reuse"}
 
 
 def test_it_is_not_read(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from orchestrator.cluster.head import ray_head
+from orchestrator.cluster.head import own_head
 from orchestrator.doctor.finding import Finding, State, tried
 from orchestrator.doctor.machine import _enough, _packages, installation, machine
 from tests import tiny
@@ -111,7 +111,7 @@ def test_ray_is_started_and_ended_and_a_database_opened(storage: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.ray
 def test_a_bucket_and_a_running_cluster_are_asked(storage: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with ObjectServer() as server, ray_head(storage / "study", num_cpus=1) as cluster:
+    with ObjectServer() as server, own_head(storage / "study", num_cpus=1) as cluster:
         for name, value in server.environment.items():
             monkeypatch.setenv(name, value)
         bucket = server.new_bucket()

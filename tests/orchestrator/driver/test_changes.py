@@ -9,7 +9,8 @@ import yaml
 
 from nemo.errors import UserError
 from orchestrator.driver.changes import check_changes, diff
-from orchestrator.driver.run import Driver, run_study
+from orchestrator.driver.course import Course
+from orchestrator.driver.run import run_study
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.planner import Planner
 from orchestrator.storage import layout
@@ -123,7 +124,7 @@ def test_what_failed_is_not_missed(storage: Path) -> None:
     wanted = changed(sweep={"mwt": {"grid": {"lambda_coup": [2.0]}}})
     check(wanted, ledger)
     for of, failed in ((study, True), (wanted, False)):
-        assert Driver(of, ledger, Planner(describe(of), ledger)).frontier.broken is failed
+        assert Course(of, ledger, Planner(describe(of), ledger)).frontier.broken is failed
 
 
 def test_another_best_point_leaves_nothing_behind(storage: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from orchestrator.driver import run
+from orchestrator.driver import driver as driving
 from orchestrator.execution.context import Event, OnEvent
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan import planner as planning
@@ -92,7 +92,7 @@ def test_a_resumed_driver_begins_with_what_is_left(storage: Path, replanned: Cou
 
 def test_results_are_folded_while_they_come_in(storage: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folds = []
-    monkeypatch.setattr(run, "AT_LEAST", 20)
+    monkeypatch.setattr(driving, "AT_LEAST", 20)
     monkeypatch.setattr(Ledger, "fold", lambda ledger: folds.append(len(ledger.finished())))
     drive(Study.model_validate(EVERY), storage)
     assert folds == list(range(20, len(Ledger(storage).finished()) + 1, 20))
@@ -138,8 +138,8 @@ def test_what_builds_on_a_failure_is_left_out(storage: Path) -> None:
         on_event(Event("failed", steps[-1], reason="the loss is NaN"))
 
     study = Study.model_validate(BEST)
-    driver = drive(study, storage, fail_last)
-    assert not driver.unfinished
+    course = drive(study, storage, fail_last)
+    assert not course.unfinished
     planned = plan_of(study, Ledger(storage))
     assert [step.kind for step in planned.pending(Ledger(storage))] == ["train", "modularize", "measure", "measure"]
     assert {label.split()[0] for label in planned.best} == {"mwt"}

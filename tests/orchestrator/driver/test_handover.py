@@ -13,7 +13,7 @@ import yaml
 from mlflow.tracking import MlflowClient
 
 from nemo.errors import UserError
-from orchestrator.driver import run
+from orchestrator.driver import driver as driving
 from orchestrator.driver.handover import HandedOver, check_changeable, hand_over, handed_change, telling_of_changes
 from orchestrator.execution.context import Event, OnEvent
 from orchestrator.ledger import control
@@ -185,7 +185,7 @@ def test_a_change_that_leaves_work_behind_is_refused_before(held: tuple[Ledger, 
 
 def test_the_driver_goes_on_with_what_was_handed_over(storage: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Trainings that come while others run, with thresholds for those that are finished already."""
-    monkeypatch.setattr(run, "BEAT", 0.05)
+    monkeypatch.setattr(driving, "BEAT", 0.05)
     grown, rounds = changed(**MORE, limits={"hours": 5}), list[list[Step]]()
 
     def trainings(
@@ -202,8 +202,7 @@ def test_the_driver_goes_on_with_what_was_handed_over(storage: Path, monkeypatch
         for step in steps[2:]:
             on_event(Event("finished", step, result=finish(ledger, step)))
 
-    driver = drive(changed(), storage, trainings)
-    assert driver.outcome == "finished"
+    assert drive(changed(), storage, trainings).outcome == "finished"
     assert [len(steps) for steps in rounds] == [4, 4]
     assert {step.params["seed"] for step in rounds[1]} == {1}
     ledger = Ledger(storage, readonly=True)
@@ -226,7 +225,7 @@ def test_what_carries_on_after_a_change_is_the_change(storage: Path, grown: bool
 
 
 def test_the_driver_says_why_it_does_not(storage: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "BEAT", 0.05)
+    monkeypatch.setattr(driving, "BEAT", 0.05)
     wrong = text_of(changed(resources={"max_concurrent": 1}))
 
     def trainings(
@@ -238,8 +237,7 @@ def test_the_driver_says_why_it_does_not(storage: Path, monkeypatch: pytest.Monk
         for step in steps:
             on_event(Event("finished", step, result=finish(ledger, step)))
 
-    driver = drive(changed(), storage, trainings)
-    assert driver.outcome == "finished"
+    assert drive(changed(), storage, trainings).outcome == "finished"
     said = control.answer_to(Ledger(storage).store, wrong)
     assert said is not None and "cannot change while the study runs" in said.refused
 

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from orchestrator.cluster.cluster import Cluster
+from orchestrator.driver.course import Course
 from orchestrator.driver.limits import RECORDED_EVERY, LimitReached, Meter, held
-from orchestrator.driver.run import Driver
 from orchestrator.ledger.spending import Spent, read_spent, record_spent
 from orchestrator.plan.planner import Planner
 from orchestrator.storage import Store, store_at
@@ -90,20 +90,20 @@ def test_steps_hold_what_they_ask_for_and_no_more_than_there_is(tmp_path: Path) 
 
 def test_a_study_that_has_spent_all_starts_nothing(tmp_path: Path) -> None:
     study, ledger = invented_study(tmp_path, yaml.safe_dump({**FIELDS, "limits": {"hours": 1}}), until=3)
-    driver = Driver(study, ledger, Planner(describe(study), ledger))
-    driver.check_limits()
+    course = Course(study, ledger, Planner(describe(study), ledger))
+    course.check_limits()
     record_spent(ledger.store, Spent(1.0))
     with pytest.raises(
         LimitReached, match=r"limits.hours \(1.00 of 1 hours are spent\) with 1 training, .* left"
     ) as end:
-        driver.check_limits()
+        course.check_limits()
     assert end.value.exit_code == 130
 
 
 def test_a_finished_study_has_reached_no_limit(tmp_path: Path) -> None:
     study, ledger = invented_study(tmp_path, yaml.safe_dump({**FIELDS, "limits": {"hours": 1}}))
     record_spent(ledger.store, Spent(2.0))
-    Driver(study, ledger, Planner(describe(study), ledger)).check_limits()
+    Course(study, ledger, Planner(describe(study), ledger)).check_limits()
 
 
 def test_limits_are_in_no_key(tmp_path: Path) -> None:

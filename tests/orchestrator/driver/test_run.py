@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import ray
 
-from orchestrator.cluster.head import ray_head
+from orchestrator.cluster.head import own_head
 from tests import tiny
 
 pytestmark = pytest.mark.ray
@@ -103,7 +103,7 @@ def test_two_workers_train_the_same_study(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_running_head_is_used_and_left_running(storage: Path) -> None:
     study = tiny.write_study(storage, sweep=None, thresholds=[0.9])
-    with ray_head(storage / "elsewhere", num_cpus=2) as cluster:
+    with own_head(storage / "elsewhere", num_cpus=2) as cluster:
         ended = tiny.nemo("run", study, "--storage", storage / "runs", "--address", cluster.address)
         assert ended.returncode == 0, ended.stderr
         assert ray.nodes()[0]["Alive"]

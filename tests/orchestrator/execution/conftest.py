@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from orchestrator.cluster.cluster import Cluster
-from orchestrator.cluster.head import ray_head
+from orchestrator.cluster.head import own_head
 
 
 @pytest.fixture(scope="package")
 def head() -> Iterator[tuple[Path, Cluster]]:
     """A head with two CPUs, and the folder that says which processes are its."""
-    with tempfile.TemporaryDirectory(prefix="nemo-") as folder, ray_head(folder, num_cpus=2, num_gpus=0) as cluster:
+    with tempfile.TemporaryDirectory(prefix="nemo-") as folder, own_head(folder, num_cpus=2, num_gpus=0) as cluster:
         yield Path(folder), cluster
 
 

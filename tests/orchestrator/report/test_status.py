@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from orchestrator.driver.run import Driver
+from orchestrator.driver.course import Course
 from orchestrator.ledger.lease import Lease, hold, read_owner
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.ledger.spending import Spent, amount_text, record_spent
@@ -42,8 +42,8 @@ def test_a_study_whose_teacher_failed_has_failed_for_all_who_ask(storage: Path) 
     teacher = next(step for step in plan_of(study, ledger).steps if step.params["backbone"] == "resnet18")
     ledger.fail(teacher, "the loss is NaN")
     assert plan_of(study, ledger).up_to["reuse"] > 0
-    driver = Driver(study, ledger, Planner(describe(study), ledger))
-    assert (driver.outcome, driver.unfinished) == ("failed", False)
+    course = Course(study, ledger, Planner(describe(study), ledger))
+    assert (course.outcome, course.unfinished) == ("failed", False)
     assert study_overview(ledger.folder).outcome == "failed"
     assert status(ledger).state == "failed"
     assert sync._status(ledger) == "FAILED"
