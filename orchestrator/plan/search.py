@@ -79,6 +79,9 @@ class Adaptive:
         """Reports to Optuna that a trial ended; its outcome is read from the ledger."""
         trial = self._study.get_trials(deepcopy=False)[self._trials[number]]
         values = self.values(dict(trial.params))
+        for name, excess in self.constraints(dict(trial.params)).items():
+            # Optuna's own way, once a trial was asked for; direct use of the constructor is all that a resume has.
+            optuna.trial.Trial(self._study, trial._trial_id).set_constraint(name, excess)
         stopped = any(each.number == number and each.outcome for each in self._ledger.suggestions(self.search.key))
         if values is not None:
             self._study.tell(self._trials[number], values)
@@ -86,7 +89,10 @@ class Adaptive:
             self._study.tell(self._trials[number], state=TrialState.PRUNED if stopped else TrialState.FAIL)
 
     def front(self) -> list[tuple[int, Point, list[float]]]:
-        """The finished trials that no other one beats in every objective: number, settings and values of each."""
+        """The finished trials that no other one beats in every objective: number, settings and values of each.
+
+        Where there are constraints, of those that keep to them.
+        """
         numbers = {optuna_number: number for number, optuna_number in self._trials.items()}
         return [(numbers[trial.number], dict(trial.params), list(trial.values)) for trial in self._study.best_trials]
 
@@ -102,6 +108,19 @@ class Adaptive:
     def values(self, settings: Point) -> list[float] | None:
         """The objectives' values at these settings, in their order; None unless all are known."""
         return values_of(self.search, settings, self._ledger)
+
+    def constraints(self, settings: Point) -> dict[str, float]:
+        """Name -> by how much these settings break each constraint, at most 0 where they keep to it.
+
+        Empty where there is none, and before the training at these settings has finished.
+        """
+        return constraints_of(self.search, settings, self._ledger)
+
+    @property
+    def feasible(self) -> int:
+        """How many of the finished trials keep to all constraints."""
+        finished = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        return sum(all(excess <= 0 for excess in trial.constraints.values()) for trial in finished)
 
     @property
     def optuna(self) -> optuna.Study:
@@ -126,7 +145,14 @@ class Adaptive:
     def _add(self, told: Trial, state: TrialState, values: Sequence[float] | None = None) -> None:
         own = {} if told.generation is None else {GENERATION: told.generation}
         settings = dict(told.settings)
-        trial = create_trial(state=state, params=settings, distributions=self._space, values=values, system_attrs=own)
+        trial = create_trial(
+            state=state,
+            params=settings,
+            distributions=self._space,
+            values=values,
+            system_attrs=own,
+            constraints=self.constraints(settings),
+        )
         self._trials[told.number] = len(self._study.get_trials(deepcopy=False))
         self._study.add_trial(trial)
 
@@ -159,3 +185,18 @@ def values_of(search: Search, settings: Point, results: Results) -> list[float] 
     known = {name: value for document in documents[1:] if document for name, value in document["result"].items()}
     known["accuracy"] = documents[0]["result"]["validation_accuracy"] if documents[0] else None
     return [float(known[name]) for name in search.directions]
+
+
+def constraints_of(search: Search, settings: Point, results: Results) -> dict[str, float]:
+    """Name -> by how much the settings break each constraint of a search, at most 0 where they keep to it.
+
+    Empty where it has none, and before the trainings that they compare have finished.
+    """
+    if search.sweep.constraints is None or search.standard is None:
+        return {}
+    trained = [results.get(step.key, "train") for step in (search.combination.train(settings), search.standard)]
+    accuracies = [document["result"]["validation_accuracy"] for document in trained if document is not None]
+    if len(accuracies) < 2:
+        return {}
+    excess = float(accuracies[1] - accuracies[0]) - search.sweep.constraints.accuracy_drop
+    return {"accuracy_drop": round(excess, 9)}  # 0.97 - 0.95 is not above 0.02

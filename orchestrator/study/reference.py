@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from nemo.datasets.options import OPTIONS
 from nemo.methods import METHODS
 from nemo.recipe import Finetune, Recipe
+from orchestrator.study.constraints import Constraints
 from orchestrator.study.deriving import Deriving
 from orchestrator.study.limits import Limits, Prices
 from orchestrator.study.notify import Notify
@@ -36,6 +37,7 @@ MODELS: dict[str, Fields] = {
     "recipe": Recipe,
     "sweep": Sweep,
     "search": Sampler,
+    "constraints": Constraints,
     "subtasks": Subtasks,
     "finetune": Finetune,
     "derive": Deriving,

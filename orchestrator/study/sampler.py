@@ -12,6 +12,8 @@ from pydantic import Field, model_validator
 from orchestrator.study.problems import Model, Problems, Whole
 
 _STARTING, _GENERATIONS = ("tpe", "gp"), ("nsga2",)
+CONSTRAINED = ("tpe", "gp", "nsga2")
+"""Those that learn from constraints."""
 
 
 class Sampler(Model):

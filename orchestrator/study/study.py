@@ -195,6 +195,9 @@ def _check_whole(study: Study) -> None:
         if threshold is not None and threshold not in study.thresholds:
             text = f"{threshold} is none of the study's thresholds, add it there."
             problems.add("sweep", name, "threshold", text=text)
+        if study.sweep[name].constraints and "standard" not in study.methods:
+            text = "compare with the standard network, add `standard: {}` to methods, or drop them."
+            problems.add("sweep", name, "constraints", text=text)
     for position, pair in enumerate(study.pairs):
         for name in study.methods:
             applies = METHODS[name].backbones
@@ -263,6 +266,9 @@ def _check_recipes(study: Study, problems: Problems) -> None:
                 _check_trains(recipe, layers, problems, seen)
             if recipe is None or recipe.validation > 0:
                 continue
+            if method == "standard" and _constrains(study) and (spot := _place("validation", layers, seen)):
+                text = "is 0, but constraints judge the standard network on validation images: give 0.1."
+                problems.add(*spot, text=text)
             if method in study.sweep and study.sweep[method].search and (spot := _place("validation", layers, seen)):
                 problems.add(*spot, text=f"is 0, but the search for {method} selects on validation images: give 0.1.")
             if _selects(study, method) and (spot := _place("validation", layers, seen)):
@@ -302,6 +308,10 @@ def _place(field: str, layers: Layers, seen: set[Place]) -> Place | None:
     is_new = where not in seen
     seen.add(where)
     return where if is_new else None
+
+
+def _constrains(study: Study) -> bool:
+    return any(sweep.constraints for sweep in study.sweep.values())
 
 
 def _selects(study: Study, method: str) -> bool:

@@ -12,9 +12,10 @@ from pydantic_core import CoreSchema
 
 from nemo.methods import METHODS, Setting
 from nemo.methods.method import Words
+from orchestrator.study.constraints import Constraints
 from orchestrator.study.form import Form, Schema, form, one_of
 from orchestrator.study.problems import Model, NoDuplicates, Number, Problems, Whole, known_fields, named, unknown
-from orchestrator.study.sampler import Sampler
+from orchestrator.study.sampler import CONSTRAINED, Sampler
 
 Point = dict[str, Setting]
 """Swept name -> its value; the names are settings of the method, `lr` and `lr_mask`."""
@@ -158,6 +159,11 @@ class Sweep(Model):
 
     Left out: the study's highest
     """
+    constraints: Constraints | None = None
+    """what points must keep to; the search starts when the standard network is trained
+
+    Left out: nothing
+    """
     early_stopping: Literal["asha"] | None = None
     """`asha` ends weak trainings early, by their accuracy"""
 
@@ -179,6 +185,9 @@ class Sweep(Model):
             text = f"makes {points:,} points, give fewer values, at most {MOST_POINTS:,} points, or a search."
             problems.add("grid", text=text)
         if self.search:
+            if self.constraints and self.search_name not in ("optuna", *CONSTRAINED):
+                text = f"are for {', '.join(CONSTRAINED)}, {self.search_name} learns nothing from them; remove them."
+                problems.add("constraints", text=text)
             if self.trials is None:
                 problems.add("trials", text="is missing, say how many trainings the search may try.")
             if not self.space:
@@ -190,7 +199,7 @@ class Sweep(Model):
                 text = "stops by the accuracy after each epoch, set objectives to [accuracy] or drop early_stopping."
                 problems.add("early_stopping", text=text)
         else:
-            for name in ("trials", "space", "objectives", "threshold", "early_stopping"):
+            for name in ("trials", "space", "objectives", "threshold", "constraints", "early_stopping"):
                 if name in self.model_fields_set:
                     problems.add(name, text="belongs to a search, add `search: optuna` or remove it.")
         problems.raise_any()
