@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
 from nemo.methods import Setting
@@ -15,6 +15,7 @@ from orchestrator.plan.results import Results, Trial
 from orchestrator.plan.samplers import GENERATION, remember_parents, sampler_of
 from orchestrator.plan.step import Step
 from orchestrator.study.sweep import Point, Range
+from orchestrator.study.swept import is_whole
 
 
 class Memory(Results, Protocol):
@@ -158,12 +159,19 @@ class Adaptive:
 
 
 def _distributions(search: Search) -> dict[str, BaseDistribution]:
+    method = search.combination.method
     return {
-        name: FloatDistribution(dimension.low, dimension.high, log=dimension.log)
+        name: _between(dimension, whole=is_whole(method, name))
         if isinstance(dimension, Range)
         else CategoricalDistribution(dimension.choices)
         for name, dimension in (search.sweep.space or {}).items()
     }
+
+
+def _between(ends: Range, *, whole: bool) -> BaseDistribution:
+    if whole:
+        return IntDistribution(int(ends.low), int(ends.high), log=ends.log)
+    return FloatDistribution(ends.low, ends.high, log=ends.log)
 
 
 def steps_of(search: Search, settings: Point) -> list[Step]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Annotated, Any, Self
 
 from pydantic import Field, PrivateAttr, model_validator
@@ -23,6 +24,7 @@ from orchestrator.study.limits import Limits
 from orchestrator.study.methods import MethodEntry, Methods, RecipeFields
 from orchestrator.study.notify import Notify
 from orchestrator.study.pair import Pair
+from orchestrator.study.points import unfit
 from orchestrator.study.problems import Model, NoDuplicates, Place, Problems, Whole, field_name, valid_fields
 from orchestrator.study.resources import Resources, TrackingSettings
 from orchestrator.study.subtasks import Selection, Subtasks, Threshold
@@ -79,7 +81,7 @@ class Study(Model):
     recipe: RecipeFields = {}
     """how networks are trained"""
     sweep: Sweeps = {}
-    """by method, which of its settings are tried"""
+    """by method, which of its settings, and which recipes, are tried"""
     thresholds: Annotated[list[Threshold], Field(min_length=1), NoDuplicates] = [0.9]
     """a kernel belongs to a class's module if it is relevant to this share of its images"""
     subtasks: Subtasks | None = None
@@ -120,8 +122,14 @@ class Study(Model):
         """How a pair's modules are fine-tuned, or what is derived of its networks: `subtasks` or `derive`."""
         return Finetune(**{**(sets.finetune if sets else {}), **pair.finetune})
 
-    def recipe_for(self, pair: Pair, method: str, **changed: float) -> Recipe:
-        """The recipe of one training: the pair's fields win over the method's, and those over the study's."""
+    def recipe_for(self, pair: Pair, method: str, **changed: Any) -> Recipe:
+        """The recipe of one training: the pair's fields win over the method's, and those over the study's.
+
+        Args:
+            pair: The pair.
+            method: The method.
+            changed: Fields that win over all of them: those that a sweep changes.
+        """
         fields = dict(self.recipe)
         for layer in self.recipe_layers(pair, method):
             fields |= layer
@@ -212,6 +220,7 @@ def _check_whole(study: Study) -> None:
     _check_masks(study, problems)
     _check_activations(study, problems)
     _check_recipes(study, problems)
+    _check_swept(study, problems)
     _check_subtasks(study, problems)
     _check_deriving(study, problems)
     _check_finetuning(study, problems)
@@ -280,6 +289,22 @@ def _check_recipes(study: Study, problems: Problems) -> None:
             own: tuple[Place, dict[str, Any]] = (("pairs", position, "teacher", "recipe"), pair.taught_by.recipe)
             layers = [(("recipe",), study.recipe), *of_method, own]
             _check_trains(_check_recipe(study, layers, problems, seen), layers, problems, seen)
+
+
+def _check_swept(study: Study, problems: Problems) -> None:
+    """Refuses points whose values fit no recipe together, on any of the pairs; of each sweep the first."""
+    for method in study.sweep:
+        for pair in study.pairs if method in study.methods else ():
+            with suppress(ValueError):  # of the recipe itself, which was told already
+                found = unfit(
+                    study.sweep[method],
+                    method,
+                    partial(study.recipe_for, pair, method),
+                    study.resources.training.workers,
+                )
+                if found is not None:
+                    problems.add("sweep", method, *found[0], text=found[1])
+                    break
 
 
 def _check_recipe(study: Study, layers: Layers, problems: Problems, seen: set[Place]) -> Recipe | None:

@@ -1,4 +1,4 @@
-"""The sweep: which settings and learning rates of a method a study tries."""
+"""The sweep: which settings of a method, and which recipes, a study tries."""
 
 from __future__ import annotations
 
@@ -11,18 +11,24 @@ from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, PlainValidato
 from pydantic_core import CoreSchema
 
 from nemo.methods import METHODS, Setting
-from nemo.methods.method import Words
 from orchestrator.study.constraints import Constraints
-from orchestrator.study.form import Form, Schema, form, one_of
-from orchestrator.study.problems import Model, NoDuplicates, Number, Problems, Whole, known_fields, named, unknown
+from orchestrator.study.form import Form, Schema, form
+from orchestrator.study.problems import (
+    Model,
+    NoDuplicates,
+    Number,
+    Problems,
+    Whole,
+    known_fields,
+    named,
+    unknown,
+)
 from orchestrator.study.sampler import CONSTRAINED, Sampler
+from orchestrator.study.swept import refusal, swept, value_form, words_of_swept
 
 Point = dict[str, Setting]
-"""Swept name -> its value; the names are settings of the method, `lr` and `lr_mask`."""
+"""Swept name -> its value; the names are settings of the method, and fields of the recipe."""
 
-LEARNING_RATES = ("lr", "lr_mask")
-POSITIVE = ("temperature", *LEARNING_RATES)
-"""What may not be 0."""
 MOST_POINTS = 10_000
 OBJECTIVES: dict[str, Literal["maximize", "minimize"]] = {
     "accuracy": "maximize",
@@ -229,18 +235,6 @@ class Sweep(Model):
         return [dict(point) for point in self.listed or []]
 
 
-def check_settings(settings: Mapping[str, Setting]) -> None:
-    """Refuses a weight below 0, and a temperature or learning rate that is not positive."""
-    problems = Problems()
-    for name, value in settings.items():
-        if isinstance(value, str):
-            continue
-        positive = name in POSITIVE
-        if value < 0 or (positive and value == 0):
-            problems.add(name, text=f"should be {'positive' if positive else 'at least 0'}, not {value}.")
-    problems.raise_any()
-
-
 def read_sweeps(data: Any) -> dict[str, Sweep]:
     """Reads `{mwt: {grid: {lambda_coh: [0.5, 1.0]}}}` and checks the names against each method's settings."""
     problems = Problems()
@@ -252,7 +246,7 @@ def read_sweeps(data: Any) -> dict[str, Sweep]:
     for name, entry in known_fields(data, modular, problems, "method with a sweep").items():
         with problems.under(name):
             sweeps[name] = Sweep.model_validate(entry)
-            _check_names(sweeps[name], swept(name), METHODS[name].words)
+            _check_names(sweeps[name], name)
     problems.raise_any()
     return sweeps
 
@@ -281,59 +275,45 @@ def _fields_form(values: Schema) -> Schema:
     }
 
 
-def value_form(method: str, name: str) -> Schema:
-    """The schema of a value of what may be swept: a word of the setting's, or a number that `check_settings` takes."""
-    if words := METHODS[method].words.get(name):
-        return one_of(words)
-    return {"type": "number", **({"exclusiveMinimum": 0} if name in POSITIVE else {"minimum": 0})}
-
-
-def swept(method: str) -> list[str]:
-    """What may be swept of a method: its settings, and the learning rates that it has."""
-    return [*METHODS[method].settings, *(rate for rate in LEARNING_RATES if rate not in METHODS[method].ignores)]
-
-
 Sweeps = Annotated[dict[str, Sweep], BeforeValidator(read_sweeps), Form(sweep_form)]
 
 
-def _check_names(sweep: Sweep, names: list[str], words: Mapping[str, Words]) -> None:
-    problems = Problems()
+def _check_names(sweep: Sweep, method: str) -> None:
+    problems, names = Problems(), swept(method)
     for field, dimensions in (("grid", sweep.grid), ("space", sweep.space)):
         for name, dimension in (dimensions or {}).items():
             if name not in names:
                 problems.add(field, name, text=unknown(name, names, "setting to sweep"))
                 continue
-            if isinstance(dimension, Range) and name in words:
-                text = f"has no values between words, write {{choices: [{', '.join(words[name])}]}}."
-                problems.add(field, name, text=text)
+            words = words_of_swept(method, name)
+            if isinstance(dimension, Range):
+                if words is not None:
+                    text = f"has no values between words, write {{choices: [{', '.join(words)}]}}."
+                    problems.add(field, name, text=text)
+                    continue
+                refused = {
+                    end: refusal(method, name, value)
+                    for end, value in (("low", dimension.low), ("high", dimension.high))
+                }
+                for end, wrong in refused.items():
+                    if wrong:
+                        problems.add(field, name, end, text=wrong)
                 continue
             for position, value in enumerate(extremes(dimension)):
                 place = (field, name, "choices") if isinstance(dimension, Choices) else (field, name)
-                if refused := _refusal(value, words.get(name)):
-                    problems.add(*place, position, text=refused)
-                    continue
-                with problems.under(field):
-                    check_settings({name: value})
+                if wrong := refusal(method, name, value):
+                    problems.add(*place, position, text=wrong)
     for position, point in enumerate(sweep.listed or []):
         for name, value in point.items():
             if name not in names:
                 problems.add("list", position, name, text=unknown(name, names, "setting to sweep"))
-            elif refused := _refusal(value, words.get(name)):
-                problems.add("list", position, name, text=refused)
-        with problems.under("list", position):
-            check_settings({name: value for name, value in point.items() if name in names})
+            elif wrong := refusal(method, name, value):
+                problems.add("list", position, name, text=wrong)
     problems.raise_any()
 
 
-def _refusal(value: Setting, words: Words | None) -> str | None:
-    """What is wrong with a value of a setting that takes these words, or numbers; None where nothing is."""
-    if words is None:
-        return f"should be a valid number, not {value!r:.60}." if isinstance(value, str) else None
-    return None if value in words else f"should be {' or '.join(map(repr, words))}, not {value!r:.60}."
-
-
 def extremes(candidates: list[Setting] | Range | Choices) -> list[Setting]:
-    """The values that a range check must pass."""
+    """The values of a dimension, or the ends of a range, between which all others lie."""
     if isinstance(candidates, Range):
-        return [candidates.low]
+        return [candidates.low, candidates.high]
     return candidates.choices if isinstance(candidates, Choices) else candidates
