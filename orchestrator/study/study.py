@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Annotated, Any, Self
 
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import Field, ModelWrapValidatorHandler, PrivateAttr, ValidationError, model_validator
 
 from nemo.backbones import backbone_entry
 from nemo.backbones.vit_config import is_transformer, read_config
@@ -25,10 +25,11 @@ from orchestrator.study.methods import MethodEntry, Methods, RecipeFields
 from orchestrator.study.notify import Notify
 from orchestrator.study.pair import Pair
 from orchestrator.study.points import unfit
-from orchestrator.study.problems import Model, NoDuplicates, Place, Problems, Whole, field_name, valid_fields
+from orchestrator.study.problems import Model, NoDuplicates, Place, Problems, Whole, field_name, sentence, valid_fields
 from orchestrator.study.resources import Resources, TrackingSettings
 from orchestrator.study.subtasks import Selection, Subtasks, Threshold
 from orchestrator.study.sweep import Point, Sweeps
+from orchestrator.study.widths import Written, as_written, one_width_each
 from orchestrator.study.yaml_source import dump_yaml
 
 Layers = list[tuple[Place, dict[str, Any]]]
@@ -68,7 +69,7 @@ class Study(Model):
     Example: my-study
     """
     pairs: Annotated[list[Pair], Field(min_length=1), NoDuplicates]
-    """backbones, each with a data set"""
+    """backbones, each with a data set, and of each `width`"""
     methods: Methods
     """`standard`, `mwt`, `nemo`, `moda`, `cnnsplitter`, each with its settings and, as `recipe`, with what its
     trainings do otherwise, and as `priority` with when its turn is; `[standard, mwt]` takes the defaults
@@ -112,11 +113,31 @@ class Study(Model):
     Left out: `$NEMO_DATA`, else `~/.cache/nemo`
     """
     _source: Any = PrivateAttr(None)
+    _written: Written = PrivateAttr(())
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         _check_whole(self)
         return self
+
+    @model_validator(mode="wrap")  # below the other one, whose problems it sees then
+    @classmethod
+    def _read_widths(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """Makes a pair of each width; what is wrong is told where it is written."""
+        problems = Problems()
+        data, written = one_width_each(data, problems)
+        study: Self | None = None
+        try:
+            study = handler(data)
+        except ValidationError as errors:
+            told = ((as_written(each["loc"], written), sentence(each)) for each in errors.errors(include_url=False))
+            for place, text in dict.fromkeys(told):
+                problems.add(*place, text=text)
+        problems.raise_any()
+        assert study is not None
+        if written:
+            study._written = written
+        return study
 
     def finetune_for(self, pair: Pair, sets: ClassSets | None) -> Finetune:
         """How a pair's modules are fine-tuned, or what is derived of its networks: `subtasks` or `derive`."""
@@ -177,6 +198,7 @@ class Study(Model):
 
     def where(self, *place: str | int) -> str:
         """`file:line: field` of a place in the file that the study was read from."""
+        place = as_written(place, self._written)
         return field_name(place) if self._source is None else str(self._source.where(place))
 
     @contextmanager
