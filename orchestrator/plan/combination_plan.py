@@ -166,5 +166,5 @@ def _search(combination: Combination, sweep: Sweep, standard: Step | None) -> Se
         standard = None
     elif standard is not None:
         described["constraints"] = {**sweep.constraints.model_dump(), "standard": standard.key}
-    key = content_key({**described, "threshold": threshold, "early_stopping": sweep.early_stopping})
+    key = content_key({**described, "threshold": threshold, "early_stopping": sweep.stopping and sweep.stopping.told})
     return Search(key, f"{sweep.search_name} {combination.label}", sweep, directions, threshold, combination, standard)

@@ -12,6 +12,7 @@ from pydantic_core import CoreSchema
 
 from nemo.methods import METHODS, Setting
 from orchestrator.study.constraints import Constraints
+from orchestrator.study.early_stopping import EarlyStopping
 from orchestrator.study.form import Form, Schema, form
 from orchestrator.study.problems import (
     Model,
@@ -126,6 +127,16 @@ def _read_search(data: Any) -> Any:
     return Sampler.model_validate(data) if isinstance(data, Mapping) else _WORD.validate_python(data)
 
 
+_RULE: TypeAdapter[str] = TypeAdapter(Literal["asha", "hyperband", "median"])
+
+
+def _read_stopping(data: Any) -> Any:
+    """Reads a word, or the fields of early stopping."""
+    if data is None or isinstance(data, EarlyStopping):
+        return data
+    return EarlyStopping.model_validate(data) if isinstance(data, Mapping) else _RULE.validate_python(data)
+
+
 class Sweep(Model):
     """The points tried for one method: a `grid`, a `list`, or an adaptive `search`."""
 
@@ -170,8 +181,14 @@ class Sweep(Model):
 
     Left out: nothing
     """
-    early_stopping: Literal["asha"] | None = None
-    """`asha` ends weak trainings early, by their accuracy"""
+    early_stopping: Annotated[
+        Literal["asha", "hyperband", "median"] | EarlyStopping | None, BeforeValidator(_read_stopping)
+    ] = None
+    """`asha`, `hyperband` or `median` ends weak trainings early, by their accuracy; or, by another metric of their
+    epochs, `{scheduler: asha, metric: ...}`
+
+    Example: {scheduler: median, metric: validation/loss, grace: 0.2}
+    """
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> Schema:
@@ -201,8 +218,9 @@ class Sweep(Model):
             if self.early_stopping and len(self.objectives) > 1:
                 text = "works with one objective only, drop early_stopping or all objectives but one."
                 problems.add("early_stopping", text=text)
-            if self.early_stopping and self.objectives != ["accuracy"] and len(self.objectives) == 1:
-                text = "stops by the accuracy after each epoch, set objectives to [accuracy] or drop early_stopping."
+            by_default = self.stopping is not None and "metric" not in self.stopping.model_fields_set
+            if by_default and self.objectives != ["accuracy"] and len(self.objectives) == 1:
+                text = "stops by the accuracy after each epoch, set objectives to [accuracy], or name another metric."
                 problems.add("early_stopping", text=text)
         else:
             for name in ("trials", "space", "objectives", "threshold", "constraints", "early_stopping"):
@@ -222,6 +240,13 @@ class Sweep(Model):
     def told_search(self) -> str | dict[str, Any] | None:
         """What a search is known by, in keys."""
         return self.search.told if isinstance(self.search, Sampler) else self.search
+
+    @property
+    def stopping(self) -> EarlyStopping | None:
+        """How weak trainings are ended early; None where none is."""
+        if self.early_stopping is None or isinstance(self.early_stopping, EarlyStopping):
+            return self.early_stopping
+        return EarlyStopping(scheduler=self.early_stopping)
 
     @property
     def search_name(self) -> str:
@@ -247,6 +272,9 @@ def read_sweeps(data: Any) -> dict[str, Sweep]:
         with problems.under(name):
             sweeps[name] = Sweep.model_validate(entry)
             _check_names(sweeps[name], name)
+            if stopping := sweeps[name].stopping:
+                with problems.under(name, "early_stopping"):
+                    stopping.check_metric(name)
     problems.raise_any()
     return sweeps
 
