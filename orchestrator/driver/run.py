@@ -34,6 +34,7 @@ from orchestrator.ledger.lease import LeaseHeld, hold
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.ledger.segments import AT_LEAST
 from orchestrator.ledger.spending import reached, read_spent
+from orchestrator.ledger.warm_start import warm_start_notes
 from orchestrator.plan.frontier import Frontier, Outcome
 from orchestrator.plan.intake import Intake, More
 from orchestrator.plan.planner import Plan, Planner
@@ -124,6 +125,7 @@ def _run(
             ledger.forget_failures()
         driver = sound_driver(described, ledger)
         driver.check_limits()
+        warm_start_notes(driver.searches, ledger)  # refuses, before anything starts, studies that are not there
         if driver.unfinished and address is None:
             with study.naming_lines():
                 check_room(this_machine(), study.resources, trains=driver.trains)
@@ -179,6 +181,7 @@ class Driver:
 
     Attributes:
         frontier: How far the work on the plan is.
+        searches: The adaptive searches of the plan as it was at first.
     """
 
     def __init__(self, study: Study, ledger: Ledger, planner: Planner) -> None:
@@ -187,7 +190,7 @@ class Driver:
         self._unfolded = 0
         self._patience = patience()
         planned = planner.plan
-        self._searches = planned.searches
+        self.searches = planned.searches
         self.frontier = Frontier(planned.steps, ledger.finished(), ledger.failures())
         self._counts = Counter[str](step.kind for step in planned.steps)
 
@@ -229,7 +232,7 @@ class Driver:
                     self._fanout,
                 ):
                     self._fanout.submit(frontier.release(pending))
-                    more = More([step for step in pending if step.kind == "train"], self._searches)
+                    more = More([step for step in pending if step.kind == "train"], self.searches)
                     while True:
                         run_trainings(
                             more.steps,

@@ -26,6 +26,7 @@ from orchestrator.execution.context import DIED, Context, Event, OnEvent, with_r
 from orchestrator.execution.early_stopping import NAMES, PerSearch
 from orchestrator.execution.fanout import Shared
 from orchestrator.execution.trial import UNWRITABLE, resources_of, run_trial
+from orchestrator.ledger.warm_start import keep_warm_starts
 from orchestrator.plan.combination_plan import Search
 from orchestrator.plan.intake import Intake
 from orchestrator.plan.step import Step, describe_step
@@ -62,9 +63,10 @@ def run_trainings(
         intake: Where more may be offered meanwhile.
 
     Raises:
-        UserError: The cluster has no room for even one training.
+        UserError: The cluster has no room for even one training, or a study that a search starts with is not there.
     """
     concurrent = concurrent_trainings(cluster, context.resources)
+    keep_warm_starts(searches, context.ledger)
     queue = TrainingQueue(steps, searches, context.ledger)
     if queue.waiting == 0:
         return
@@ -85,6 +87,7 @@ def run_trainings(
         if len(known) < len(more.steps) or len(its) < len(more.searches):
             intake.postpone()  # trials are given their data when the first of them starts
         per_search.add(its)
+        keep_warm_starts(its, context.ledger)
         watcher.extend(queue.extend(known, its))
 
     folder = context.folder / RAY_TUNE

@@ -166,5 +166,7 @@ def _search(combination: Combination, sweep: Sweep, standard: Step | None) -> Se
         standard = None
     elif standard is not None:
         described["constraints"] = {**sweep.constraints.model_dump(), "standard": standard.key}
+    if sweep.warm_start is not None:
+        described["warm_start"] = sweep.warm_start
     key = content_key({**described, "threshold": threshold, "early_stopping": sweep.stopping and sweep.stopping.told})
     return Search(key, f"{sweep.search_name} {combination.label}", sweep, directions, threshold, combination, standard)

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.trial import TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from nemo.methods import Setting
 from orchestrator.plan.combination_plan import Search
@@ -44,7 +44,11 @@ class Adaptive:
         self._study = optuna.create_study(directions=[*search.directions.values()])  # type: ignore[list-item]
         self._trials: dict[int, int] = {}  # our number -> Optuna's
         self._waiting: list[tuple[int, Point]] = []
-        for trial in ledger.suggestions(search.key):
+        self._warm = False
+        suggested = ledger.suggestions(search.key)
+        if suggested:
+            self._warm_up()
+        for trial in suggested:
             settings = dict(trial.settings)
             values = self.values(settings)
             if trial.outcome is not None:
@@ -94,12 +98,14 @@ class Adaptive:
 
         Where there are constraints, of those that keep to them.
         """
-        numbers = {optuna_number: number for number, optuna_number in self._trials.items()}
-        return [(numbers[trial.number], dict(trial.params), list(trial.values)) for trial in self._study.best_trials]
+        own = optuna.create_study(directions=self._study.directions)
+        own.add_trials(self._own)
+        numbers = sorted(self._trials, key=lambda number: self._trials[number])
+        return [(numbers[trial.number], dict(trial.params), list(trial.values)) for trial in own.best_trials]
 
     def counts(self) -> tuple[int, int]:
         """How many trials are finished, and how many were stopped early."""
-        states = [trial.state for trial in self._study.get_trials(deepcopy=False)]
+        states = [trial.state for trial in self._own]
         return states.count(TrialState.COMPLETE), states.count(TrialState.PRUNED)
 
     def steps(self, settings: Point) -> list[Step]:
@@ -120,7 +126,7 @@ class Adaptive:
     @property
     def feasible(self) -> int:
         """How many of the finished trials keep to all constraints."""
-        finished = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        finished = [trial for trial in self._own if trial.state is TrialState.COMPLETE]
         return sum(all(excess <= 0 for excess in trial.constraints.values()) for trial in finished)
 
     @property
@@ -133,6 +139,7 @@ class Adaptive:
         return self.search.sweep.trials or 0
 
     def _ask(self) -> tuple[int, Point]:
+        self._warm_up()
         number = max(self._trials, default=-1) + 1
         # A sampler's random state is not in the ledger: a new one per number makes a resumed search go the same way.
         self._study.sampler = sampler_of(self.search.sweep, (int(self.search.key[:8], 16) + number) % 2**32)
@@ -142,6 +149,27 @@ class Adaptive:
         self._ledger.suggest(self.search.key, number, trial.params, generation)
         self._trials[number] = trial.number
         return number, dict(trial.params)
+
+    def _warm_up(self) -> None:
+        """Adds the points of another study, once, before all trials: constraints need the standard network by then."""
+        start = None if self._warm or not self.search.sweep.warm_start else self._ledger.warm_start(self.search.key)
+        self._warm = True
+        for point in () if start is None else start.points:
+            trial = create_trial(
+                params=dict(point.settings),
+                distributions=self._space,
+                values=[point.values[name] for name in self.search.directions],
+                user_attrs={"warm_start": f"{start.study} {point.training}"} if start else {},
+                system_attrs={GENERATION: 0} if self.search.sweep.search_name == "nsga2" else {},
+                constraints=excess_of(self.search, point.accuracy, self._ledger),
+            )
+            self._study.add_trial(trial)
+
+    @property
+    def _own(self) -> list[FrozenTrial]:
+        """The search's trials, without those that it was started with, by Optuna's numbers."""
+        warm = len(self._study.get_trials(deepcopy=False)) - len(self._trials)
+        return self._study.get_trials(deepcopy=False)[warm:]
 
     def _add(self, told: Trial, state: TrialState, values: Sequence[float] | None = None) -> None:
         own = {} if told.generation is None else {GENERATION: told.generation}
@@ -200,11 +228,18 @@ def constraints_of(search: Search, settings: Point, results: Results) -> dict[st
 
     Empty where it has none, and before the trainings that they compare have finished.
     """
+    if search.sweep.constraints is None:
+        return {}
+    trained = results.get(search.combination.train(settings).key, "train")
+    return {} if trained is None else excess_of(search, trained["result"]["validation_accuracy"], results)
+
+
+def excess_of(search: Search, accuracy: float, results: Results) -> dict[str, float]:
+    """The same of a network with this accuracy on validation images."""
     if search.sweep.constraints is None or search.standard is None:
         return {}
-    trained = [results.get(step.key, "train") for step in (search.combination.train(settings), search.standard)]
-    accuracies = [document["result"]["validation_accuracy"] for document in trained if document is not None]
-    if len(accuracies) < 2:
+    standard = results.get(search.standard.key, "train")
+    if standard is None:
         return {}
-    excess = float(accuracies[1] - accuracies[0]) - search.sweep.constraints.accuracy_drop
+    excess = float(standard["result"]["validation_accuracy"] - accuracy) - search.sweep.constraints.accuracy_drop
     return {"accuracy_drop": round(excess, 9)}  # 0.97 - 0.95 is not above 0.02

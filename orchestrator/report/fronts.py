@@ -34,11 +34,13 @@ def front_table(search: Search, ledger: Ledger) -> Table | None:
     measured = "" if objectives == ["accuracy"] else f" Modules at threshold {search.threshold:g}."
     allowed = search.sweep.constraints
     kept = "" if allowed is None else f" {adaptive.feasible} of the finished ones are {_within(allowed.accuracy_drop)}."
+    start = ledger.warm_start(search.key) if search.sweep.warm_start else None
+    began = "" if start is None else f" It was started with {len(start.points)} of the points of {start.study}."
     return Table(
         f"{title}: {search.label}",
         ("Trial", *names, *(PERCENT.get(name, name.capitalize()) for name in objectives)),
         rows,
-        f"Of {finished} finished trials and {stopped} that were stopped early.{kept}{measured}",
+        f"Of {finished} finished trials and {stopped} that were stopped early.{began}{kept}{measured}",
     )
 
 

@@ -228,6 +228,8 @@ def _check_whole(study: Study) -> None:
         if study.sweep[name].constraints and "standard" not in study.methods:
             text = "compare with the standard network, add `standard: {}` to methods, or drop them."
             problems.add("sweep", name, "constraints", text=text)
+        if study.sweep[name].warm_start == study.name:
+            problems.add("sweep", name, "warm_start", text="is the study itself, name another one or remove it.")
     for position, pair in enumerate(study.pairs):
         for name in study.methods:
             applies = METHODS[name].backbones

@@ -181,6 +181,14 @@ class Sweep(Model):
 
     Left out: nothing
     """
+    warm_start: str | None = None
+    """another study in the same storage whose finished points a search begins with: those of the same network, data set
+    and method that its space holds
+
+    Left out: none
+
+    Example: my-first-study
+    """
     early_stopping: Annotated[
         Literal["asha", "hyperband", "median"] | EarlyStopping | None, BeforeValidator(_read_stopping)
     ] = None
@@ -211,6 +219,8 @@ class Sweep(Model):
             if self.constraints and self.search_name not in ("optuna", *CONSTRAINED):
                 text = f"are for {', '.join(CONSTRAINED)}, {self.search_name} learns nothing from them; remove them."
                 problems.add("constraints", text=text)
+            if self.warm_start and self.search_name == "random":
+                problems.add("warm_start", text="teaches random nothing, remove it or choose another sampler.")
             if self.trials is None:
                 problems.add("trials", text="is missing, say how many trainings the search may try.")
             if not self.space:
@@ -223,7 +233,7 @@ class Sweep(Model):
                 text = "stops by the accuracy after each epoch, set objectives to [accuracy], or name another metric."
                 problems.add("early_stopping", text=text)
         else:
-            for name in ("trials", "space", "objectives", "threshold", "constraints", "early_stopping"):
+            for name in ("trials", "space", "objectives", "threshold", "constraints", "warm_start", "early_stopping"):
                 if name in self.model_fields_set:
                     problems.add(name, text="belongs to a search, add `search: optuna` or remove it.")
         problems.raise_any()
