@@ -34,7 +34,7 @@ from orchestrator.ledger.lease import LeaseHeld, hold
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.ledger.segments import AT_LEAST
 from orchestrator.ledger.spending import reached, read_spent
-from orchestrator.ledger.warm_start import warm_start_notes
+from orchestrator.ledger.warm_start import check_searches
 from orchestrator.plan.frontier import Frontier, Outcome
 from orchestrator.plan.intake import Intake, More
 from orchestrator.plan.planner import Plan, Planner
@@ -125,7 +125,7 @@ def _run(
             ledger.forget_failures()
         driver = sound_driver(described, ledger)
         driver.check_limits()
-        warm_start_notes(driver.searches, ledger)  # refuses, before anything starts, studies that are not there
+        check_searches(driver.searches, ledger)
         if driver.unfinished and address is None:
             with study.naming_lines():
                 check_room(this_machine(), study.resources, trains=driver.trains)

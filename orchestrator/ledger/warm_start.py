@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from nemo.errors import UserError
 from orchestrator.ledger.ledger import Ledger
@@ -45,6 +45,20 @@ def keep_warm_starts(searches: Iterable[Search], ledger: Ledger) -> None:
             found = warm_start_of(search, ledger)
             if found is not None:
                 ledger.keep_warm_start(search.key, found)
+
+
+def check_searches(searches: Sequence[Search], ledger: Ledger) -> None:
+    """Refuses, before anything starts, searches that cannot: for want of a package, or of a study to start with.
+
+    Raises:
+        UserError: The first such.
+    """
+    if searches:
+        from orchestrator.plan.samplers import check_sampler
+
+        for search in searches:
+            check_sampler(search.sweep)
+    warm_start_notes(searches, ledger)
 
 
 def warm_start_notes(searches: Iterable[Search], ledger: Ledger) -> list[str]:

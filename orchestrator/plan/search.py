@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from nemo.methods import Setting
 from orchestrator.plan.combination_plan import Search
 from orchestrator.plan.results import Results, Trial
-from orchestrator.plan.samplers import GENERATION, remember_parents, sampler_of
+from orchestrator.plan.samplers import as_generation, generation_of, remember_parents, sampler_of
 from orchestrator.plan.step import Step
 from orchestrator.study.sweep import Point, Range
 from orchestrator.study.swept import is_whole
@@ -145,7 +145,7 @@ class Adaptive:
         self._study.sampler = sampler_of(self.search.sweep, (int(self.search.key[:8], 16) + number) % 2**32)
         remember_parents(self._study)
         trial = self._study.ask(self._space)
-        generation = self._study.get_trials(deepcopy=False)[trial.number].system_attrs.get(GENERATION)
+        generation = generation_of(self.search.sweep, self._study.get_trials(deepcopy=False)[trial.number])
         self._ledger.suggest(self.search.key, number, trial.params, generation)
         self._trials[number] = trial.number
         return number, dict(trial.params)
@@ -160,7 +160,7 @@ class Adaptive:
                 distributions=self._space,
                 values=[point.values[name] for name in self.search.directions],
                 user_attrs={"warm_start": f"{start.study} {point.training}"} if start else {},
-                system_attrs={GENERATION: 0} if self.search.sweep.search_name == "nsga2" else {},
+                system_attrs=as_generation(self.search.sweep, 0),
                 constraints=excess_of(self.search, point.accuracy, self._ledger),
             )
             self._study.add_trial(trial)
@@ -172,14 +172,13 @@ class Adaptive:
         return self._study.get_trials(deepcopy=False)[warm:]
 
     def _add(self, told: Trial, state: TrialState, values: Sequence[float] | None = None) -> None:
-        own = {} if told.generation is None else {GENERATION: told.generation}
         settings = dict(told.settings)
         trial = create_trial(
             state=state,
             params=settings,
             distributions=self._space,
             values=values,
-            system_attrs=own,
+            system_attrs=as_generation(self.search.sweep, told.generation),
             constraints=self.constraints(settings),
         )
         self._trials[told.number] = len(self._study.get_trials(deepcopy=False))

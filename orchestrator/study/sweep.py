@@ -219,8 +219,11 @@ class Sweep(Model):
             if self.constraints and self.search_name not in ("optuna", *CONSTRAINED):
                 text = f"are for {', '.join(CONSTRAINED)}, {self.search_name} learns nothing from them; remove them."
                 problems.add("constraints", text=text)
-            if self.warm_start and self.search_name == "random":
-                problems.add("warm_start", text="teaches random nothing, remove it or choose another sampler.")
+            if self.warm_start and self.search_name not in ("optuna", *CONSTRAINED):
+                text = f"teaches {self.search_name} nothing, remove it or choose another sampler."
+                problems.add("warm_start", text=text)
+            if self.search_name == "cmaes":
+                self._check_cmaes(problems)
             if self.trials is None:
                 problems.add("trials", text="is missing, say how many trainings the search may try.")
             if not self.space:
@@ -238,6 +241,14 @@ class Sweep(Model):
                     problems.add(name, text="belongs to a search, add `search: optuna` or remove it.")
         problems.raise_any()
         return self
+
+    def _check_cmaes(self, problems: Problems) -> None:
+        if len(self.objectives) > 1:
+            text = "are several, and cmaes takes one; leave one, or choose tpe, gp or nsga2."
+            problems.add("objectives", text=text)
+        for name, dimension in (self.space or {}).items():
+            if isinstance(dimension, Choices):
+                problems.add("space", name, text="is no range, and cmaes knows no other; choose tpe, gp or nsga2.")
 
     @property
     def sampler(self) -> Sampler | None:

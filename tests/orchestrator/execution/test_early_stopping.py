@@ -15,7 +15,6 @@ from orchestrator.execution.worker import message
 from orchestrator.plan.combination_plan import Search
 from orchestrator.plan.planner import plan
 from orchestrator.study.data import DescribedStudy
-from orchestrator.study.early_stopping import metrics_of
 from tests.orchestrator.driving import Drive
 from tests.orchestrator.execution.test_scheduler import assert_nothing_is_held, searching
 from tests.orchestrator.study_examples import DESCRIPTIONS, study
@@ -113,26 +112,15 @@ def test_another_metric_goes_with_another_objective() -> None:
 
 
 @pytest.mark.ray
-@pytest.mark.parametrize(
-    ("rule", "metric"), [("median", "validation/loss"), pytest.param("hyperband", "train/loss", marks=pytest.mark.slow)]
-)
-def test_trials_end_early_by_what_their_epochs_report(cluster: Cluster, tmp_path: Path, rule: str, metric: str) -> None:
+@pytest.mark.slow
+def test_hyperband_ends_some_trials_and_hangs_none(cluster: Cluster, tmp_path: Path) -> None:
     recipe = {"epochs": 5, "batch_size": 32, "validation": 0.2}
-    space = {"lr": {"low": 1e-6, "high": 0.1, "log": True}, "weight_decay": [0.0, 0.001]}
-    changes = searching(search="random", trials=6, space=space, early_stopping={"scheduler": rule, "metric": metric})
+    space = {"lr": {"low": 1e-6, "high": 0.1, "log": True}}
+    stopping = {"scheduler": "hyperband", "metric": "train/loss"}
+    changes = searching(search="random", trials=6, space=space, early_stopping=stopping)
     drive = Drive(tmp_path, cluster, {**changes, "recipe": recipe})
-    (wanted,) = drive.plan.searches
     drive.train()
-    trials = drive.ledger.suggestions(wanted.key)
-    stopped = [trial for trial in trials if trial.outcome]
-    assert len(trials) == 6
-    assert stopped and len(stopped) == len(drive.told("stopped"))
-    by = {"median": "the median stopping rule", "hyperband": "HyperBand"}[rule]
-    for trial in stopped:
-        assert trial.outcome["reason"].endswith(f"by {by}")  # type: ignore[index]
-        assert 1 <= trial.outcome["epoch"] < 5  # type: ignore[index]
-    for event in drive.told("finished"):
-        rows = event.result["result"]["history"]  # type: ignore[index]
-        assert set(metrics_of("mwt")) <= set(rows[-1])
-    assert not list((tmp_path / "checkpoints").glob("*"))
+    stopped = drive.told("stopped")
+    assert stopped and len(stopped) + len(drive.told("finished")) == 6
+    assert all(event.reason.endswith("by HyperBand") for event in stopped)
     assert_nothing_is_held(cluster)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from pydantic import ValidationError
 from nemo.errors import UserError
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.plan.planner import plan
+from orchestrator.plan.samplers import check_sampler
 from orchestrator.plan.search import Adaptive
 from orchestrator.plan.training_queue import TrainingQueue
 from orchestrator.report.fronts import front_table
@@ -52,7 +54,7 @@ def suggested(folder: Path, wanted: Study, *, interrupted: bool = False) -> list
         number, steps = given
         coup = next(each for each in ledger.suggestions(search.key) if each.number == number).settings["lambda_coup"]
         ledger.put(steps[0], {"accuracy": 0.0, "validation_accuracy": 1 - 0.1 * float(coup)})
-        for step, result in zip(steps[1:], ({}, {"krr": 1 / (1 + float(coup))}), strict=True):
+        for step, result in zip(steps[1:], ({}, {"krr": 1 / (1 + float(coup))}), strict=False):
             ledger.put(step, result)
         adaptive.tell(number)
 
@@ -69,6 +71,33 @@ def suggested(folder: Path, wanted: Study, *, interrupted: bool = False) -> list
 def test_a_resumed_search_suggests_what_the_uninterrupted_one_would(search: dict[str, Any], tmp_path: Path) -> None:
     wanted = study(search)
     assert suggested(tmp_path / "one", wanted) == suggested(tmp_path / "two", wanted, interrupted=True)
+
+
+def test_cmaes_carries_on_and_needs_no_pickle(tmp_path: Path) -> None:
+    pytest.importorskip("cmaes")
+    wanted = study({"sampler": "cmaes", "population": 4}, objectives=["accuracy"], trials=17)
+    told = suggested(tmp_path / "one", wanted)
+    assert told == suggested(tmp_path / "two", wanted, interrupted=True)
+    assert [generation for _, generation in told] == [None, *(number // 4 for number in range(16))]
+    adaptive = Adaptive(plan(describe(wanted), {}).searches[0], Ledger(tmp_path / "one"))
+    assert not any("optimizer" in name for trial in adaptive.optuna.trials for name in trial.system_attrs)
+    # It has learned: accuracy rises as lambda_coup falls.
+    first, last = (
+        [float(settings["lambda_coup"]) for settings, _ in told][part] for part in (slice(1, 5), slice(-4, None))
+    )
+    assert sum(last) < sum(first)
+
+
+def test_without_its_package_one_sentence_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cmaes", None)
+    with pytest.raises(UserError, match=r"needs the package cmaes.*nemo-orchestrator\[cmaes\]"):
+        check_sampler(study({"sampler": "cmaes"}, objectives=["accuracy"]).sweep["mwt"])
+
+
+def test_cmaes_takes_ranges_alone() -> None:
+    space = {"lambda_coup": {"choices": [1.0, 2.0]}, "lr": [0.1, 0.2]}
+    with pytest.raises(ValidationError, match="is no range, and cmaes knows no other"):
+        study({"sampler": "cmaes"}, objectives=["accuracy"], space=space)
 
 
 def test_generations_follow_each_other(tmp_path: Path) -> None:
@@ -88,9 +117,11 @@ def test_a_sampler_that_is_what_a_word_says_finds_its_results(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("search", "told"),
     [
-        ({"sampler": "cmaes"}, "sampler"),
+        ({"sampler": "cmaess"}, "sampler"),
+        ({"sampler": "cmaes"}, "objectives: are several, and cmaes takes one; leave one, or choose tpe, gp or nsga2."),
         ({"sampler": "nsga2", "startup": 3}, "startup: is for tpe and gp, and nsga2 has none; remove it."),
-        ({"sampler": "gp", "population": 3}, "population: is for nsga2, and gp has none; remove it."),
+        ({"sampler": "cmaes", "population": 3}, "population: of cmaes must be at least 4, not 3: half of them lead."),
+        ({"sampler": "gp", "population": 3}, "population: is for nsga2 and cmaes, and gp has none; remove it."),
         ({"population": 3}, "sampler"),
         ("genetic", "search"),
     ],
