@@ -16,6 +16,7 @@ from orchestrator.plan.samplers import check_sampler
 from orchestrator.plan.search import Adaptive
 from orchestrator.plan.training_queue import TrainingQueue
 from orchestrator.report.fronts import front_table
+from orchestrator.report.rendering import as_markdown
 from orchestrator.study.data import describe
 from orchestrator.study.file import load_study_file
 from orchestrator.study.study import Study
@@ -168,6 +169,21 @@ def test_the_front_keeps_to_the_constraints(tmp_path: Path) -> None:
     assert table is not None
     said = "are at most 5.00 points below the standard network's accuracy on validation images."
     assert f"{adaptive.feasible} of the finished ones {said}" in table.note
+
+
+def test_where_no_trial_keeps_to_the_constraints_the_report_says_so(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    (search,) = plan(describe(study("optuna", **CONSTRAINED)), ledger).searches
+    ledger.put(search.standard, {"accuracy": 0.0, "validation_accuracy": 0.9})  # type: ignore[arg-type]
+    adaptive = Adaptive(search, ledger)
+    number, steps = adaptive.next() or (0, [])
+    for step, result in zip(steps, ({"validation_accuracy": 0.3}, {}, {"krr": 0.2}), strict=True):
+        ledger.put(step, result)
+    adaptive.tell(number)
+    table = front_table(search, ledger)
+    assert table is not None and table.rows == []
+    assert "0 of the finished ones are at most 5.00 points below" in table.note
+    assert "0 of the finished ones" in as_markdown("s", [table])
 
 
 def test_a_constrained_search_waits_for_the_standard_network_and_is_lost_with_it(tmp_path: Path) -> None:
