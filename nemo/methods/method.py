@@ -54,6 +54,7 @@ class Method:
         head: The classifier of its sub-task modules where a study does not say.
         starts_from: The method whose trained network this one modularizes without training it, or None.
         backbones: Those that it applies to; empty for all.
+        reports: The terms of its loss by name, which every epoch reports.
         kernels_only: Whether activations are read at convolutions alone, and not at hidden layers and additions.
     """
 
@@ -68,6 +69,7 @@ class Method:
     head: Literal["linear", "paper", "slice"] = "paper"
     starts_from: str | None = None
     backbones: tuple[str, ...] = ()
+    reports: tuple[str, ...] = ()
     kernels_only: bool = False
     of_transformers: Mapping[str, float] = field(default_factory=dict)
     told: Mapping[str, str] = field(default_factory=dict)

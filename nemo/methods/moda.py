@@ -27,6 +27,7 @@ METHOD = Method(
     "moda",
     {"lambda_affinity": 1.0, "lambda_dispersion": 1.0, "lambda_compactness": 0.3},
     _terms,
+    reports=("affinity", "dispersion", "compactness"),
     source="activations",
     ignores=("lr_mask", "variant", "gate", "saturation"),
     head="slice",

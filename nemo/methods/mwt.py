@@ -23,6 +23,7 @@ METHOD = Method(
     "mwt",
     {"lambda_coh": 0.5, "lambda_coup": 1.5},
     _terms,
+    reports=("cohesion", "coupling"),
     told={
         "lambda_coh": "weight of cohesion: masks of one class should be alike",
         "lambda_coup": "weight of coupling: masks of different classes should not",

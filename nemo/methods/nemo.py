@@ -23,6 +23,7 @@ METHOD = Method(
     "nemo",
     {"alpha": 1.2, "temperature": 0.2},
     _terms,
+    reports=("contrastive",),
     excludes_first=True,
     ignores=(),
     told={

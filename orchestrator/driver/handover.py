@@ -15,6 +15,7 @@ from orchestrator.driver.changes import check_changes, diff, left_behind, widene
 from orchestrator.ledger import control
 from orchestrator.ledger.lease import EXPIRED_AFTER, LeaseHeld, Owner, read_owner
 from orchestrator.ledger.ledger import Ledger
+from orchestrator.ledger.warm_start import check_searches
 from orchestrator.plan.planner import plan
 from orchestrator.plan.step import counted
 from orchestrator.storage import Store
@@ -146,6 +147,7 @@ def handed_change(current: Study, data: Mapping[str, Description], ledger: Ledge
     described = DescribedStudy(study, data)
     check_data(described)
     wanted = plan(DescribedStudy(widened(current, study), data), ledger)
+    check_searches(wanted.searches, ledger)
     dropped = left_behind(plan(DescribedStudy(current, data), ledger), wanted)
     if dropped:
         raise UserError(

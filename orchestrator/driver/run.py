@@ -23,6 +23,7 @@ from orchestrator.ledger import control
 from orchestrator.ledger.data import record_data
 from orchestrator.ledger.lease import LeaseHeld, hold
 from orchestrator.ledger.ledger import Ledger
+from orchestrator.ledger.warm_start import check_searches
 from orchestrator.plan.frontier import Outcome
 from orchestrator.storage import Store, Where
 from orchestrator.storage.studies import storage_root
@@ -102,6 +103,7 @@ def _run(
             ledger.forget_failures()
         course = sound_course(described, ledger)
         course.check_limits()
+        check_searches(course.searches, ledger)
         with ExitStack() as stack:
             at: OwnHead | str | None = address
             if course.unfinished and address is None:

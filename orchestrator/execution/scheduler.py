@@ -15,7 +15,6 @@ from pyarrow.fs import LocalFileSystem
 from ray import tune
 from ray.tune.error import TuneError
 from ray.tune.experiment import Trial
-from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from nemo.errors import UserError
@@ -24,8 +23,10 @@ from orchestrator.cluster.cluster import Cluster
 from orchestrator.cluster.worker_groups import keep_coordinator
 from orchestrator.computing.data import data_key
 from orchestrator.execution.context import DIED, Context, Event, OnEvent, with_remedy
+from orchestrator.execution.early_stopping import NAMES, PerSearch
 from orchestrator.execution.fanout import Shared
 from orchestrator.execution.trial import UNWRITABLE, resources_of, run_trial
+from orchestrator.ledger.warm_start import keep_warm_starts
 from orchestrator.plan.combination_plan import Search
 from orchestrator.plan.intake import Intake
 from orchestrator.plan.step import Step, describe_step
@@ -34,9 +35,6 @@ from orchestrator.storage.files import Unwritable
 from orchestrator.storage.layout import RAY_TUNE
 
 _log = logging.getLogger(__name__)
-
-GRACE = 0.1
-"""Share of the epochs before which no trial is stopped early."""
 
 
 def run_trainings(
@@ -65,9 +63,10 @@ def run_trainings(
         intake: Where more may be offered meanwhile.
 
     Raises:
-        UserError: The cluster has no room for even one training.
+        UserError: The cluster has no room for even one training, or a study that a search starts with is not there.
     """
     concurrent = concurrent_trainings(cluster, context.resources)
+    keep_warm_starts(searches, context.ledger)
     queue = TrainingQueue(steps, searches, context.ledger)
     if queue.waiting == 0:
         return
@@ -88,6 +87,7 @@ def run_trainings(
         if len(known) < len(more.steps) or len(its) < len(more.searches):
             intake.postpone()  # trials are given their data when the first of them starts
         per_search.add(its)
+        keep_warm_starts(its, context.ledger)
         watcher.extend(queue.extend(known, its))
 
     folder = context.folder / RAY_TUNE
@@ -167,9 +167,11 @@ class Suggestions(_Live, Searcher):
         if training is None:
             return Searcher.FINISHED if self._queue.exhausted else None  # type: ignore[return-value]
         search = training.search
+        stopping = None if search is None else search.sweep.stopping
         return {
             "steps": training.steps,
-            "every_epoch": search is not None and search.sweep.early_stopping is not None,
+            "every_epoch": stopping is not None,
+            "stopping": None if stopping is None else stopping.scheduler,
             "search": None if search is None else search.key,
             "number": training.number,
         }
@@ -179,56 +181,6 @@ class Suggestions(_Live, Searcher):
 
     def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
         """Nothing to save: the ledger has it all."""
-
-
-class PerSearch(FIFOScheduler):
-    """Early stopping within each search that asks for it: trials of different searches can't be compared."""
-
-    def __init__(self, searches: Sequence[Search]) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._by_search: dict[str, ASHAScheduler] = {}
-        self.add(searches)
-
-    def add(self, searches: Sequence[Search]) -> None:
-        """Takes in searches; those that it has go on."""
-        for search in searches:
-            if search.sweep.early_stopping == "asha" and search.key not in self._by_search:
-                self._by_search[search.key] = _asha(search)
-
-    def _scheduler(self, trial: Trial) -> TrialScheduler:
-        return self._by_search.get(trial.config["search"], _FIFO)
-
-    def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
-        self._scheduler(trial).on_trial_add(tune_controller, trial)
-
-    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
-        decision: str = self._scheduler(trial).on_trial_result(tune_controller, trial, result)
-        return decision
-
-    def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
-        self._scheduler(trial).on_trial_complete(tune_controller, trial, result)
-
-    def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
-        self._scheduler(trial).on_trial_error(tune_controller, trial)
-
-    def on_trial_remove(self, tune_controller: Any, trial: Trial) -> None:
-        self._scheduler(trial).on_trial_remove(tune_controller, trial)
-
-
-_FIFO = FIFOScheduler()
-
-
-def _asha(search: Search) -> ASHAScheduler:
-    epochs = search.combination.train({}).params["recipe"]["epochs"]
-    return ASHAScheduler(
-        time_attr="epoch",  # Tune's own counter starts again when a trial is resumed
-        metric="validation/accuracy",
-        mode="max",
-        max_t=epochs,
-        grace_period=max(1, round(GRACE * epochs)),
-        reduction_factor=3,
-        stop_last_trials=False,  # a trial that reaches the last epoch still has its result to write
-    )
 
 
 class Watcher(_Live, tune.Callback):
@@ -279,7 +231,7 @@ class Watcher(_Live, tune.Callback):
             event = Event("failed", step, reason=failure["reason"])
         else:
             epoch = trial.last_result["epoch"]
-            event = Event("stopped", step, reason=f"stopped early, after epoch {epoch}, by ASHA")
+            event = Event("stopped", step, reason=f"stopped early, after epoch {epoch}, by {NAMES[config['stopping']]}")
             stopped = datetime.now(UTC).isoformat(timespec="milliseconds")
             outcome = {**describe_step(step), "epoch": epoch, "reason": event.reason, "stopped": stopped}
             self._ledger.conclude(config["search"], config["number"], outcome)

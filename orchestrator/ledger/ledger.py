@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import heapq
 import logging
@@ -18,7 +19,7 @@ from nemo.methods import Setting
 from orchestrator.ledger.document import sealed, unsealed
 from orchestrator.ledger.segments import AT_LEAST, AT_LEAST_REMOTE, Segment, Segments
 from orchestrator.ledger.snapshot import Snapshot
-from orchestrator.plan.results import Failure, Result, Results, Trial
+from orchestrator.plan.results import Failure, Result, Results, Trial, WarmPoint, WarmStart
 from orchestrator.plan.step import KINDS, Kind, Step, describe_step
 from orchestrator.storage import Stamp, Store, Where, layout, store_at
 from orchestrator.storage.files import file_sha256
@@ -259,6 +260,16 @@ class Ledger:
             for trial in trials
             if "settings" in trial
         ]
+
+    def keep_warm_start(self, search: str, start: WarmStart) -> None:
+        """Records what a search is started with, before its first suggestion."""
+        self._write(layout.warm_start(search), dataclasses.asdict(start))
+
+    def warm_start(self, search: str) -> WarmStart | None:
+        """What a search was started with; None before, and where it had none."""
+        kept = self._read(layout.warm_start(search))
+        points = tuple(WarmPoint(**point) for point in kept["points"]) if kept else ()
+        return None if kept is None else WarmStart(kept["study"], points, kept["left_out"])
 
     def stops(self) -> list[dict[str, Any]]:
         """What every trial that was stopped early was concluded with."""

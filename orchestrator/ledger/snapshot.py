@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol, Self
 
-from orchestrator.plan.results import Failure, Result, Trial
+from orchestrator.plan.results import Failure, Result, Trial, WarmStart
 from orchestrator.plan.step import Kind
 
 
@@ -20,6 +20,9 @@ class Listed(Protocol):
 
     def suggestions(self, search: str) -> list[Trial]:
         """The trials of a search."""
+
+    def warm_start(self, search: str) -> WarmStart | None:
+        """What a search was started with."""
 
     def remember(self, result: Result) -> None:
         """Keeps a result that was asked for."""
@@ -55,6 +58,10 @@ class Snapshot:
     def suggestions(self, search: str) -> list[Trial]:
         """See `Results`."""
         return self._ledger.suggestions(search)
+
+    def warm_start(self, search: str) -> WarmStart | None:
+        """See `Results`."""
+        return self._ledger.warm_start(search)
 
     def snapshot(self) -> Self:
         """Itself: it does not change."""

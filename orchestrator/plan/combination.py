@@ -22,7 +22,8 @@ from orchestrator.study.class_sets import ClassSets
 from orchestrator.study.data import absolute, architecture, content_of, groups_of, location
 from orchestrator.study.pair import Pair
 from orchestrator.study.study import Study
-from orchestrator.study.sweep import LEARNING_RATES, Point, setting_text
+from orchestrator.study.sweep import Point, setting_text
+from orchestrator.study.swept import recipe_of
 
 if TYPE_CHECKING:
     from nemo.datasets.description import Description
@@ -92,10 +93,10 @@ class Combination:
 
     def train(self, point: Point) -> Step:
         """The training at a sweep point."""
-        rates = {name: float(value) for name, value in point.items() if name in LEARNING_RATES}
-        chosen = {name: value for name, value in point.items() if name not in LEARNING_RATES}
+        recipe = recipe_of(self.method, point)
+        chosen = {name: value for name, value in point.items() if name not in recipe}
         settings = METHODS[self.method].telling({**self.study.settings_for(self.pair, self.method), **chosen})
-        words = [f"{name}={setting_text(value)}" for name, value in {**settings, **rates}.items()]
+        words = [f"{name}={setting_text(value)}" for name, value in {**settings, **recipe}.items()]
         label = " ".join([self.method, self.name, *words, f"seed {self.seed}"])
         params = {
             **self._backbone_params(),
@@ -107,7 +108,7 @@ class Combination:
             "method": self.method,
             "version": METHODS[self.method].version,
             "settings": settings,
-            **self._recipe_params(settings, rates),
+            **self._recipe_params(settings, recipe),
             "seed": self.seed,
         }
         parents = {role: step.key for role, step in self.before.items()}
@@ -156,9 +157,9 @@ class Combination:
                 params["start"] = "identity"
         return {"foreign": params} if params else {}
 
-    def _recipe_params(self, settings: Mapping[str, Setting], rates: Mapping[str, float]) -> dict[str, Any]:
+    def _recipe_params(self, settings: Mapping[str, Setting], changed: Mapping[str, Any]) -> dict[str, Any]:
         """The recipe with its defaults resolved; fields that the method ignores have their default values."""
-        recipe = self.study.recipe_for(self.pair, self.method, **rates)
+        recipe = self.study.recipe_for(self.pair, self.method, **changed)
         if self.searches_modules:  # a generation is its epoch
             return {"recipe": {"epochs": int(settings["generations"]), "validation": recipe.validation}}
         fields = dataclasses.asdict(recipe)
@@ -256,7 +257,7 @@ class Combination:
         shared: dict[str, Any] = {
             "version": VERSIONS["reuse"] if self._recipe.validation > 0 else 1,  # without, there was nothing to mend
             "mask_values": settings.mask_values if settings else "drop",
-            "head": (settings.head if settings else None) or self._own_head(),
+            "head": (settings.head if settings else None) or self._own_head(train),
             "finetune": dataclasses.asdict(self.study.finetune_for(self.pair, settings)),
             "seed": self.seed,
         }
@@ -264,7 +265,7 @@ class Combination:
         if is_transformer(self.pair.backbone):
             shared["surgery"] = settings.surgery if settings else "exact"
         recalibration = settings.recalibration if settings else None
-        if recalibration is None and self._rehearses:
+        if recalibration is None and self._rehearses(train):
             recalibration = RECALIBRATION  # its modules were normalised by themselves
         if recalibration:
             shared["recalibration"] = recalibration
@@ -286,17 +287,20 @@ class Combination:
 
         return step
 
-    def _own_head(self) -> str:
+    def _own_head(self, train: Step) -> str:
         """The default classifier of modules; networks trained to answer as they are cut keep a slice of their own."""
-        return "slice" if self._recipe.as_cut > 0 and not self.searches_modules else METHODS[self.method].head
+        return "slice" if self._answers_as_cut(train) else METHODS[self.method].head
+
+    def _answers_as_cut(self, train: Step) -> bool:
+        """Whether a training sends images through its network as modules; a sweep may have trainings that do."""
+        return "as_cut" in train.params["recipe"]
+
+    def _rehearses(self, train: Step) -> bool:
+        return "as_cut_from" in train.params["recipe"]
 
     @property
     def _recipe(self) -> Recipe:
         return self.study.recipe_for(self.pair, self.method)
-
-    @property
-    def _rehearses(self) -> bool:
-        return self._recipe.as_cut > 0 and self._recipe.as_cut_from > 0 and not self.searches_modules
 
     def subtask_classes(self) -> list[tuple[int, ...]]:
         """The classes of every sub-task, ascending, each once."""

@@ -25,6 +25,7 @@ class Search:
         sweep: Its space, number of trials, objectives and early stopping.
         directions: Objective -> `maximize` or `minimize`.
         threshold: Where KRR, cohesion, coupling and FLOPs reduction are measured.
+        standard: The training that its constraints compare with, where it has such.
     """
 
     key: str
@@ -33,6 +34,13 @@ class Search:
     directions: Mapping[str, str]
     threshold: float
     combination: Combination
+    standard: Step | None = None
+
+    @property
+    def after(self) -> frozenset[str]:
+        """The trainings, by their keys, without whose results no trial starts."""
+        needed = self.combination.train({}).parents.values()
+        return frozenset(needed) | ({self.standard.key} if self.standard else frozenset())
 
 
 @dataclass(frozen=True)
@@ -101,9 +109,10 @@ class _Planner:
             return [], sweep.trials or 0 if sweep is not None and searches else len(points), None
         if sweep is None or not searches:
             return self._study.points(self._combination.method), 0, None
-        if any(self._failed(step) for step in self._combination.before.values()):
+        search = _search(self._combination, sweep, self._standard)
+        needed = [*self._combination.before.values(), *([search.standard] if search.standard else [])]
+        if any(self._failed(step) for step in needed):
             return [], 0, None
-        search = _search(self._combination, sweep)
         trials = self._results.suggestions(search.key)[: sweep.trials]
         points = [dict(trial.settings) for trial in trials if trial.outcome is None or self._trained(trial)]
         return points, (sweep.trials or 0) - len(trials), search
@@ -145,7 +154,7 @@ class _Planner:
         return self._results.failure(step.key) is not None
 
 
-def _search(combination: Combination, sweep: Sweep) -> Search:
+def _search(combination: Combination, sweep: Sweep, standard: Step | None) -> Search:
     threshold = sweep.threshold or max(combination.study.thresholds)
     train = combination.train({})
     space = {name: dimension.model_dump() for name, dimension in (sweep.space or {}).items()}
@@ -153,5 +162,11 @@ def _search(combination: Combination, sweep: Sweep) -> Search:
     described = {"train": train.params, "search": sweep.told_search, "space": space, "objectives": directions}
     if train.parents:
         described["parents"] = train.parents
-    key = content_key({**described, "threshold": threshold, "early_stopping": sweep.early_stopping})
-    return Search(key, f"{sweep.search_name} {combination.label}", sweep, directions, threshold, combination)
+    if sweep.constraints is None:
+        standard = None
+    elif standard is not None:
+        described["constraints"] = {**sweep.constraints.model_dump(), "standard": standard.key}
+    if sweep.warm_start is not None:
+        described["warm_start"] = sweep.warm_start
+    key = content_key({**described, "threshold": threshold, "early_stopping": sweep.stopping and sweep.stopping.told})
+    return Search(key, f"{sweep.search_name} {combination.label}", sweep, directions, threshold, combination, standard)

@@ -26,6 +26,45 @@ class Trial:
     generation: int | None = None
 
 
+@dataclass(frozen=True)
+class WarmPoint:
+    """A finished point of another study.
+
+    Attributes:
+        training: Its key there.
+        settings: The values of what the search sweeps.
+        values: Objective -> value.
+        accuracy: On validation images; constraints look at it.
+    """
+
+    training: str
+    settings: Mapping[str, Setting]
+    values: Mapping[str, float]
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class WarmStart:
+    """What a search is started with.
+
+    Attributes:
+        study: The other study.
+        points: Those that it gave.
+        left_out: Why others were not taken -> how many.
+    """
+
+    study: str
+    points: tuple[WarmPoint, ...] = ()
+    left_out: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def sentence(self) -> str:
+        """How many points there are, and why others are not among them."""
+        taken = f"{len(self.points)} point{'s' * (len(self.points) != 1)} of {self.study} start it"
+        reasons = [f"{number} {reason}" for reason, number in sorted(self.left_out.items())]
+        return f"{taken}; left out: {'; '.join(reasons)}." if reasons else f"{taken}."
+
+
 class Result(Described):
     """What the ledger keeps of a finished step.
 
@@ -68,6 +107,9 @@ class Results(Protocol):
     def suggestions(self, search: str) -> list[Trial]:
         """The trials of an adaptive search."""
 
+    def warm_start(self, search: str) -> WarmStart | None:
+        """What an adaptive search was started with, of another study; None before, and where it had none."""
+
     def snapshot(self) -> Results:
         """The same as it is now, for those who ask for one result after the other."""
 
@@ -88,6 +130,9 @@ class GivenResults:
     def suggestions(self, search: str) -> list[Trial]:
         """See `Results`."""
         return []
+
+    def warm_start(self, search: str) -> None:
+        """See `Results`."""
 
     def snapshot(self) -> Self:
         """See `Results`."""

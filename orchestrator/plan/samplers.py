@@ -3,18 +3,46 @@
 from __future__ import annotations
 
 import warnings
+from importlib.util import find_spec
 
 import optuna
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
+from nemo.errors import UserError
+from orchestrator.plan import cmaes
 from orchestrator.study.sampler import Sampler
 from orchestrator.study.sweep import Sweep
 
 _POPULATION = 10
 
-GENERATION = "NSGAIISampler:generation"
-"""Where Optuna keeps which generation a trial of `nsga2` is of: all that a resumed search cannot find out."""
+GENERATIONS = {"nsga2": "NSGAIISampler:generation", "cmaes": cmaes.GENERATION}
+"""Sampler -> where Optuna keeps which generation a trial is of: all that a resumed search cannot find out."""
+
+
+def generation_of(sweep: Sweep, trial: FrozenTrial) -> int | None:
+    """The generation of a trial; None of a sampler without such, and of a trial that was drawn at random."""
+    return trial.system_attrs.get(GENERATIONS.get(sweep.search_name, ""))
+
+
+def as_generation(sweep: Sweep, generation: int | None) -> dict[str, int]:
+    """What Optuna keeps in a trial of this generation."""
+    key = GENERATIONS.get(sweep.search_name)
+    return {} if key is None or generation is None else {key: generation}
+
+
+def _is_here(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except ValueError:  # of one that Python was told to do without
+        return False
+
+
+def check_sampler(sweep: Sweep) -> None:
+    """Raises: UserError: The package that the sampler of a search needs is not installed."""
+    if sweep.search_name == "cmaes" and not _is_here("cmaes"):
+        text = "sampler: cmaes needs the package cmaes, which is not installed; "
+        raise UserError(f"{text}run pip install 'nemo-orchestrator[cmaes]', or choose another sampler.")
 
 
 def sampler_of(sweep: Sweep, seed: int) -> BaseSampler:
@@ -33,6 +61,9 @@ def sampler_of(sweep: Sweep, seed: int) -> BaseSampler:
             return RandomSampler(seed=seed)
         if wanted.sampler == "nsga2":
             return NSGAIISampler(seed=seed, population_size=wanted.population or _POPULATION)
+        if wanted.sampler == "cmaes":
+            check_sampler(sweep)
+            return cmaes.ReplayedCmaEs(seed=seed, popsize=wanted.population, warn_independent_sampling=False)
         if wanted.sampler == "gp":
             return GPSampler(seed=seed, n_startup_trials=startup)
         return TPESampler(seed=seed, n_startup_trials=startup, constant_liar=True)
@@ -48,7 +79,7 @@ def remember_parents(study: optuna.Study) -> None:
     if not isinstance(sampler, NSGAIISampler):
         return
     finished = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    generations = [trial.system_attrs.get(GENERATION, 0) for trial in finished]
+    generations = [trial.system_attrs.get(GENERATIONS["nsga2"], 0) for trial in finished]
     latest = max(generations, default=0)
     is_full = generations.count(latest) >= (sampler.population_size or _POPULATION)
     for generation in range(1, latest + is_full + 1):

@@ -6,15 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
-from optuna.trial import TrialState, create_trial
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from nemo.methods import Setting
 from orchestrator.plan.combination_plan import Search
 from orchestrator.plan.results import Results, Trial
-from orchestrator.plan.samplers import GENERATION, remember_parents, sampler_of
+from orchestrator.plan.samplers import as_generation, generation_of, remember_parents, sampler_of
 from orchestrator.plan.step import Step
 from orchestrator.study.sweep import Point, Range
+from orchestrator.study.swept import is_whole
 
 
 class Memory(Results, Protocol):
@@ -43,7 +44,11 @@ class Adaptive:
         self._study = optuna.create_study(directions=[*search.directions.values()])  # type: ignore[list-item]
         self._trials: dict[int, int] = {}  # our number -> Optuna's
         self._waiting: list[tuple[int, Point]] = []
-        for trial in ledger.suggestions(search.key):
+        self._warm = False
+        suggested = ledger.suggestions(search.key)
+        if suggested:
+            self._warm_up()
+        for trial in suggested:
             settings = dict(trial.settings)
             values = self.values(settings)
             if trial.outcome is not None:
@@ -79,6 +84,9 @@ class Adaptive:
         """Reports to Optuna that a trial ended; its outcome is read from the ledger."""
         trial = self._study.get_trials(deepcopy=False)[self._trials[number]]
         values = self.values(dict(trial.params))
+        for name, excess in self.constraints(dict(trial.params)).items():
+            # Optuna's own way, once a trial was asked for; direct use of the constructor is all that a resume has.
+            optuna.trial.Trial(self._study, trial._trial_id).set_constraint(name, excess)
         stopped = any(each.number == number and each.outcome for each in self._ledger.suggestions(self.search.key))
         if values is not None:
             self._study.tell(self._trials[number], values)
@@ -86,13 +94,18 @@ class Adaptive:
             self._study.tell(self._trials[number], state=TrialState.PRUNED if stopped else TrialState.FAIL)
 
     def front(self) -> list[tuple[int, Point, list[float]]]:
-        """The finished trials that no other one beats in every objective: number, settings and values of each."""
-        numbers = {optuna_number: number for number, optuna_number in self._trials.items()}
-        return [(numbers[trial.number], dict(trial.params), list(trial.values)) for trial in self._study.best_trials]
+        """The finished trials that no other one beats in every objective: number, settings and values of each.
+
+        Where there are constraints, of those that keep to them.
+        """
+        own = optuna.create_study(directions=self._study.directions)
+        own.add_trials(self._own)
+        numbers = sorted(self._trials, key=lambda number: self._trials[number])
+        return [(numbers[trial.number], dict(trial.params), list(trial.values)) for trial in own.best_trials]
 
     def counts(self) -> tuple[int, int]:
         """How many trials are finished, and how many were stopped early."""
-        states = [trial.state for trial in self._study.get_trials(deepcopy=False)]
+        states = [trial.state for trial in self._own]
         return states.count(TrialState.COMPLETE), states.count(TrialState.PRUNED)
 
     def steps(self, settings: Point) -> list[Step]:
@@ -102,6 +115,19 @@ class Adaptive:
     def values(self, settings: Point) -> list[float] | None:
         """The objectives' values at these settings, in their order; None unless all are known."""
         return values_of(self.search, settings, self._ledger)
+
+    def constraints(self, settings: Point) -> dict[str, float]:
+        """Name -> by how much these settings break each constraint, at most 0 where they keep to it.
+
+        Empty where there is none, and before the training at these settings has finished.
+        """
+        return constraints_of(self.search, settings, self._ledger)
+
+    @property
+    def feasible(self) -> int:
+        """How many of the finished trials keep to all constraints."""
+        finished = [trial for trial in self._own if trial.state is TrialState.COMPLETE]
+        return sum(all(excess <= 0 for excess in trial.constraints.values()) for trial in finished)
 
     @property
     def optuna(self) -> optuna.Study:
@@ -113,31 +139,66 @@ class Adaptive:
         return self.search.sweep.trials or 0
 
     def _ask(self) -> tuple[int, Point]:
+        self._warm_up()
         number = max(self._trials, default=-1) + 1
         # A sampler's random state is not in the ledger: a new one per number makes a resumed search go the same way.
         self._study.sampler = sampler_of(self.search.sweep, (int(self.search.key[:8], 16) + number) % 2**32)
         remember_parents(self._study)
         trial = self._study.ask(self._space)
-        generation = self._study.get_trials(deepcopy=False)[trial.number].system_attrs.get(GENERATION)
+        generation = generation_of(self.search.sweep, self._study.get_trials(deepcopy=False)[trial.number])
         self._ledger.suggest(self.search.key, number, trial.params, generation)
         self._trials[number] = trial.number
         return number, dict(trial.params)
 
+    def _warm_up(self) -> None:
+        """Adds the points of another study, once, before all trials: constraints need the standard network by then."""
+        start = None if self._warm or not self.search.sweep.warm_start else self._ledger.warm_start(self.search.key)
+        self._warm = True
+        for point in () if start is None else start.points:
+            trial = create_trial(
+                params=dict(point.settings),
+                distributions=self._space,
+                values=[point.values[name] for name in self.search.directions],
+                user_attrs={"warm_start": f"{start.study} {point.training}"} if start else {},
+                system_attrs=as_generation(self.search.sweep, 0),
+                constraints=excess_of(self.search, point.accuracy, self._ledger),
+            )
+            self._study.add_trial(trial)
+
+    @property
+    def _own(self) -> list[FrozenTrial]:
+        """The search's trials, without those that it was started with, by Optuna's numbers."""
+        warm = len(self._study.get_trials(deepcopy=False)) - len(self._trials)
+        return self._study.get_trials(deepcopy=False)[warm:]
+
     def _add(self, told: Trial, state: TrialState, values: Sequence[float] | None = None) -> None:
-        own = {} if told.generation is None else {GENERATION: told.generation}
         settings = dict(told.settings)
-        trial = create_trial(state=state, params=settings, distributions=self._space, values=values, system_attrs=own)
+        trial = create_trial(
+            state=state,
+            params=settings,
+            distributions=self._space,
+            values=values,
+            system_attrs=as_generation(self.search.sweep, told.generation),
+            constraints=self.constraints(settings),
+        )
         self._trials[told.number] = len(self._study.get_trials(deepcopy=False))
         self._study.add_trial(trial)
 
 
 def _distributions(search: Search) -> dict[str, BaseDistribution]:
+    method = search.combination.method
     return {
-        name: FloatDistribution(dimension.low, dimension.high, log=dimension.log)
+        name: _between(dimension, whole=is_whole(method, name))
         if isinstance(dimension, Range)
         else CategoricalDistribution(dimension.choices)
         for name, dimension in (search.sweep.space or {}).items()
     }
+
+
+def _between(ends: Range, *, whole: bool) -> BaseDistribution:
+    if whole:
+        return IntDistribution(int(ends.low), int(ends.high), log=ends.log)
+    return FloatDistribution(ends.low, ends.high, log=ends.log)
 
 
 def steps_of(search: Search, settings: Point) -> list[Step]:
@@ -159,3 +220,25 @@ def values_of(search: Search, settings: Point, results: Results) -> list[float] 
     known = {name: value for document in documents[1:] if document for name, value in document["result"].items()}
     known["accuracy"] = documents[0]["result"]["validation_accuracy"] if documents[0] else None
     return [float(known[name]) for name in search.directions]
+
+
+def constraints_of(search: Search, settings: Point, results: Results) -> dict[str, float]:
+    """Name -> by how much the settings break each constraint of a search, at most 0 where they keep to it.
+
+    Empty where it has none, and before the trainings that they compare have finished.
+    """
+    if search.sweep.constraints is None:
+        return {}
+    trained = results.get(search.combination.train(settings).key, "train")
+    return {} if trained is None else excess_of(search, trained["result"]["validation_accuracy"], results)
+
+
+def excess_of(search: Search, accuracy: float, results: Results) -> dict[str, float]:
+    """The same of a network with this accuracy on validation images."""
+    if search.sweep.constraints is None or search.standard is None:
+        return {}
+    standard = results.get(search.standard.key, "train")
+    if standard is None:
+        return {}
+    excess = float(standard["result"]["validation_accuracy"] - accuracy) - search.sweep.constraints.accuracy_drop
+    return {"accuracy_drop": round(excess, 9)}  # 0.97 - 0.95 is not above 0.02

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from orchestrator.plan.combination_plan import Search
@@ -29,8 +29,8 @@ class TrainingQueue:
     """The trainings that are to run: known ones first, then those that searches suggest, which take turns.
 
     Of those that may start, the ones of the highest priority are next; what others wait for has theirs if it is higher.
-    A training waits until its parents, such as its teacher, are trained, and is dropped if one of them failed. Two of
-    the same key never run at the same time.
+    A training waits until its parents, such as its teacher, are trained, and is dropped if one of them failed; a search
+    with constraints waits for the standard network likewise. Two of the same key never run at the same time.
 
     Args:
         steps: Trainings to run; those that a search has suggested are left to it.
@@ -57,7 +57,7 @@ class TrainingQueue:
 
     def next(self) -> Training | None:
         """The training to start now; None where none may."""
-        step = next((step for step in self._steps if self._ready(step)), None)
+        step = next((step for step in self._steps if self._ready(step.parents.values())), None)
         for urgency in sorted({self._urgency[adaptive.search.key] for adaptive in self._turns}, reverse=True):
             if step is not None and urgency <= self._urgency[step.key]:
                 break
@@ -75,7 +75,7 @@ class TrainingQueue:
         for adaptive in turns:
             self._turns.remove(adaptive)
             self._turns.append(adaptive)
-            if not self._ready(adaptive.search.combination.train({})):
+            if not self._ready(adaptive.search.after):
                 continue
             suggestion = adaptive.next()
             if suggestion is None:
@@ -89,11 +89,13 @@ class TrainingQueue:
 
     def _arrange(self) -> None:
         """Brings the known ones into order: by their priority, or that of what waits for them, if that is higher."""
-        waiting = {adaptive.search.key: adaptive.search.combination.train({}) for adaptive in self._turns}
-        waiting |= {step.key: step for step in self._steps}
-        self._urgency = {key: step.priority for key, step in waiting.items()}
-        for key, step in waiting.items():
-            for parent in step.parents.values():
+        searches = [adaptive.search for adaptive in self._turns]
+        self._urgency = {search.key: search.combination.train({}).priority for search in searches}
+        self._urgency |= {step.key: step.priority for step in self._steps}
+        after = {search.key: search.after for search in searches}
+        after |= {step.key: frozenset(step.parents.values()) for step in self._steps}
+        for key, parents in after.items():
+            for parent in parents:
                 if parent in self._urgency:
                     self._urgency[parent] = max(self._urgency[parent], self._urgency[key])
         self._steps.sort(key=lambda step: -self._urgency[step.key])
@@ -161,21 +163,20 @@ class TrainingQueue:
         self._running.add(training.steps[0].key)
         return training
 
-    def _ready(self, step: Step) -> bool:
-        for parent in step.parents.values():
+    def _ready(self, parents: Collection[str]) -> bool:
+        """Whether all of these trainings have a result."""
+        for parent in parents:
             if parent not in self._missing and self._results.get(parent, "train") is None:
                 self._missing.add(parent)
-        return self._missing.isdisjoint(step.parents.values())
+        return self._missing.isdisjoint(parents)
 
     def _drop_lost(self) -> int:
         """Drops the trainings that depend on a failed one, and returns how many these are."""
         before = self.waiting
-        trains = {adaptive.search.key: adaptive.search.combination.train({}) for adaptive in self._turns}
-        parents = {parent for step in (*self._steps, *trains.values()) for parent in step.parents.values()}
+        parents = {parent for step in self._steps for parent in step.parents.values()}
+        parents |= {parent for adaptive in self._turns for parent in adaptive.search.after}
         failed = {parent for parent in parents if self._results.failure(parent) is not None}
         if failed:
             self._steps = [step for step in self._steps if failed.isdisjoint(step.parents.values())]
-            self._turns = [
-                adaptive for adaptive in self._turns if failed.isdisjoint(trains[adaptive.search.key].parents.values())
-            ]
+            self._turns = [adaptive for adaptive in self._turns if failed.isdisjoint(adaptive.search.after)]
         return before - self.waiting

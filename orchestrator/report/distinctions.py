@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from nemo.image_size import size_text
-from nemo.recipe import LATER, Recipe
+from nemo.recipe import LATER, Recipe, augmentation
 from orchestrator.storage.keys import canonical
 
 Record = Mapping[str, Any]
@@ -63,6 +63,8 @@ def differences_of(records: Mapping[str, Record], variants: Mapping[str, str]) -
         params, teacher = record["params"], records.get(record["parents"].get("teacher", ""))
         taught = None if teacher is None else f"{teacher['params']['backbone']}x{teacher['params'].get('width') or 1:g}"
         recipe = {name: getattr(Recipe, name) for name in LATER} | params["recipe"]
+        if "augment" in recipe:  # stored under the older words
+            recipe["augment"] = augmentation(recipe["augment"])
         return {**recipe, "roles": params.get("roles"), "teacher": taught}
 
     groups = defaultdict(list)

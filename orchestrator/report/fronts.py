@@ -18,9 +18,9 @@ def front_table(search: Search, ledger: Ledger) -> Table | None:
     adaptive = Adaptive(search, ledger)
     finished, stopped = adaptive.counts()
     front = sorted(adaptive.front(), key=lambda trial: trial[2])
-    if not front:
+    if not finished:
         return None
-    names = list(front[0][1])
+    names = list(search.sweep.space or {})
     objectives = list(search.directions)
     rows = [
         (
@@ -32,12 +32,20 @@ def front_table(search: Search, ledger: Ledger) -> Table | None:
     ]
     title = "Pareto front" if len(objectives) > 1 else "Best trial"
     measured = "" if objectives == ["accuracy"] else f" Modules at threshold {search.threshold:g}."
+    allowed = search.sweep.constraints
+    kept = "" if allowed is None else f" {adaptive.feasible} of the finished ones are {_within(allowed.accuracy_drop)}."
+    start = ledger.warm_start(search.key) if search.sweep.warm_start else None
+    began = "" if start is None else f" It was started with {len(start.points)} of the points of {start.study}."
     return Table(
         f"{title}: {search.label}",
         ("Trial", *names, *(PERCENT.get(name, name.capitalize()) for name in objectives)),
         rows,
-        f"Of {finished} finished trials and {stopped} that were stopped early.{measured}",
+        f"Of {finished} finished trials and {stopped} that were stopped early.{began}{kept}{measured}",
     )
+
+
+def _within(drop: float) -> str:
+    return f"at most {Number(100 * drop, 2)} points below the standard network's accuracy on validation images"
 
 
 def _setting(value: Setting) -> str:

@@ -17,6 +17,7 @@ from orchestrator.ledger.data import made_of, submitted_made_of
 from orchestrator.ledger.lease import Owner, read_owner, seems_alive
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.ledger.spending import Spent, amount_text, reached, read_spent, spending_text
+from orchestrator.ledger.warm_start import warm_start_notes
 from orchestrator.plan.frontier import Frontier, Outcome
 from orchestrator.plan.planner import Plan, plan
 from orchestrator.plan.step import NOUNS
@@ -108,8 +109,10 @@ def overview(described: DescribedStudy, storage: Store) -> Overview:
     name = described.study.name
     ledger = Ledger(storage / name, readonly=True)
     described = knowing_weights(described, ledger.store)
+    planned = plan(described, ledger)
     notes = [*(change.text for change in made_of(described, ledger)[1]), *described.notes]
-    counted = overview_with(described, plan(described, ledger), ledger)
+    notes += warm_start_notes(planned.searches, ledger)
+    counted = overview_with(described, planned, ledger)
     return replace(counted, notes=notes, accepted=accepted_of(described, ledger))
 
 

@@ -7,7 +7,7 @@ from random import Random
 from typing import cast
 
 from nemo.methods import Setting
-from orchestrator.plan.results import Failure, Result, Results, Trial
+from orchestrator.plan.results import Failure, Result, Results, Trial, WarmStart
 from orchestrator.plan.step import Kind, Step, describe_step
 
 
@@ -38,6 +38,10 @@ class Imagined:
     def suggestions(self, search: str) -> list[Trial]:
         """See `Results`."""
         return [*self._ledger.suggestions(search), *self._trials.get(search, [])]
+
+    def warm_start(self, search: str) -> WarmStart | None:
+        """See `Results`."""
+        return self._ledger.warm_start(search)
 
     def suggest(self, search: str, number: int, settings: Mapping[str, Setting], generation: int | None = None) -> None:
         """Records a suggestion."""

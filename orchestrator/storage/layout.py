@@ -89,6 +89,11 @@ def trial(key: str, number: int) -> str:
     return f"{search(key)}/{number:05d}.json"
 
 
+def warm_start(key: str) -> str:
+    """What an adaptive search was started with, of another study."""
+    return f"{LEDGER}/warm_starts/{key}.json"
+
+
 def artifacts(key: str) -> str:
     """The folder of a step's artifacts."""
     return f"{ARTIFACTS}/{key}"

@@ -11,7 +11,7 @@ from nemo.methods import METHODS, Setting
 from nemo.recipe import Recipe
 from orchestrator.study.form import LATER, Form, Schema, one_of
 from orchestrator.study.problems import FieldsOf, Model, Number, Problems, Whole, checked_fields, known_fields
-from orchestrator.study.sweep import check_settings, value_form
+from orchestrator.study.swept import check_settings, value_form
 
 RecipeFields = Annotated[dict[str, Any], FieldsOf(Recipe)]
 

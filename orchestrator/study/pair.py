@@ -71,6 +71,11 @@ def _options_form(_: Schema) -> Schema:
     return {"type": "object", "properties": fields, "additionalProperties": False}
 
 
+def _widths_form(made: Schema) -> Schema:
+    """One width, or several, which the study makes pairs of."""
+    return {"anyOf": [made, {"type": "array", "items": made, "minItems": 1, "uniqueItems": True}]}
+
+
 class Teacher(Model):
     """The standard network that a distilled one learns from: a training of its own (method.md 3.4).
 
@@ -120,8 +125,13 @@ class Pair(Model):
 
     Example: "folder:photos"
     """
-    width: Annotated[Number, Field(gt=0)] = 1.0
-    """multiplies every hidden width"""
+    width: Annotated[Number, Field(gt=0), Form(_widths_form)] = 1.0
+    """multiplies every hidden width; each of a list, `[0.25, 0.5]`, makes a pair of its own
+
+    Example: 0.5
+
+    Example: [0.25, 0.5]
+    """
     norm: bool = False
     """gives the standard SimCNN and ResCNN the norms that their modular forms get, so that the two differ by the masks
     alone; the published ones have none

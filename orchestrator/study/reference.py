@@ -18,7 +18,9 @@ from pydantic import BaseModel
 from nemo.datasets.options import OPTIONS
 from nemo.methods import METHODS
 from nemo.recipe import Finetune, Recipe
+from orchestrator.study.constraints import Constraints
 from orchestrator.study.deriving import Deriving
+from orchestrator.study.early_stopping import EarlyStopping
 from orchestrator.study.limits import Limits, Prices
 from orchestrator.study.notify import Notify
 from orchestrator.study.pair import Pair, Teacher
@@ -36,6 +38,8 @@ MODELS: dict[str, Fields] = {
     "recipe": Recipe,
     "sweep": Sweep,
     "search": Sampler,
+    "constraints": Constraints,
+    "early_stopping": EarlyStopping,
     "subtasks": Subtasks,
     "finetune": Finetune,
     "derive": Deriving,

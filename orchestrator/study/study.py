@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Annotated, Any, Self
 
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import Field, ModelWrapValidatorHandler, PrivateAttr, ValidationError, model_validator
 
 from nemo.backbones import backbone_entry
 from nemo.backbones.vit_config import is_transformer, read_config
@@ -23,10 +24,12 @@ from orchestrator.study.limits import Limits
 from orchestrator.study.methods import MethodEntry, Methods, RecipeFields
 from orchestrator.study.notify import Notify
 from orchestrator.study.pair import Pair
-from orchestrator.study.problems import Model, NoDuplicates, Place, Problems, Whole, field_name, valid_fields
+from orchestrator.study.points import unfit
+from orchestrator.study.problems import Model, NoDuplicates, Place, Problems, Whole, field_name, sentence, valid_fields
 from orchestrator.study.resources import Resources, TrackingSettings
 from orchestrator.study.subtasks import Selection, Subtasks, Threshold
 from orchestrator.study.sweep import Point, Sweeps
+from orchestrator.study.widths import Written, as_written, one_width_each
 from orchestrator.study.yaml_source import dump_yaml
 
 Layers = list[tuple[Place, dict[str, Any]]]
@@ -66,7 +69,7 @@ class Study(Model):
     Example: my-study
     """
     pairs: Annotated[list[Pair], Field(min_length=1), NoDuplicates]
-    """backbones, each with a data set"""
+    """backbones, each with a data set, and of each `width`"""
     methods: Methods
     """`standard`, `mwt`, `nemo`, `moda`, `cnnsplitter`, each with its settings and, as `recipe`, with what its
     trainings do otherwise, and as `priority` with when its turn is; `[standard, mwt]` takes the defaults
@@ -79,7 +82,7 @@ class Study(Model):
     recipe: RecipeFields = {}
     """how networks are trained"""
     sweep: Sweeps = {}
-    """by method, which of its settings are tried"""
+    """by method, which of its settings, and which recipes, are tried"""
     thresholds: Annotated[list[Threshold], Field(min_length=1), NoDuplicates] = [0.9]
     """a kernel belongs to a class's module if it is relevant to this share of its images"""
     subtasks: Subtasks | None = None
@@ -110,18 +113,44 @@ class Study(Model):
     Left out: `$NEMO_DATA`, else `~/.cache/nemo`
     """
     _source: Any = PrivateAttr(None)
+    _written: Written = PrivateAttr(())
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         _check_whole(self)
         return self
 
+    @model_validator(mode="wrap")  # below the other one, whose problems it sees then
+    @classmethod
+    def _read_widths(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """Makes a pair of each width; what is wrong is told where it is written."""
+        problems = Problems()
+        data, written = one_width_each(data, problems)
+        study: Self | None = None
+        try:
+            study = handler(data)
+        except ValidationError as errors:
+            told = ((as_written(each["loc"], written), sentence(each)) for each in errors.errors(include_url=False))
+            for place, text in dict.fromkeys(told):
+                problems.add(*place, text=text)
+        problems.raise_any()
+        assert study is not None
+        if written:
+            study._written = written
+        return study
+
     def finetune_for(self, pair: Pair, sets: ClassSets | None) -> Finetune:
         """How a pair's modules are fine-tuned, or what is derived of its networks: `subtasks` or `derive`."""
         return Finetune(**{**(sets.finetune if sets else {}), **pair.finetune})
 
-    def recipe_for(self, pair: Pair, method: str, **changed: float) -> Recipe:
-        """The recipe of one training: the pair's fields win over the method's, and those over the study's."""
+    def recipe_for(self, pair: Pair, method: str, **changed: Any) -> Recipe:
+        """The recipe of one training: the pair's fields win over the method's, and those over the study's.
+
+        Args:
+            pair: The pair.
+            method: The method.
+            changed: Fields that win over all of them: those that a sweep changes.
+        """
         fields = dict(self.recipe)
         for layer in self.recipe_layers(pair, method):
             fields |= layer
@@ -169,6 +198,7 @@ class Study(Model):
 
     def where(self, *place: str | int) -> str:
         """`file:line: field` of a place in the file that the study was read from."""
+        place = as_written(place, self._written)
         return field_name(place) if self._source is None else str(self._source.where(place))
 
     @contextmanager
@@ -195,6 +225,11 @@ def _check_whole(study: Study) -> None:
         if threshold is not None and threshold not in study.thresholds:
             text = f"{threshold} is none of the study's thresholds, add it there."
             problems.add("sweep", name, "threshold", text=text)
+        if study.sweep[name].constraints and "standard" not in study.methods:
+            text = "compare with the standard network, add `standard: {}` to methods, or drop them."
+            problems.add("sweep", name, "constraints", text=text)
+        if study.sweep[name].warm_start == study.name:
+            problems.add("sweep", name, "warm_start", text="is the study itself, name another one or remove it.")
     for position, pair in enumerate(study.pairs):
         for name in study.methods:
             applies = METHODS[name].backbones
@@ -209,6 +244,7 @@ def _check_whole(study: Study) -> None:
     _check_masks(study, problems)
     _check_activations(study, problems)
     _check_recipes(study, problems)
+    _check_swept(study, problems)
     _check_subtasks(study, problems)
     _check_deriving(study, problems)
     _check_finetuning(study, problems)
@@ -263,6 +299,9 @@ def _check_recipes(study: Study, problems: Problems) -> None:
                 _check_trains(recipe, layers, problems, seen)
             if recipe is None or recipe.validation > 0:
                 continue
+            if method == "standard" and _constrains(study) and (spot := _place("validation", layers, seen)):
+                text = "is 0, but constraints judge the standard network on validation images: give 0.1."
+                problems.add(*spot, text=text)
             if method in study.sweep and study.sweep[method].search and (spot := _place("validation", layers, seen)):
                 problems.add(*spot, text=f"is 0, but the search for {method} selects on validation images: give 0.1.")
             if _selects(study, method) and (spot := _place("validation", layers, seen)):
@@ -274,6 +313,22 @@ def _check_recipes(study: Study, problems: Problems) -> None:
             own: tuple[Place, dict[str, Any]] = (("pairs", position, "teacher", "recipe"), pair.taught_by.recipe)
             layers = [(("recipe",), study.recipe), *of_method, own]
             _check_trains(_check_recipe(study, layers, problems, seen), layers, problems, seen)
+
+
+def _check_swept(study: Study, problems: Problems) -> None:
+    """Refuses points whose values fit no recipe together, on any of the pairs; of each sweep the first."""
+    for method in study.sweep:
+        for pair in study.pairs if method in study.methods else ():
+            with suppress(ValueError):  # of the recipe itself, which was told already
+                found = unfit(
+                    study.sweep[method],
+                    method,
+                    partial(study.recipe_for, pair, method),
+                    study.resources.training.workers,
+                )
+                if found is not None:
+                    problems.add("sweep", method, *found[0], text=found[1])
+                    break
 
 
 def _check_recipe(study: Study, layers: Layers, problems: Problems, seen: set[Place]) -> Recipe | None:
@@ -302,6 +357,10 @@ def _place(field: str, layers: Layers, seen: set[Place]) -> Place | None:
     is_new = where not in seen
     seen.add(where)
     return where if is_new else None
+
+
+def _constrains(study: Study) -> bool:
+    return any(sweep.constraints for sweep in study.sweep.values())
 
 
 def _selects(study: Study, method: str) -> bool:

@@ -1,4 +1,4 @@
-"""The sweep: which settings and learning rates of a method a study tries."""
+"""The sweep: which settings of a method, and which recipes, a study tries."""
 
 from __future__ import annotations
 
@@ -11,17 +11,25 @@ from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, PlainValidato
 from pydantic_core import CoreSchema
 
 from nemo.methods import METHODS, Setting
-from nemo.methods.method import Words
-from orchestrator.study.form import Form, Schema, form, one_of
-from orchestrator.study.problems import Model, NoDuplicates, Number, Problems, Whole, known_fields, named, unknown
-from orchestrator.study.sampler import Sampler
+from orchestrator.study.constraints import Constraints
+from orchestrator.study.early_stopping import EarlyStopping
+from orchestrator.study.form import Form, Schema, form
+from orchestrator.study.problems import (
+    Model,
+    NoDuplicates,
+    Number,
+    Problems,
+    Whole,
+    known_fields,
+    named,
+    unknown,
+)
+from orchestrator.study.sampler import CONSTRAINED, Sampler
+from orchestrator.study.swept import refusal, swept, value_form, words_of_swept
 
 Point = dict[str, Setting]
-"""Swept name -> its value; the names are settings of the method, `lr` and `lr_mask`."""
+"""Swept name -> its value; the names are settings of the method, and fields of the recipe."""
 
-LEARNING_RATES = ("lr", "lr_mask")
-POSITIVE = ("temperature", *LEARNING_RATES)
-"""What may not be 0."""
 MOST_POINTS = 10_000
 OBJECTIVES: dict[str, Literal["maximize", "minimize"]] = {
     "accuracy": "maximize",
@@ -119,6 +127,16 @@ def _read_search(data: Any) -> Any:
     return Sampler.model_validate(data) if isinstance(data, Mapping) else _WORD.validate_python(data)
 
 
+_RULE: TypeAdapter[str] = TypeAdapter(Literal["asha", "hyperband", "median"])
+
+
+def _read_stopping(data: Any) -> Any:
+    """Reads a word, or the fields of early stopping."""
+    if data is None or isinstance(data, EarlyStopping):
+        return data
+    return EarlyStopping.model_validate(data) if isinstance(data, Mapping) else _RULE.validate_python(data)
+
+
 class Sweep(Model):
     """The points tried for one method: a `grid`, a `list`, or an adaptive `search`."""
 
@@ -158,8 +176,27 @@ class Sweep(Model):
 
     Left out: the study's highest
     """
-    early_stopping: Literal["asha"] | None = None
-    """`asha` ends weak trainings early, by their accuracy"""
+    constraints: Constraints | None = None
+    """what points must keep to; the search starts when the standard network is trained
+
+    Left out: nothing
+    """
+    warm_start: str | None = None
+    """another study in the same storage whose finished points a search begins with: those of the same network, data set
+    and method that its space holds
+
+    Left out: none
+
+    Example: my-first-study
+    """
+    early_stopping: Annotated[
+        Literal["asha", "hyperband", "median"] | EarlyStopping | None, BeforeValidator(_read_stopping)
+    ] = None
+    """`asha`, `hyperband` or `median` ends weak trainings early, by their accuracy; or, by another metric of their
+    epochs, `{scheduler: asha, metric: ...}`
+
+    Example: {scheduler: median, metric: validation/loss, grace: 0.2}
+    """
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> Schema:
@@ -179,6 +216,14 @@ class Sweep(Model):
             text = f"makes {points:,} points, give fewer values, at most {MOST_POINTS:,} points, or a search."
             problems.add("grid", text=text)
         if self.search:
+            if self.constraints and self.search_name not in ("optuna", *CONSTRAINED):
+                text = f"are for {', '.join(CONSTRAINED)}, {self.search_name} learns nothing from them; remove them."
+                problems.add("constraints", text=text)
+            if self.warm_start and self.search_name not in ("optuna", *CONSTRAINED):
+                text = f"teaches {self.search_name} nothing, remove it or choose another sampler."
+                problems.add("warm_start", text=text)
+            if self.search_name == "cmaes":
+                self._check_cmaes(problems)
             if self.trials is None:
                 problems.add("trials", text="is missing, say how many trainings the search may try.")
             if not self.space:
@@ -186,15 +231,24 @@ class Sweep(Model):
             if self.early_stopping and len(self.objectives) > 1:
                 text = "works with one objective only, drop early_stopping or all objectives but one."
                 problems.add("early_stopping", text=text)
-            if self.early_stopping and self.objectives != ["accuracy"] and len(self.objectives) == 1:
-                text = "stops by the accuracy after each epoch, set objectives to [accuracy] or drop early_stopping."
+            by_default = self.stopping is not None and "metric" not in self.stopping.model_fields_set
+            if by_default and self.objectives != ["accuracy"] and len(self.objectives) == 1:
+                text = "stops by the accuracy after each epoch, set objectives to [accuracy], or name another metric."
                 problems.add("early_stopping", text=text)
         else:
-            for name in ("trials", "space", "objectives", "threshold", "early_stopping"):
+            for name in ("trials", "space", "objectives", "threshold", "constraints", "warm_start", "early_stopping"):
                 if name in self.model_fields_set:
                     problems.add(name, text="belongs to a search, add `search: optuna` or remove it.")
         problems.raise_any()
         return self
+
+    def _check_cmaes(self, problems: Problems) -> None:
+        if len(self.objectives) > 1:
+            text = "are several, and cmaes takes one; leave one, or choose tpe, gp or nsga2."
+            problems.add("objectives", text=text)
+        for name, dimension in (self.space or {}).items():
+            if isinstance(dimension, Choices):
+                problems.add("space", name, text="is no range, and cmaes knows no other; choose tpe, gp or nsga2.")
 
     @property
     def sampler(self) -> Sampler | None:
@@ -209,6 +263,13 @@ class Sweep(Model):
         return self.search.told if isinstance(self.search, Sampler) else self.search
 
     @property
+    def stopping(self) -> EarlyStopping | None:
+        """How weak trainings are ended early; None where none is."""
+        if self.early_stopping is None or isinstance(self.early_stopping, EarlyStopping):
+            return self.early_stopping
+        return EarlyStopping(scheduler=self.early_stopping)
+
+    @property
     def search_name(self) -> str:
         """A search's word in labels."""
         return self.search.sampler if isinstance(self.search, Sampler) else str(self.search)
@@ -218,18 +279,6 @@ class Sweep(Model):
         if self.grid is not None:
             return [dict(zip(self.grid, values, strict=True)) for values in itertools.product(*self.grid.values())]
         return [dict(point) for point in self.listed or []]
-
-
-def check_settings(settings: Mapping[str, Setting]) -> None:
-    """Refuses a weight below 0, and a temperature or learning rate that is not positive."""
-    problems = Problems()
-    for name, value in settings.items():
-        if isinstance(value, str):
-            continue
-        positive = name in POSITIVE
-        if value < 0 or (positive and value == 0):
-            problems.add(name, text=f"should be {'positive' if positive else 'at least 0'}, not {value}.")
-    problems.raise_any()
 
 
 def read_sweeps(data: Any) -> dict[str, Sweep]:
@@ -243,7 +292,10 @@ def read_sweeps(data: Any) -> dict[str, Sweep]:
     for name, entry in known_fields(data, modular, problems, "method with a sweep").items():
         with problems.under(name):
             sweeps[name] = Sweep.model_validate(entry)
-            _check_names(sweeps[name], swept(name), METHODS[name].words)
+            _check_names(sweeps[name], name)
+            if stopping := sweeps[name].stopping:
+                with problems.under(name, "early_stopping"):
+                    stopping.check_metric(name)
     problems.raise_any()
     return sweeps
 
@@ -272,59 +324,45 @@ def _fields_form(values: Schema) -> Schema:
     }
 
 
-def value_form(method: str, name: str) -> Schema:
-    """The schema of a value of what may be swept: a word of the setting's, or a number that `check_settings` takes."""
-    if words := METHODS[method].words.get(name):
-        return one_of(words)
-    return {"type": "number", **({"exclusiveMinimum": 0} if name in POSITIVE else {"minimum": 0})}
-
-
-def swept(method: str) -> list[str]:
-    """What may be swept of a method: its settings, and the learning rates that it has."""
-    return [*METHODS[method].settings, *(rate for rate in LEARNING_RATES if rate not in METHODS[method].ignores)]
-
-
 Sweeps = Annotated[dict[str, Sweep], BeforeValidator(read_sweeps), Form(sweep_form)]
 
 
-def _check_names(sweep: Sweep, names: list[str], words: Mapping[str, Words]) -> None:
-    problems = Problems()
+def _check_names(sweep: Sweep, method: str) -> None:
+    problems, names = Problems(), swept(method)
     for field, dimensions in (("grid", sweep.grid), ("space", sweep.space)):
         for name, dimension in (dimensions or {}).items():
             if name not in names:
                 problems.add(field, name, text=unknown(name, names, "setting to sweep"))
                 continue
-            if isinstance(dimension, Range) and name in words:
-                text = f"has no values between words, write {{choices: [{', '.join(words[name])}]}}."
-                problems.add(field, name, text=text)
+            words = words_of_swept(method, name)
+            if isinstance(dimension, Range):
+                if words is not None:
+                    text = f"has no values between words, write {{choices: [{', '.join(words)}]}}."
+                    problems.add(field, name, text=text)
+                    continue
+                refused = {
+                    end: refusal(method, name, value)
+                    for end, value in (("low", dimension.low), ("high", dimension.high))
+                }
+                for end, wrong in refused.items():
+                    if wrong:
+                        problems.add(field, name, end, text=wrong)
                 continue
             for position, value in enumerate(extremes(dimension)):
                 place = (field, name, "choices") if isinstance(dimension, Choices) else (field, name)
-                if refused := _refusal(value, words.get(name)):
-                    problems.add(*place, position, text=refused)
-                    continue
-                with problems.under(field):
-                    check_settings({name: value})
+                if wrong := refusal(method, name, value):
+                    problems.add(*place, position, text=wrong)
     for position, point in enumerate(sweep.listed or []):
         for name, value in point.items():
             if name not in names:
                 problems.add("list", position, name, text=unknown(name, names, "setting to sweep"))
-            elif refused := _refusal(value, words.get(name)):
-                problems.add("list", position, name, text=refused)
-        with problems.under("list", position):
-            check_settings({name: value for name, value in point.items() if name in names})
+            elif wrong := refusal(method, name, value):
+                problems.add("list", position, name, text=wrong)
     problems.raise_any()
 
 
-def _refusal(value: Setting, words: Words | None) -> str | None:
-    """What is wrong with a value of a setting that takes these words, or numbers; None where nothing is."""
-    if words is None:
-        return f"should be a valid number, not {value!r:.60}." if isinstance(value, str) else None
-    return None if value in words else f"should be {' or '.join(map(repr, words))}, not {value!r:.60}."
-
-
 def extremes(candidates: list[Setting] | Range | Choices) -> list[Setting]:
-    """The values that a range check must pass."""
+    """The values of a dimension, or the ends of a range, between which all others lie."""
     if isinstance(candidates, Range):
-        return [candidates.low]
+        return [candidates.low, candidates.high]
     return candidates.choices if isinstance(candidates, Choices) else candidates

@@ -64,6 +64,13 @@ def test_asha_stops_some_trials_and_ends(tmp_path: Path) -> None:
     assert f"Of {len(report['trainings'])} finished trials and {6 - len(report['trainings'])} that were" in shown
 
 
+def test_a_search_at_two_widths_says_how_many_keep_to_its_constraint(tmp_path: Path) -> None:
+    report = run("digits-search", tmp_path)
+    assert {row["width"] for row in report["trainings"] if row["method"] == "standard"} == {0.0625, 0.125}
+    shown = tiny.nemo("report", "digits-search", "--storage", tmp_path, "--format", "md").stdout
+    assert shown.count("of the finished ones are at most 5.00 points below the standard network's accuracy") == 2
+
+
 def test_a_wide_fan_out(tmp_path: Path) -> None:
     report = run("digits-subtasks", tmp_path)
     assert len(report["subtasks"]) == 330

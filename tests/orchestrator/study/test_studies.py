@@ -18,6 +18,7 @@ COUNTS = {
     "quickstart.yaml": ((6, 5, 15, 0), 72),
     "digits-optuna.yaml": ((1, 0, 0, 0), 0),
     "digits-asha.yaml": ((0, 0, 0, 0), 0),
+    "digits-search.yaml": ((2, 0, 0, 0), 0),
     "digits-subtasks.yaml": ((2, 1, 2, 330), 0),
     "mwt-table2.yaml": ((8, 4, 4, 0), 0),
     "mwt-table3.yaml": ((12, 8, 8, 0), 0),

@@ -81,9 +81,33 @@ def test_its_text_reads_back_as_the_same_study(tmp_path):
         (HEAD + "sweep: {mwt: {grid: {}}}\n", "FILE:4: sweep.mwt: is empty"),
         (HEAD + "sweep: {mwt: {grid: {lambda_coh: []}}}\n", "FILE:4: sweep.mwt.grid.lambda_coh: is too short"),
         (HEAD + "sweep: {mwt: {grid: {alpha: [1]}}}\n", "'alpha' is no setting to sweep here"),
-        (HEAD + "sweep: {mwt: {list: [{epochs: 1}]}}\n", "sweep.mwt.list[0].epochs: 'epochs' is no setting to sweep"),
-        (HEAD + "sweep: {nemo: {grid: {temperature: [0]}}}\n", "sweep.nemo.grid.temperature: should be positive"),
-        (HEAD + "sweep: {mwt: {grid: {lr: [-0.1]}}}\n", "sweep.mwt.grid.lr: should be positive, not -0.1."),
+        (HEAD + "sweep: {mwt: {list: [{validation: 1}]}}\n", "list[0].validation: 'validation' is no setting to sweep"),
+        (HEAD + "sweep: {mwt: {grid: {variant: [reference]}}}\n", "'variant' is no setting to sweep here"),
+        (HEAD + "sweep: {mwt: {list: [{epochs: 0}]}}\n", "sweep.mwt.list[0].epochs: must be at least 1, not 0."),
+        (HEAD + "sweep: {mwt: {grid: {batch_size: [16.5]}}}\n", "batch_size[0]: should be a whole number, not 16.5."),
+        (HEAD + "sweep: {mwt: {grid: {as_cut: [0.5, 1]}}}\n", "as_cut[1]: must be at least 0 and below 1, not 1."),
+        (
+            HEAD + "sweep: {mwt: {grid: {augment: [imagenet]}}}\n",
+            "augment[0]: should be 'none' or 'crop' or 'trivial', not 'imagenet'. It changes how images are evaluated",
+        ),
+        (
+            HEAD + "recipe: {validation: 0.1}\nsweep: {mwt: {search: random, trials: 2, space: {anneal: [0.5, 2]}}}\n",
+            "FILE:5: sweep.mwt.space.anneal.low: must be at least 1, not 0.5.",
+        ),
+        (
+            HEAD + "sweep: {mwt: {grid: {epochs: [2, 20], warmup: [5]}}}\n",
+            "FILE:4: sweep.mwt.grid: has points that fit no recipe, with epochs=2, warmup=5: warmup: must lie between",
+        ),
+        (
+            HEAD + "resources: {training: {workers: 4}}\nsweep: {mwt: {list: [{batch_size: 4}]}}\n",
+            "FILE:5: sweep.mwt.list[0]: has points with batch_size=4, less than 2 images for each of 4 workers",
+        ),
+        (
+            HEAD + "recipe: {augment: imagenet}\nsweep: {mwt: {grid: {augment: [crop]}}}\n",
+            "FILE:5: sweep.mwt.grid: sweeps augment, but the recipe's `imagenet` evaluates images otherwise",
+        ),
+        (HEAD + "sweep: {nemo: {grid: {temperature: [0]}}}\n", "sweep.nemo.grid.temperature[0]: should be positive"),
+        (HEAD + "sweep: {mwt: {grid: {lr: [-0.1]}}}\n", "sweep.mwt.grid.lr[0]: should be positive, not -0.1."),
         (
             HEAD + "sweep: {mwt: {grid: {lambda_coh: [1, published]}}}\n",
             "FILE:4: sweep.mwt.grid.lambda_coh[1]: should be a valid number, not 'published'.",
