@@ -68,6 +68,11 @@ def backbone_entry(name: str) -> Entry:
     return BACKBONES[name]
 
 
+def has_attention(name: str) -> bool:
+    """Whether a backbone of this name is a Transformer, as far as the name tells."""
+    return zoo.has_attention(name) if zoo.is_foreign(name) else is_transformer(name)
+
+
 def check_backbone(name: str, width: float = 1.0, image_size: ImageSize = 32) -> None:
     """Refuses what cannot be built, without importing torch.
 

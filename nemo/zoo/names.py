@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -31,9 +32,25 @@ _PUBLISHED = {
 """By prefix: how weights are named that are published, and the same in words."""
 
 
+_HEADS = ("num_attention_heads", "num_heads", "n_heads", "n_head")
+"""What the configurations of transformers call the heads of their attention."""
+
+
 def is_foreign(name: str) -> bool:
     """Whether a backbone of this name comes from elsewhere."""
     return ":" in name and split(name)[0] in _FORMS
+
+
+def has_attention(name: str) -> bool:
+    """Whether a network from elsewhere is a Transformer, as its name tells; of transformers, its configuration.
+
+    Args:
+        name: `hf:` and a configuration, or another name; what a file of one's own makes is not known.
+    """
+    prefix, rest = split(name)
+    if prefix == "hf" and rest.startswith("{"):
+        return any(field.endswith(_HEADS) for field in json.loads(rest))
+    return prefix in ("timm", "torchvision") and re.search(r"vit|deit|beit|swin", rest) is not None
 
 
 def split(name: str) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from nemo.backbones import backbone_entry
+from nemo.backbones import backbone_entry, has_attention
 from nemo.backbones.vit_config import ROLES, is_transformer, read_config, short_name
 from nemo.control import PRUNED, Control
 from nemo.datasets.naming import find_class
@@ -168,7 +168,7 @@ class Combination:
         if recipe.epochs == 0:  # nothing is learned: how images are looked at is all that counts
             return {"recipe": {name: fields[name] for name in ("epochs", "validation", "augment", "precision")}}
         if recipe.exclude_first_masked_layer is None:
-            of_cnns = METHODS[self.method].excludes_first and not is_transformer(self.pair.backbone)
+            of_cnns = METHODS[self.method].excludes_first and not has_attention(self.pair.network)
             fields["exclude_first_masked_layer"] = of_cnns
         fields |= {name: getattr(Recipe, name) for name in METHODS[self.method].ignores}
         since = fields.pop("as_cut_from")

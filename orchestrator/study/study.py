@@ -10,7 +10,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, ModelWrapValidatorHandler, PrivateAttr, ValidationError, model_validator
 
-from nemo.backbones import backbone_entry
+from nemo.backbones import backbone_entry, has_attention
 from nemo.backbones.vit_config import is_transformer, read_config
 from nemo.control import PRUNED
 from nemo.errors import UserError
@@ -169,7 +169,7 @@ class Study(Model):
         """The method's settings on a pair before any sweep."""
         own, special = self.methods.get(method, MethodEntry()), pair.methods.get(method, MethodEntry())
         settings = {**own.settings, **special.settings}
-        return METHODS[method].complete(settings, transformer=is_transformer(pair.backbone))
+        return METHODS[method].complete(settings, transformer=has_attention(pair.network))
 
     def priority_of(self, pair: Pair, method: str) -> int:
         """The pair's priority and the method's together; the pair's own one of the method wins over the study's."""

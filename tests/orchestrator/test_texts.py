@@ -63,6 +63,14 @@ def wanted(folder: Path, **changes: Any) -> Study:
     return study(**{**fields, **changes})
 
 
+def test_nemo_takes_the_settings_of_transformers(folder: Path) -> None:
+    """Under the weight of CNNs they collapse, and of them no layer is left out of the objective (method.md 3.5)."""
+    steps = plan(describe(wanted(folder, methods={"standard": {}, "nemo": {}})), {}).steps
+    (training,) = [step for step in steps if step.kind == "train" and step.params["method"] == "nemo"]
+    assert training.params["settings"]["alpha"] == 0.1
+    assert training.params["recipe"]["exclude_first_masked_layer"] is False
+
+
 def answers(program: Path) -> list[str]:
     """The classes that an example of a saved module gives its two texts; it sees nothing of this project."""
     ran = subprocess.run([sys.executable, "-I", program], capture_output=True, text=True, timeout=120)

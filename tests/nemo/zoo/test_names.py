@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from nemo.backbones import has_attention
 from nemo.errors import UserError
 from nemo.zoo.names import check_name, is_foreign, short
 
@@ -16,6 +17,20 @@ def test_a_prefix_makes_a_name_foreign() -> None:
     assert not any(is_foreign(name) for name in ("resnet18", "vit:config.json", "timm", "http://x"))
     for name in foreign:
         check_name(name)
+
+
+def test_transformers_are_known_by_their_names_or_configurations() -> None:
+    bert, distilbert = '{"model_type": "bert", "num_attention_heads": 2}', '{"model_type": "distilbert", "n_heads": 2}'
+    have = [
+        "vit_s",
+        "vit:config.json",
+        f"hf:{bert}",
+        f"hf:{distilbert}",
+        "timm:deit_tiny_patch16_224",
+        "torchvision:vit_b_16",
+    ]
+    have_not = ["resnet18", 'hf:{"model_type": "resnet"}', "timm:convnext_atto.d2_in1k", "python:my.nets:make"]
+    assert [has_attention(name) for name in have + have_not] == [True] * len(have) + [False] * len(have_not)
 
 
 def test_labels_are_short(tmp_path: Path) -> None:
