@@ -24,12 +24,10 @@ def warm_start_of(search: Search, ledger: Ledger) -> WarmStart | None:
     kept = ledger.warm_start(search.key)
     if kept is not None:
         return kept
-    combination = search.combination
     try:
         other = Ledger(find_study(ledger.store.parent, name), readonly=True)
     except UserError as error:
-        place = combination.study.where("sweep", combination.method, "warm_start")
-        raise UserError(f"{place}: {error}") from error
+        raise UserError(f"{_place(search, 'warm_start')}: {error}") from error
     trainings, measures = ([result for _, result in other.results(kind)] for kind in ("train", "measure"))
     return warm_start(search, name, trainings, measures)
 
@@ -57,7 +55,10 @@ def check_searches(searches: Sequence[Search], ledger: Ledger) -> None:
         from orchestrator.plan.samplers import check_sampler
 
         for search in searches:
-            check_sampler(search.sweep)
+            try:
+                check_sampler(search.sweep)
+            except UserError as error:
+                raise UserError(f"{_place(search, 'search')}: {error}") from error
     warm_start_notes(searches, ledger)
 
 
@@ -69,3 +70,7 @@ def warm_start_notes(searches: Iterable[Search], ledger: Ledger) -> list[str]:
     """
     found = [(search.label, warm_start_of(search, ledger)) for search in searches]
     return [f"{label}: {start.sentence}" for label, start in found if start is not None]
+
+
+def _place(search: Search, field: str) -> str:
+    return search.combination.study.where("sweep", search.combination.method, field)

@@ -41,7 +41,7 @@ def _is_here(package: str) -> bool:
 def check_sampler(sweep: Sweep) -> None:
     """Raises: UserError: The package that the sampler of a search needs is not installed."""
     if sweep.search_name == "cmaes" and not _is_here("cmaes"):
-        text = "sampler: cmaes needs the package cmaes, which is not installed; "
+        text = "cmaes needs the package of that name, which is not installed; "
         raise UserError(f"{text}run pip install 'nemo-orchestrator[cmaes]', or choose another sampler.")
 
 

@@ -113,14 +113,20 @@ def test_another_metric_goes_with_another_objective() -> None:
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_hyperband_ends_some_trials_and_hangs_none(cluster: Cluster, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("rule", "metric", "by"),
+    [("hyperband", "train/loss", "HyperBand"), ("median", "validation/loss", "the median stopping rule")],
+)
+def test_some_trials_end_early_and_none_hangs(
+    cluster: Cluster, tmp_path: Path, rule: str, metric: str, by: str
+) -> None:
     recipe = {"epochs": 5, "batch_size": 32, "validation": 0.2}
     space = {"lr": {"low": 1e-6, "high": 0.1, "log": True}}
-    stopping = {"scheduler": "hyperband", "metric": "train/loss"}
+    stopping = {"scheduler": rule, "metric": metric}
     changes = searching(search="random", trials=6, space=space, early_stopping=stopping)
     drive = Drive(tmp_path, cluster, {**changes, "recipe": recipe})
     drive.train()
     stopped = drive.told("stopped")
     assert stopped and len(stopped) + len(drive.told("finished")) == 6
-    assert all(event.reason.endswith("by HyperBand") for event in stopped)
+    assert all(event.reason.endswith(f"by {by}") for event in stopped)
     assert_nothing_is_held(cluster)

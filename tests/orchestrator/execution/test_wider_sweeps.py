@@ -1,4 +1,4 @@
-"""What sweeps may hold, in one run: a search at two widths over the recipe, constrained, warm, and stopped early."""
+"""What sweeps may hold, in one run: a search at two widths, over the recipe too, constrained, and warm."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from tests.orchestrator.driving import Drive
 pytestmark = pytest.mark.ray
 
 PAIR = {**tiny.STUDY["pairs"][0], "width": [0.0625, 0.125]}
-SPACE = {"lr": {"low": 1e-6, "high": 0.1, "log": True}, "epochs": [2, 3], "weight_decay": [0.0, 0.001]}
-TRIALS = 5
+SPACE = {"lr": {"low": 0.01, "high": 0.1, "log": True}, "epochs": [1, 2], "weight_decay": [0.0, 0.001]}
+TRIALS = 3
 
 
 def study(name: str, sweep: dict[str, object], width: object = PAIR["width"]) -> dict[str, object]:
@@ -39,16 +39,15 @@ def study(name: str, sweep: dict[str, object], width: object = PAIR["width"]) ->
 def searched(cluster: Cluster) -> Iterator[Drive]:
     """A search that has ended, after another study that it began with."""
     with tempfile.TemporaryDirectory(prefix="nemo-") as storage:
-        points = [{"lr": 0.03, "weight_decay": 0.0005}, {"epochs": 1}]
+        points = [{"lr": 0.03, "weight_decay": 0.0005}, {"epochs": 1, "lr": 0.2}]
         first = {**study("first", {"list": points}, 0.0625), "methods": ["mwt"]}
         Drive(Path(storage) / "first", cluster, first).train()
         sweep = {
-            "search": {"sampler": "tpe", "startup": 9},  # random, so that there is something to stop
+            "search": {"sampler": "tpe", "startup": 2},
             "trials": TRIALS,
             "space": SPACE,
             "constraints": {"accuracy_drop": 0.1},
             "warm_start": "first",
-            "early_stopping": {"scheduler": "median", "metric": "validation/loss"},
         }
         drive = Drive(Path(storage) / "second", cluster, study("second", sweep))
         drive.train()
@@ -70,20 +69,12 @@ def test_recipes_are_what_the_search_has_suggested(searched: Drive) -> None:
     for search in searched.plan.searches:
         for trial in searched.ledger.suggestions(search.key):
             document = searched.ledger.get(search.combination.train(dict(trial.settings)).key, "train")
-            if document is not None:
-                assert document["result"]["epochs"] == trial.settings["epochs"]
-                assert document["params"]["recipe"]["weight_decay"] == trial.settings["weight_decay"]
-                assert set(metrics_of("mwt")) <= set(document["result"]["history"][-1])
+            assert document is not None
+            assert document["result"]["epochs"] == trial.settings["epochs"]
+            assert document["params"]["recipe"]["weight_decay"] == trial.settings["weight_decay"]
+            assert set(metrics_of("mwt")) <= set(document["result"]["history"][-1])  # what a search may be stopped by
     told = report_of(searched.ledger).frames.trainings.filter(pl.col("method") == "mwt")["settings"]
-    assert len(told) > 2 and all("weight_decay=" in each and "lr=" in each for each in told)
-
-
-def test_weak_trials_ended_by_their_loss(searched: Drive) -> None:
-    stopped = searched.told("stopped")
-    assert stopped
-    assert len(stopped) + len(searched.told("finished")) == 2 * TRIALS + 2
-    assert all(event.reason.endswith("by the median stopping rule") for event in stopped)
-    assert not list((searched.folder / "checkpoints").glob("*"))
+    assert len(told) == 2 * TRIALS and all("weight_decay=" in each and "lr=" in each for each in told)
 
 
 def test_finished_trials_are_judged_and_the_search_began_with_the_other_studys_points(searched: Drive) -> None:

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from nemo.errors import UserError
 from orchestrator.ledger.ledger import Ledger
+from orchestrator.ledger.warm_start import check_searches
 from orchestrator.plan.planner import plan
-from orchestrator.plan.samplers import check_sampler
 from orchestrator.plan.search import Adaptive
 from orchestrator.plan.training_queue import TrainingQueue
 from orchestrator.report.fronts import front_table
@@ -89,10 +89,12 @@ def test_cmaes_carries_on_and_needs_no_pickle(tmp_path: Path) -> None:
     assert sum(last) < sum(first)
 
 
-def test_without_its_package_one_sentence_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_its_package_one_sentence_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cmaes", None)
-    with pytest.raises(UserError, match=r"needs the package cmaes.*nemo-orchestrator\[cmaes\]"):
-        check_sampler(study({"sampler": "cmaes"}, objectives=["accuracy"]).sweep["mwt"])
+    ledger = Ledger(tmp_path)
+    searches = plan(describe(study({"sampler": "cmaes"}, objectives=["accuracy"])), ledger).searches
+    with pytest.raises(UserError, match=r"^sweep\.mwt\.search: cmaes needs the package.*nemo-orchestrator\[cmaes\]"):
+        check_searches(searches, ledger)
 
 
 def test_cmaes_takes_ranges_alone() -> None:
