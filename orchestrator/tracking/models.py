@@ -72,7 +72,8 @@ class Models:
             name: What a person reads; what MLflow allows in no name becomes `-`.
             kind: `network` or `module`, MLflow's model type.
             run: The run that made it.
-            params, tags: Of the model.
+            params: Its parameters.
+            tags: Its tags.
         """
         model = self.find(key)
         if not self.kept:
@@ -88,8 +89,8 @@ class Models:
         outputs = self._client.get_run(run.id).outputs
         return outputs is not None and model.id in {each.model_id for each in outputs.model_outputs}
 
-    def measured(self, model: Model | None, points: Sequence[Metric], dataset: tuple[str, str]) -> list[Metric]:
-        """The points as metrics of a model, too, on a data set of that name and digest, where the model lacks them."""
+    def measured(self, model: Model | None, points: Sequence[Metric], *dataset: str) -> list[Metric]:
+        """The points as metrics of a model, too, where it lacks them; `dataset`: name and digest of their data."""
         return [
             point
             if model is None or (point.key, point.step) in model.points

@@ -327,7 +327,7 @@ class StudyRuns:
         if training is None:
             return
         model, dataset = self._model_of(training, run), dataset_input(training.params).dataset
-        self._runs.write(run, metrics=self._models.measured(model, points, (dataset.name, dataset.digest)), tags=tags)
+        self._runs.write(run, metrics=self._models.measured(model, points, dataset.name, dataset.digest), tags=tags)
         self._models.complete(model, points)
 
     def _model_of(self, training: Step, run: Run) -> Model | None:
