@@ -209,7 +209,7 @@ class Driver:
     def run(self, cluster: Cluster, tracking: Tracking, notifier: Notifier | None = None) -> None:
         """Runs everything that can run; failures are recorded and the rest goes on."""
         self._notifier = notifier or Notifier(self._study)
-        context = Context(self._ledger.store, self._study.resources)
+        context = Context(self._ledger.store, self._study.resources, self._study.tracking.system_metrics)
         with self._study.naming_lines():
             check_room(cluster, context.resources, trains=self.trains)
         shared, slots = Shared(context), Slots(cluster)
