@@ -39,7 +39,7 @@ from orchestrator.tracking.entries import (
 from orchestrator.tracking.models import Model, Models
 from orchestrator.tracking.runs import Run, Runs
 from orchestrator.tracking.spool import Spool
-from orchestrator.tracking.views import view_tags
+from orchestrator.tracking.views import KIND, view_tags
 
 log = logging.getLogger(__name__)
 
@@ -113,7 +113,7 @@ class StudyRuns:
         for name in (SUBMITTED, ENVIRONMENT):
             self._copy(run, name)
         self._runs.write(run, tags=_commit_tag(self._ledger.store.read(ENVIRONMENT)))
-        self._runs.describe_experiment(view_tags())
+        self._runs.describe_experiment({**KIND, **view_tags()})
 
     def open_study(self) -> None:
         """Marks the study as running."""
