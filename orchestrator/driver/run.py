@@ -42,6 +42,7 @@ from orchestrator.storage import Store, Where
 from orchestrator.storage.files import Unwritable
 from orchestrator.storage.studies import storage_root
 from orchestrator.study.data import DescribedStudy
+from orchestrator.study.precision import precision_notes
 from orchestrator.study.study import Study
 from orchestrator.system.environment import environment
 from orchestrator.system.signals import interruptible, stoppable
@@ -113,7 +114,7 @@ def _run(
         ledger.fold()
         described = keep_weights(described, ledger.store)
         study = described.study
-        for note in described.notes:
+        for note in [*described.notes, *precision_notes(study)]:
             _log.warning("%s", note)
         if not replace:
             check_changes(described, ledger)

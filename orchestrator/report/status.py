@@ -25,6 +25,7 @@ from orchestrator.storage import Store, Where
 from orchestrator.storage.studies import find_study, known_studies
 from orchestrator.study.data import DescribedStudy, check_data
 from orchestrator.study.limits import Limits
+from orchestrator.study.precision import precision_notes
 from orchestrator.study.resources import Resources
 from orchestrator.study.weights import knowing_weights
 from orchestrator.system.terminal import duration, new_table
@@ -109,6 +110,7 @@ def overview(described: DescribedStudy, storage: Store) -> Overview:
     ledger = Ledger(storage / name, readonly=True)
     described = knowing_weights(described, ledger.store)
     notes = [*(change.text for change in made_of(described, ledger)[1]), *described.notes]
+    notes += precision_notes(described.study)
     counted = overview_with(described, plan(described, ledger), ledger)
     return replace(counted, notes=notes, accepted=accepted_of(described, ledger))
 
