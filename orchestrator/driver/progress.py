@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from types import TracebackType
 from typing import Any
 
@@ -15,10 +15,20 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
+from nemo.errors import UserError
+from orchestrator.ledger.ongoing import Ongoing, read_ongoing, record_ongoing
 from orchestrator.plan.step import NOUNS, Step
+from orchestrator.storage import Store
 
 PLAIN_SECONDS = 10.0
 """Plain lines about epochs and counts come at most this often, so that a log stays readable."""
+
+
+def tell_ongoing(store: Store, steps: Sequence[Ongoing]) -> None:
+    """Says in the storage what runs, where that has changed; of a storage that cannot be written others tell."""
+    with suppress(UserError):
+        if read_ongoing(store) != list(steps):
+            record_ongoing(store, steps)
 
 
 class Progress(AbstractContextManager["Progress"]):

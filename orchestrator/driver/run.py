@@ -15,14 +15,14 @@ from contextlib import suppress
 from nemo.errors import UserError
 from orchestrator.cluster.capacity import Slots, check_room
 from orchestrator.cluster.cluster import Cluster, this_machine
-from orchestrator.cluster.head import end_orphan, head_lives, ray_head
+from orchestrator.cluster.head import HeadDied, end_orphan, head_lives, ray_head
 from orchestrator.computing.data import load_once
 from orchestrator.computing.networks import build_once
 from orchestrator.driver.changes import check_changes
 from orchestrator.driver.handover import Change, hand_over, handed_change, telling_of_changes
 from orchestrator.driver.limits import LimitReached, Meter, held
 from orchestrator.driver.notify import Notifier
-from orchestrator.driver.progress import Progress
+from orchestrator.driver.progress import Progress, tell_ongoing
 from orchestrator.driver.silence import Silence, Watch, Watchdog, patience, watching
 from orchestrator.driver.weights import keep_weights
 from orchestrator.execution.context import Context, Event
@@ -111,6 +111,7 @@ def _run(
         interruptible(lambda: end_orphan(ledger.folder)),
     ):
         control.clear(ledger.store)
+        tell_ongoing(ledger.store, [])  # what a driver that was killed had running
         ledger.fold()
         described = keep_weights(described, ledger.store)
         study = described.study
@@ -249,6 +250,7 @@ class Driver:
             finally:
                 self._measure(cluster)
                 self._meter.record()
+                tell_ongoing(self._ledger.store, [])
 
     def _look(self, context: Context, stop: Callable[[BaseException], None]) -> bool:
         """Looks whether the run is still alive; False when it was given up."""
@@ -269,7 +271,7 @@ class Driver:
             self._progress.silent(text)
             self._notifier.tell("silence", text)
         if not head_lives(self._ledger.folder):
-            self._progress.silent("Ray's head died, and Ray ends this run within a minute; the same command carries on")
+            stop(HeadDied())
             return False
         return True
 
@@ -286,6 +288,7 @@ class Driver:
     def _beat(self, cluster: Cluster, stop: Callable[[BaseException], None]) -> bool:
         """Measures what is spent, and does what people ask for; False when a limit is reached, which ends the run."""
         self._measure(cluster)
+        tell_ongoing(self._ledger.store, self._watch.ongoing())
         self._heed()
         self._take_up()
         limit = self._meter.reached

@@ -12,6 +12,7 @@ from typing import Literal
 from nemo.errors import UserError
 from orchestrator.cluster.cluster import Cluster
 from orchestrator.execution.context import Event
+from orchestrator.ledger.ongoing import Ongoing
 from orchestrator.plan.step import Step
 from orchestrator.system.terminal import duration
 
@@ -161,6 +162,15 @@ class Watch:
     def awaited(self) -> list[Step]:
         """The trainings that run and the steps that were submitted to Ray."""
         return [*list(self._trainings.values()), *self._flying()]
+
+    def ongoing(self) -> list[Ongoing]:
+        """The same for people, with how far trainings are."""
+        return [
+            Ongoing(step.kind, step.label, self._epochs.get(step.key, 0), step.params["recipe"]["epochs"])
+            if step.kind == "train"
+            else Ongoing(step.kind, step.label)
+            for step in self.awaited()
+        ]
 
     def _words(self) -> str:
         names = [step.label + self._reached(step) for step in self.awaited()]

@@ -18,6 +18,7 @@ from nemo.errors import UserError
 from orchestrator.ledger.data import recorded_data, submitted_made_of
 from orchestrator.ledger.lease import read_owner
 from orchestrator.ledger.ledger import Ledger
+from orchestrator.ledger.ongoing import ongoing_text
 from orchestrator.ledger.spending import spending_text
 from orchestrator.plan.planner import plan
 from orchestrator.plan.step import NOUNS
@@ -51,7 +52,7 @@ class Look:
     @property
     def runs(self) -> bool:
         """Whether there is anything to wait for."""
-        return self.status.state in ("running", "paused")
+        return self.status.runs
 
     @property
     def line(self) -> str:
@@ -160,7 +161,9 @@ def watch_status(where: Where, console: Console, sleep: Callable[[float], object
 def _shown(look: Look) -> list[object]:
     overview = look.overview
     texts = overview_lines(overview)
-    if look.begun and look.runs:
+    if look.runs and (text := ongoing_text(overview.ongoing)):
+        texts.append(text)
+    elif look.runs and look.begun:
         more = f" and {len(look.begun) - _SHOWN} more" if len(look.begun) > _SHOWN else ""
         texts.append(f"Trained now: {', '.join(look.begun[:_SHOWN])}{more}.")
     texts.append(f"{overview.study}: {look.status.state}: {look.status.text}.")

@@ -27,6 +27,9 @@ DATA = f"{LEDGER}/data.json"
 SPENT = f"{LEDGER}/spent.json"
 """What the study has spent over all of its runs."""
 
+ONGOING = f"{LEDGER}/ongoing.json"
+"""What the study's driver has running."""
+
 WEIGHTS_FOLDER = "weights"
 WEIGHTS = f"{WEIGHTS_FOLDER}/fetched.json"
 """Which pretrained weights were fetched for the study, and how their images were prepared."""

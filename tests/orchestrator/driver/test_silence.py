@@ -8,6 +8,7 @@ from nemo.errors import UserError
 from orchestrator.cluster.cluster import Cluster
 from orchestrator.driver.silence import PATIENCE, Silence, Watch, Watchdog, patience
 from orchestrator.execution.context import Event
+from orchestrator.ledger.ongoing import ongoing_text
 from orchestrator.plan.step import Step, make_step
 
 
@@ -109,6 +110,19 @@ def test_a_study_that_waits_for_room_is_given_six_hours() -> None:
     clock.now += 1
     with pytest.raises(Silence):
         watched.look()
+
+
+def test_people_are_told_in_which_epoch_trainings_are() -> None:
+    flying: list[Step] = []
+    watched = watch(Clock(), flying)
+    for number in (1, 2):
+        watched.saw(Event("started", training(number)))
+    watched.saw(Event("epochs", training(2), rows=[{"epoch": 0.0, "seconds": 1.0}, {"epoch": 1.0, "seconds": 1.0}]))
+    flying += [make_step("reuse", {"seed": number}, {}, {}, f"sub-task {number}") for number in range(2)]
+    told = ongoing_text(watched.ongoing())
+    assert told == "Trained now: training 1 (in its first epoch), training 2 (epoch 2 of 9). With Ray: 2 sub-tasks."
+    watched.saw(Event("failed", training(1)))
+    assert [each.label for each in watched.ongoing()] == ["training 2", "sub-task 0", "sub-task 1"]
 
 
 def words(watched: Watch, clock: Clock) -> str:
