@@ -97,7 +97,7 @@ def test_the_data_need_not_be_on_the_machine(storage: Path, monkeypatch: pytest.
     def away(ledger: Ledger) -> None:
         raise UserError("pairs[0].dataset: is not here.")
 
-    monkeypatch.setattr(watch, "submitted_made_of", away)
+    monkeypatch.setattr("orchestrator.ledger.data.submitted_made_of", away)
     assert Watched(ledger.store).look().status.state == "stopped"
 
 
