@@ -105,6 +105,12 @@ class Progress(AbstractContextManager["Progress"]):
         elif number == epochs or self._line_is_due():
             self._line(f"{step.label}: epoch {number}/{epochs}, {note}")
 
+    def measuring(self, steps: Sequence[Ongoing]) -> None:
+        """What runs: a measurement of many modules says how far it is."""
+        for each in steps:
+            if each.kind == "measure" and each.of and self._line_is_due():
+                self._line(f"{each.label}: {each.done} of {each.of} modules are measured")
+
     def finished(self, step: Step, result: Mapping[str, Any] | None = None) -> None:
         """A step's result is in the ledger; `result` is its record's `result`."""
         self._done[step.kind] += 1

@@ -288,7 +288,10 @@ class Driver:
     def _beat(self, cluster: Cluster, stop: Callable[[BaseException], None]) -> bool:
         """Measures what is spent, and does what people ask for; False when a limit is reached, which ends the run."""
         self._measure(cluster)
-        tell_ongoing(self._ledger.store, self._watch.ongoing())
+        with suppress(UserError):  # of a storage that is away; it is only for people
+            ongoing = self._watch.ongoing(self._ledger.store)
+            tell_ongoing(self._ledger.store, ongoing)
+            self._progress.measuring(ongoing)
         self._heed()
         self._take_up()
         limit = self._meter.reached

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 
+from nemo.errors import UserError
 from orchestrator.ledger.document import sealed, unsealed
 from orchestrator.plan.step import NOUNS
 from orchestrator.storage import Store
-from orchestrator.storage.layout import ONGOING
+from orchestrator.storage.layout import ONGOING, measured, measuring
 
 _SHOWN = 8
+_SAYS_EVERY = 5.0
 
 
 @dataclass(frozen=True)
@@ -19,7 +23,7 @@ class Ongoing:
     """A step that runs, or was handed to Ray.
 
     Attributes:
-        done: Epochs of a training that are over; of a measurement, the classes.
+        done: Epochs of a training that are over; of a measurement, the modules that are cut.
         of: How many there will be; None where that is not told.
     """
 
@@ -47,6 +51,37 @@ def record_ongoing(store: Store, steps: Sequence[Ongoing]) -> None:
     store.write(ONGOING, sealed({"steps": [asdict(each) for each in steps]})[1])
 
 
+class MeasureProgress:
+    """Says in the storage how far a worker is with the modules of one training, every few seconds and not before.
+
+    Args:
+        store: The study's; one that cannot be written now costs nothing.
+        key: The training's.
+        clock: Seconds that only ever grow.
+    """
+
+    def __init__(self, store: Store, key: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._store, self._key, self._clock = store, key, clock
+        self._said, self._written = clock(), False
+
+    def __call__(self, done: int, of: int) -> None:
+        """So many modules of so many are measured; the last one takes back what was said."""
+        if done == of:
+            if self._written:
+                self._store.delete_all(measuring(self._key))
+        elif self._clock() - self._said >= _SAYS_EVERY:
+            with suppress(UserError):
+                self._store.write(measured(self._key), sealed({"done": done, "of": of})[1])
+            self._said, self._written = self._clock(), True
+
+
+def measured_so_far(store: Store, key: str) -> tuple[int, int | None]:
+    """How many modules of a training are measured, and of how many; 0 and None where nobody has said it."""
+    known = unsealed(store.read(measured(key)) or b"") or {}
+    done, of = known.get("done"), known.get("of")
+    return (done, of) if isinstance(done, int) and isinstance(of, int) else (0, None)
+
+
 def ongoing_text(steps: Sequence[Ongoing]) -> str:
     """`Trained now: mwt rescnn/digits seed 0 (epoch 3 of 30). With Ray: 2 sub-tasks.`; empty where nothing runs."""
     trainings = [each for each in steps if each.kind == "train"]
@@ -56,7 +91,7 @@ def ongoing_text(steps: Sequence[Ongoing]) -> str:
     others = [each for each in steps if each.kind != "train"]
     counts = Counter(each.kind for each in others)
     told = [f"{number} {NOUNS[kind] if number > 1 else NOUNS[kind][:-1]}" for kind, number in counts.items()]
-    told += [f"{each.label} ({each.done} of {each.of} classes)" for each in others if each.of][:_SHOWN]
+    told += [f"{each.label} ({each.done} of {each.of} modules)" for each in others if each.of][:_SHOWN]
     return " ".join([*parts, *([f"With Ray: {', '.join(told)}."] if told else [])])
 
 

@@ -117,6 +117,16 @@ def checkpoint(key: str) -> str:
     return f"{checkpoints(key)}/state.pt"
 
 
+def measuring(key: str) -> str:
+    """The folder of what a measurement of one training's modules says of itself while it runs."""
+    return f"measuring/{key}"
+
+
+def measured(key: str) -> str:
+    """How far that is."""
+    return f"{measuring(key)}/modules.json"
+
+
 def quarantined(path: PurePath, now: datetime) -> str:
     """A damaged file's name in quarantine: what it was, and when it was found."""
     return f"{path.parent.name}-{path.stem}-{now:%Y%m%dT%H%M%S%f}{path.suffix}"
