@@ -142,7 +142,9 @@ class Recipe:
     warmup: int = 0
     """epochs over which the weights of a method's terms rise from 0"""
     precision: Precision = "float32"
-    """`float32` or `bfloat16`, the type of the forward pass; losses and norms are float32 with both"""
+    """`float32` or `bfloat16`, the type of the forward pass; losses and norms are float32 with both; on CPUs without
+    instructions for it (`nemo doctor` says so) bfloat16 takes up to ten times as long
+    """
     channels_last: bool = False
     """the layout of tensors that is faster with convolutions, mostly"""
     augment: Literal["none", "crop", "imagenet", "trivial", True, False] = "crop"
@@ -230,7 +232,7 @@ class Finetune:
     augment: Literal["none", "crop", "imagenet", "trivial", True, False] = "crop"
     """as a recipe's; images are evaluated as those of the network's training"""
     precision: Precision = "float32"
-    """`float32` or `bfloat16`, the type of the forward pass"""
+    """`float32` or `bfloat16`, the type of the forward pass; see the recipe's"""
     channels_last: bool = False
     """the layout of tensors that is faster with convolutions, mostly"""
 

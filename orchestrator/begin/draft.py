@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ from nemo.backbones.vit_config import is_transformer
 from nemo.datasets import is_of_texts
 from nemo.datasets.description import Description
 from nemo.errors import UserError
+from nemo.image_size import height_width
 from nemo.zoo.names import is_foreign, is_published
+from orchestrator.begin.affordable import affordable
 from orchestrator.begin.files import SCHEMA_NAME
 from orchestrator.begin.fitting import Line, default_backbone, fitting
 from orchestrator.study.data import DescribedStudy
@@ -36,6 +38,8 @@ _OPTIONS: dict[Place, str] = {
 _STAND_IN = "resnet18"
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 _COLUMN = 44
+_TOLD_FROM = 0.1
+"""CPU hours from which a price is worth a sentence."""
 
 
 @dataclass(frozen=True)
@@ -87,14 +91,37 @@ def draft(wanted: Wanted) -> Draft:
         raise UserError("--backbone: texts need a network of transformers, give the folder of one, as in hf:minilm.")
     pair, read = _described(wanted)
     description = read.of(read.study.pairs[0])
+    price: list[str] = []
     if wanted.backbone is None:
-        pair["backbone"], width = default_backbone(description)
-        pair["width"] = width
+        pair["backbone"], pair["width"] = default_backbone(description)
+        if pair["backbone"] == _STAND_IN and not gpus():
+            pair, read, price = _on_cpus(wanted, pair, read)
+            description = read.of(read.study.pairs[0])
     name = wanted.name or _name(description.name)
     text = _text(name, pair, description)
     described = study_of_options(parse_yaml(text, f"{name}.yaml")[1], _OPTIONS, ())
-    told = [Reading(wanted.data, description, {}).sentence, *described.notes, *_weights_beside(wanted)]
+    told = [Reading(wanted.data, description, {}).sentence, *described.notes, *_weights_beside(wanted), *price]
     return Draft(name, with_schema_line(text, SCHEMA_NAME), told)
+
+
+def _on_cpus(
+    wanted: Wanted, pair: dict[str, Any], read: DescribedStudy
+) -> tuple[dict[str, Any], DescribedStudy, list[str]]:
+    """The pair at a size and width that this machine can train without a GPU, its data, and the price as a sentence."""
+    description = read.of(read.study.pairs[0])
+    size, images = height_width(description.image_size), description.train_size
+    recipe = fitting(pair["backbone"], wanted.data, description, pretrained=False).recipe
+    epochs = next(value for name, value, _ in recipe if name == "epochs")
+    sizes = {} if wanted.image_size is None else {"sizes": ()}  # a size that was asked for is kept
+    chosen = affordable(size, images, epochs, **sizes)
+    if chosen.image_size is not None:
+        smaller, read = _described(replace(wanted, image_size=chosen.image_size))
+        pair |= smaller | {"backbone": pair["backbone"]}
+    pair["width"] = chosen.width
+    if chosen.hours < _TOLD_FROM:
+        return pair, read, []
+    told = f"This machine has no GPU: the trainings take it about {chosen.hours:.1f} CPU hours, as far as FLOPs tell"
+    return pair, read, [f"{told}; image_size, width and epochs are what to change."]
 
 
 def _weights_beside(wanted: Wanted) -> list[str]:
@@ -180,15 +207,16 @@ def _heading(pair: dict[str, Any], description: Description) -> str:
 
 
 def _pair(pair: dict[str, Any], description: Description) -> Iterator[str]:
+    slow = "" if gpus() or "width" not in pair else ", on CPUs many times the time"
     said = {
         "backbone": "the network; torchvision:NAME, timm:NAME, hf:FOLDER and your own go, too",
         "dataset": f"{len(description.classes)} classes; the path is from the folder in which nemo is run",
-        "width": "a share of every hidden width; 1.0 is the whole network",
+        "width": f"a share of every hidden width; 1.0 is the whole network{slow}",
         "norm": "the baseline gets the norms that the modular form needs, too",
         "pretrained": "the weights to start from; mean, deviation and image size are theirs"
         if is_published(pair.get("pretrained"))
         else "the weights to start from; mean and deviation are the data set's (dataset_options)",
-        "image_size": "pixels of a side that images are resized to; more costs time and tells more",
+        "image_size": f"pixels of a side that images are resized to; more costs time and tells more{slow}",
         "start": "mask generators start near masks of 1, so that nothing is lost at first",
     }
     fields = dict(pair)

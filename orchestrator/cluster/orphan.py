@@ -61,6 +61,16 @@ def end_orphan(folder: str | Path) -> int:
     return len(ended)
 
 
+class HeadDied(UserError):
+    """A process without which Ray ends is gone."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Ray's head died while it ran this: it was killed, or the machine has too little memory; what is finished "
+            "is kept, and the same command carries on"
+        )
+
+
 def head_lives(folder: str | Path) -> bool:
     """Whether the head that `folder` records still has the processes without which Ray ends; True where there is none.
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypedDict, cast
 
@@ -199,13 +200,19 @@ def modularize(step: Step, dataset: Dataset, ledger: Ledger, device: torch.devic
     return {"widths": stats.widths, "samples": stats.samples.tolist(), "unmasked": unmasked_kernels(network)}
 
 
-def measure_modules(steps: Sequence[Step], ledger: Ledger, device: torch.device) -> list[dict[str, Any]]:
+def measure_modules(
+    steps: Sequence[Step],
+    ledger: Ledger,
+    device: torch.device,
+    tell: Callable[[int, int], None] = lambda done, of: None,
+) -> list[dict[str, Any]]:
     """Module-level KRR, cohesion and coupling (method.md 5.3), at thresholds or of the modules that a search found.
 
     Args:
         steps: Measure steps of one training; several thresholds cost little more than the lowest alone.
         ledger: Where its artifacts are.
         device: Where to multiply.
+        tell: Is told after each module how many of how many are cut: every class has one at every threshold.
 
     Returns:
         For each step, see `nemo.modularizing.measure`; besides, `flops_reduction`: the share of the standard network's
@@ -225,10 +232,16 @@ def measure_modules(steps: Sequence[Step], ledger: Ledger, device: torch.device)
         figures = [{"threshold": None, **measure_masks(stats, masks, unmasked, device)}] * len(steps)
     shape, standard = image_shape(train), result_of(ledger, parent)["standard_flops"]
 
+    classes, done = train["num_classes"], itertools.count(1)
+
     def saved(masks: Sequence[torch.Tensor]) -> float:
-        cut = (extract_module(network, masks, [label], head="slice") for label in range(train["num_classes"]))
-        flops = [count_flops(module, shape) for module in cut]
-        return 1 - sum(flops) / len(flops) / standard
+        flops = []
+        for label in range(classes):
+            # Only its operations are counted: that such a network is cut exactly, the first one shows, and each that is
+            # used is looked at again.
+            flops.append(count_flops(extract_module(network, masks, [label], head="slice", check=label == 0), shape))
+            tell(next(done), classes * len(steps))
+        return 1 - sum(flops) / classes / standard
 
     return [{**each, "flops_reduction": saved(kept)} for each, kept in zip(figures, modules, strict=True)]
 

@@ -22,6 +22,7 @@ from orchestrator.doctor.finding import Finding, fails, good, look
 from orchestrator.system.environment import gpus
 from orchestrator.system.namesake import namesake
 from orchestrator.system.ports import HOST, free_ports
+from orchestrator.system.processor import computes_bfloat16
 from orchestrator.system.surroundings import raise_limits
 
 PACKAGE = "nemo-orchestrator"
@@ -76,6 +77,7 @@ def machine(storage: Path | None) -> Iterator[Finding]:
         yield good("system", f"{platform.system()} {platform.release()}, {os.cpu_count()} CPU cores")
     else:
         yield look("system", platform.system(), "nobody has tried it there; Linux (on Windows in WSL 2) is tested")
+    yield _precision()
     yield _memory()
     yield _shared_memory()
     try:
@@ -87,6 +89,16 @@ def machine(storage: Path | None) -> Iterator[Finding]:
         yield _disk(storage)
     yield _open_ports()
     yield _graphics()
+
+
+def _precision() -> Finding:
+    said = {
+        True: "the CPUs have instructions for it",
+        False: "the CPUs have no instructions for it, and take up to ten times as long: leave `precision` "
+        "of a recipe out where networks are trained on them",
+        None: "nobody can tell whether the CPUs have instructions for it",
+    }
+    return good("bfloat16", said[computes_bfloat16()])
 
 
 def _memory() -> Finding:

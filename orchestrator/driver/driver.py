@@ -10,13 +10,13 @@ from contextlib import suppress
 from nemo.errors import UserError
 from orchestrator.cluster.capacity import Slots, check_room
 from orchestrator.cluster.cluster import Cluster
-from orchestrator.cluster.orphan import head_lives
+from orchestrator.cluster.orphan import HeadDied, head_lives
 from orchestrator.computing.data import DatasetArrays
 from orchestrator.driver.course import Course
 from orchestrator.driver.handover import Change, handed_change
 from orchestrator.driver.limits import LimitReached, Meter, held
 from orchestrator.driver.notify import Notifier
-from orchestrator.driver.progress import Progress
+from orchestrator.driver.progress import Progress, tell_ongoing
 from orchestrator.driver.silence import Silence, Watch, Watchdog, patience, watching
 from orchestrator.execution.context import Context, Event
 from orchestrator.execution.fanout import FanOut, Shared
@@ -53,7 +53,7 @@ class Driver:
         """Runs everything that can run; failures are recorded and the rest goes on."""
         course = self.course
         self._notifier = notifier or Notifier(course.study)
-        context = Context(self._ledger.store, course.study.resources)
+        context = Context(self._ledger.store, course.study.resources, course.study.tracking.system_metrics)
         with course.study.naming_lines():
             check_room(cluster, context.resources, trains=course.trains)
         shared, slots = Shared(context, self._read), Slots(cluster)
@@ -93,6 +93,7 @@ class Driver:
             finally:
                 self._measure(cluster)
                 self._meter.record()
+                tell_ongoing(self._ledger.store, [])
 
     def _look(self, context: Context, stop: Callable[[BaseException], None]) -> bool:
         """Looks whether the run is still alive; False when it was given up."""
@@ -113,13 +114,17 @@ class Driver:
             self._progress.silent(text)
             self._notifier.tell("silence", text)
         if not head_lives(self._ledger.folder):
-            self._progress.silent("Ray's head died, and Ray ends this run within a minute; the same command carries on")
+            stop(HeadDied())
             return False
         return True
 
     def _beat(self, cluster: Cluster, stop: Callable[[BaseException], None]) -> bool:
         """Measures what is spent, and does what people ask for; False when a limit is reached, which ends the run."""
         self._measure(cluster)
+        with suppress(UserError):  # of a storage that is away; it is only for people
+            ongoing = self._watch.ongoing(self._ledger.store)
+            tell_ongoing(self._ledger.store, ongoing)
+            self._progress.measuring(ongoing)
         self._heed()
         self._take_up()
         limit = self._meter.reached

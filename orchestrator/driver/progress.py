@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from types import TracebackType
 from typing import Any
 
@@ -15,10 +15,20 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
+from nemo.errors import UserError
+from orchestrator.ledger.ongoing import Ongoing, read_ongoing, record_ongoing
 from orchestrator.plan.step import NOUNS, Step
+from orchestrator.storage import Store
 
 PLAIN_SECONDS = 10.0
 """Plain lines about epochs and counts come at most this often, so that a log stays readable."""
+
+
+def tell_ongoing(store: Store, steps: Sequence[Ongoing]) -> None:
+    """Says in the storage what runs, where that has changed; of a storage that cannot be written others tell."""
+    with suppress(UserError):
+        if read_ongoing(store) != list(steps):
+            record_ongoing(store, steps)
 
 
 class Progress(AbstractContextManager["Progress"]):
@@ -94,6 +104,12 @@ class Progress(AbstractContextManager["Progress"]):
             self._bars.update(self._running[step.key], total=epochs, completed=number, note=note)
         elif number == epochs or self._line_is_due():
             self._line(f"{step.label}: epoch {number}/{epochs}, {note}")
+
+    def measuring(self, steps: Sequence[Ongoing]) -> None:
+        """What runs: a measurement of many modules says how far it is."""
+        for each in steps:
+            if each.kind == "measure" and each.of and self._line_is_due():
+                self._line(f"{each.label}: {each.done} of {each.of} modules are measured")
 
     def finished(self, step: Step, result: Mapping[str, Any] | None = None) -> None:
         """A step's result is in the ledger; `result` is its record's `result`."""

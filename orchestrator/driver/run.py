@@ -18,6 +18,7 @@ from orchestrator.driver.changes import check_changes
 from orchestrator.driver.course import Course, sound_course
 from orchestrator.driver.handover import hand_over, telling_of_changes
 from orchestrator.driver.notify import Notifier
+from orchestrator.driver.progress import tell_ongoing
 from orchestrator.driver.weights import keep_weights
 from orchestrator.ledger import control
 from orchestrator.ledger.data import record_data
@@ -28,6 +29,7 @@ from orchestrator.plan.frontier import Outcome
 from orchestrator.storage import Store, Where
 from orchestrator.storage.studies import storage_root
 from orchestrator.study.data import DescribedStudy
+from orchestrator.study.precision import precision_notes
 from orchestrator.system.environment import environment
 from orchestrator.system.signals import interruptible
 
@@ -89,10 +91,11 @@ def _run(
         interruptible(lambda: end_orphan(ledger.folder)),
     ):
         control.clear(ledger.store)
+        tell_ongoing(ledger.store, [])  # what a driver that was killed had running
         ledger.fold()
         described = keep_weights(described, ledger.store)
         study = described.study
-        for note in described.notes:
+        for note in [*described.notes, *precision_notes(study)]:
             _log.warning("%s", note)
         if not replace:
             check_changes(described, ledger)

@@ -12,7 +12,9 @@ from typing import Literal
 from nemo.errors import UserError
 from orchestrator.cluster.cluster import Cluster
 from orchestrator.execution.context import Event
+from orchestrator.ledger.ongoing import Ongoing, measured_so_far
 from orchestrator.plan.step import Step
+from orchestrator.storage import Store
 from orchestrator.system.terminal import duration
 
 SAY_AFTER = 60.0
@@ -161,6 +163,19 @@ class Watch:
     def awaited(self) -> list[Step]:
         """The trainings that run and the steps that were submitted to Ray."""
         return [*list(self._trainings.values()), *self._flying()]
+
+    def ongoing(self, store: Store) -> list[Ongoing]:
+        """The same for people, with how far trainings are, and measurements as far as their workers have said it."""
+        found, measured = [], set()
+        for step in self.awaited():
+            done, of = self._epochs.get(step.key, 0), None
+            if step.kind == "train":
+                of = step.params["recipe"]["epochs"]
+            elif step.kind == "measure" and step.parents["train"] not in measured:  # thresholds share a task
+                measured.add(step.parents["train"])
+                done, of = measured_so_far(store, step.parents["train"])
+            found.append(Ongoing(step.kind, step.label, done, of))
+        return found
 
     def _words(self) -> str:
         names = [step.label + self._reached(step) for step in self.awaited()]

@@ -27,10 +27,12 @@ class Context:
     Attributes:
         store: Where the study lies, the same on every node.
         resources: What a training and a sub-task get.
+        system_metrics: Whether trainings tell what they do to their machines.
     """
 
     store: Store
     resources: Resources
+    system_metrics: bool = False
 
     @property
     def ledger(self) -> Ledger:

@@ -30,6 +30,7 @@ from orchestrator.computing.compute import finish_training, make_trainer
 from orchestrator.computing.data import as_dataset
 from orchestrator.execution.checkpoint import NOT_ITS_FAULT, Checkpoint
 from orchestrator.execution.context import reason_of
+from orchestrator.execution.system_metrics import SystemMetrics
 from orchestrator.execution.worker import message, own_device, put
 from orchestrator.storage.files import Unwritable
 from orchestrator.storage.layout import CHECKPOINTS
@@ -122,7 +123,8 @@ def _run_worker(arguments: dict[str, Any]) -> str:
             checkpoint,
             session,
         )
-        run_epochs(trainer, checkpoint, session, every_epoch=arguments["every_epoch"])
+        with SystemMetrics(context.system_metrics and session.workers.rank == 0) as system:
+            run_epochs(trainer, checkpoint, session, system, every_epoch=arguments["every_epoch"])
         last = trainer.figures
     except Unwritable:
         raise
@@ -170,7 +172,9 @@ def _load(trainer: Trainer, checkpoint: Checkpoint) -> bool:
     return True
 
 
-def run_epochs(trainer: Trainer, checkpoint: Checkpoint, session: Session, *, every_epoch: bool) -> None:
+def run_epochs(
+    trainer: Trainer, checkpoint: Checkpoint, session: Session, system: SystemMetrics, *, every_epoch: bool
+) -> None:
     """Trains to the end from where the trainer is.
 
     Rows are reported together with the checkpoint that holds them: an epoch that has to be run again after an
@@ -180,7 +184,7 @@ def run_epochs(trainer: Trainer, checkpoint: Checkpoint, session: Session, *, ev
     reported, cost, saved = trainer.epoch, 0.0, time.monotonic()
     while not trainer.done:
         epoch_started = time.monotonic()
-        trainer.run_epoch()
+        trainer.run_epoch().update(system.take())
         now = time.monotonic()
         at_risk = now - saved + now - epoch_started > LOST_AT_MOST  # with another epoch like this one
         due = every_epoch or trainer.done or at_risk or now - saved >= cost / CHECKPOINT_SHARE

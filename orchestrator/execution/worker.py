@@ -16,6 +16,7 @@ from orchestrator.computing.data import DatasetArrays, as_dataset
 from orchestrator.computing.deriving import derive_network
 from orchestrator.execution.context import Context
 from orchestrator.ledger.ledger import Ledger
+from orchestrator.ledger.ongoing import MeasureProgress
 from orchestrator.plan.results import Result
 from orchestrator.plan.step import Step
 from orchestrator.system.environment import environment
@@ -27,7 +28,8 @@ def compute_and_put(steps: Sequence[Step], context: Context, dataset: ray.Object
     if steps[0].kind == "modularize":
         results = [compute.modularize(steps[0], as_dataset(ray.get(dataset)), ledger, device)]
     else:
-        results = compute.measure_modules(steps, ledger, device)
+        tell = MeasureProgress(context.store, steps[0].parents["train"])
+        results = compute.measure_modules(steps, ledger, device, tell)
     seconds = (time.monotonic() - started) / len(steps)  # what they share is none's alone
     return [put(ledger, step, result, seconds, device) for step, result in zip(steps, results, strict=True)]
 

@@ -14,7 +14,7 @@ from orchestrator.ledger.document import sealed, unsealed
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.storage import layout
 from orchestrator.study.data import DescribedStudy
-from orchestrator.study.file import submitted_with_data
+from orchestrator.study.file import submitted_study, submitted_with_data
 from orchestrator.study.pair import Pair
 
 _SHOWN = 10
@@ -124,6 +124,19 @@ def submitted_made_of(ledger: Ledger) -> tuple[DescribedStudy, list[Change]]:
         UserError: It is missing or damaged, or its data is not here.
     """
     return made_of(submitted_with_data(ledger.store), ledger)
+
+
+def submitted_as_recorded(ledger: Ledger) -> DescribedStudy:
+    """The study that lies in a store, with the data that its driver found; these are not looked at, nor need be here.
+
+    Raises:
+        UserError: It is missing or damaged; or it is of before its data were recorded, and they are not here.
+    """
+    study, recorded = submitted_study(ledger.store), recorded_data(ledger)
+    needed = {pair.data for pair in study.pairs}
+    if needed <= recorded.keys():
+        return DescribedStudy(study, {name: recorded[name] for name in needed})
+    return submitted_made_of(ledger)[0]
 
 
 def _of_results(pair: Pair, now: Description, ledger: Ledger) -> Description:

@@ -23,7 +23,7 @@ from orchestrator.computing import compute
 from orchestrator.computing.compute import ModelArrays
 from orchestrator.computing.data import as_dataset, dataset_arrays
 from orchestrator.computing.networks import blueprint_of, build, result_of
-from orchestrator.ledger.data import submitted_made_of
+from orchestrator.ledger.data import submitted_as_recorded
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.modules.choose import Choice, choose, threshold_of
 from orchestrator.modules.folder import new_folder
@@ -78,7 +78,7 @@ def reuse_and_save(where: Where, wanted: Wanted, console: Console) -> ModuleReco
             not here, or fine-tuning diverged.
     """
     ledger = Ledger(where, readonly=True)
-    described, _ = submitted_made_of(ledger)  # changed data are refused when they are read
+    described = submitted_as_recorded(ledger)  # no refusal waits for the data; changed ones are refused when read
     study = described.study
     with new_folder(wanted.out, wanted.force) as folder:
         choice = choose(described, ledger, wanted.classes, wanted.run)
@@ -88,6 +88,13 @@ def reuse_and_save(where: Where, wanted: Wanted, console: Console) -> ModuleReco
         at = "" if step.params["threshold"] is None else f", threshold {step.params['threshold']:g}"
         console.print(
             f"{network.train.label} (run {network.train.key}{at}): {choice.why}", markup=False, soft_wrap=True
+        )
+        epochs = step.params["finetune"]["epochs"]
+        tuned = f" and fine-tunes it for {epochs} epoch{'s' * (epochs != 1)}" if epochs else ""
+        console.print(
+            f"Reads {step.where['dataset']}, cuts the module{tuned}: in this process, beside whatever else runs here",
+            markup=False,
+            soft_wrap=True,
         )
         built = _build(study, choice, step, ledger)
         record = _record(built, study, ledger)

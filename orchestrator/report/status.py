@@ -16,6 +16,7 @@ from orchestrator.ledger.control import paused_since
 from orchestrator.ledger.data import made_of, submitted_made_of
 from orchestrator.ledger.lease import Owner, read_owner, seems_alive
 from orchestrator.ledger.ledger import Ledger
+from orchestrator.ledger.ongoing import Ongoing, ongoing_text, read_ongoing
 from orchestrator.ledger.spending import Spent, amount_text, reached, read_spent, spending_text
 from orchestrator.ledger.warm_start import warm_start_notes
 from orchestrator.plan.frontier import Frontier, Outcome
@@ -26,6 +27,7 @@ from orchestrator.storage import Store, Where
 from orchestrator.storage.studies import find_study, known_studies
 from orchestrator.study.data import DescribedStudy, check_data
 from orchestrator.study.limits import Limits
+from orchestrator.study.precision import precision_notes
 from orchestrator.study.resources import Resources
 from orchestrator.study.weights import knowing_weights
 from orchestrator.system.terminal import duration, new_table
@@ -72,6 +74,7 @@ class Overview:
         resources, limits: The study's.
         spent: By all of its runs.
         paused_since: When a person asked its driver to submit nothing more; None where nobody did.
+        ongoing: What its driver has running, or had when it died.
         accepted: What was read of its data, of a plan.
     """
 
@@ -84,6 +87,7 @@ class Overview:
     limits: Limits = field(default_factory=Limits)
     spent: Spent = field(default_factory=Spent)
     paused_since: str | None = None
+    ongoing: Sequence[Ongoing] = ()
     accepted: Accepted | None = None
 
     @property
@@ -111,7 +115,7 @@ def overview(described: DescribedStudy, storage: Store) -> Overview:
     described = knowing_weights(described, ledger.store)
     planned = plan(described, ledger)
     notes = [*(change.text for change in made_of(described, ledger)[1]), *described.notes]
-    notes += warm_start_notes(planned.searches, ledger)
+    notes += [*warm_start_notes(planned.searches, ledger), *precision_notes(described.study)]
     counted = overview_with(described, planned, ledger)
     return replace(counted, notes=notes, accepted=accepted_of(described, ledger))
 
@@ -157,7 +161,7 @@ def overview_with(described: DescribedStudy, planned: Plan, ledger: Ledger) -> O
 def _spending(described: DescribedStudy, ledger: Ledger) -> dict[str, Any]:
     study = described.study
     asked = {"spent": read_spent(ledger.store), "paused_since": paused_since(ledger.store)}
-    return {"resources": study.resources, "limits": study.limits, **asked}
+    return {"resources": study.resources, "limits": study.limits, "ongoing": read_ongoing(ledger.store), **asked}
 
 
 def print_overview(overview: Overview, console: Console) -> None:
@@ -224,6 +228,11 @@ class Status:
     state: State
     text: str
 
+    @property
+    def runs(self) -> bool:
+        """Whether a driver is at it."""
+        return self.state in ("running", "paused")
+
 
 def study_status(overview: Overview, owner: Owner | None, now: datetime) -> Status:
     """The state of a study.
@@ -270,6 +279,8 @@ def print_status(root: Store, name: str | None, console: Console) -> None:
             continue
         status = study_status(overview, owner, datetime.now(UTC))
         print_overview(overview, console)
+        if status.runs and (text := ongoing_text(overview.ongoing)):
+            console.print(text, markup=False, soft_wrap=True)
         console.print(f"{overview.study}: {status.state}: {status.text}.", markup=False, soft_wrap=True)
     if errors:
         raise UserError("\n".join(errors))

@@ -15,16 +15,15 @@ from rich.live import Live
 from rich.text import Text
 
 from nemo.errors import UserError
-from orchestrator.ledger.data import recorded_data, submitted_made_of
+from orchestrator.ledger.data import submitted_as_recorded
 from orchestrator.ledger.lease import read_owner
 from orchestrator.ledger.ledger import Ledger
+from orchestrator.ledger.ongoing import ongoing_text
 from orchestrator.ledger.spending import spending_text
 from orchestrator.plan.planner import plan
 from orchestrator.plan.step import NOUNS
 from orchestrator.report.status import Overview, Status, overview_lines, overview_table, overview_with, study_status
 from orchestrator.storage import Where, layout
-from orchestrator.study.data import DescribedStudy
-from orchestrator.study.file import submitted_study
 
 LOOKS_EVERY, LOOKS_EVERY_REMOTE, DRAWS_EVERY = 2.0, 10.0, 30.0
 """Seconds between two looks at a study on a disk, at one in a bucket, and between two drawings of its page."""
@@ -51,7 +50,7 @@ class Look:
     @property
     def runs(self) -> bool:
         """Whether there is anything to wait for."""
-        return self.status.state in ("running", "paused")
+        return self.status.runs
 
     @property
     def line(self) -> str:
@@ -90,7 +89,7 @@ class Watched:
         store, ledger = self._ledger.store, self._ledger
         text = store.read(layout.SUBMITTED)
         if self._text is None or text != self._text:
-            self._described = _described(ledger)
+            self._described = submitted_as_recorded(ledger)
             self._text = text
         owner, begun = read_owner(store), store.below(layout.CHECKPOINTS)  # before the steps are counted
         planned = plan(self._described, ledger)
@@ -119,15 +118,6 @@ class Watched:
             first = False
             if runs:
                 sleep(max(self.pause, (time.monotonic() - started) / _SHARE))
-
-
-def _described(ledger: Ledger) -> DescribedStudy:
-    """The study with the data that its driver found, which need not be on this machine."""
-    study, recorded = submitted_study(ledger.store), recorded_data(ledger)
-    needed = {pair.data for pair in study.pairs}
-    if needed <= recorded.keys():
-        return DescribedStudy(study, {name: recorded[name] for name in needed})
-    return submitted_made_of(ledger)[0]
 
 
 def watch_status(where: Where, console: Console, sleep: Callable[[float], object] = time.sleep) -> None:
@@ -160,7 +150,9 @@ def watch_status(where: Where, console: Console, sleep: Callable[[float], object
 def _shown(look: Look) -> list[object]:
     overview = look.overview
     texts = overview_lines(overview)
-    if look.begun and look.runs:
+    if look.runs and (text := ongoing_text(overview.ongoing)):
+        texts.append(text)
+    elif look.runs and look.begun:
         more = f" and {len(look.begun) - _SHOWN} more" if len(look.begun) > _SHOWN else ""
         texts.append(f"Trained now: {', '.join(look.begun[:_SHOWN])}{more}.")
     texts.append(f"{overview.study}: {look.status.state}: {look.status.text}.")

@@ -27,6 +27,9 @@ DATA = f"{LEDGER}/data.json"
 SPENT = f"{LEDGER}/spent.json"
 """What the study has spent over all of its runs."""
 
+ONGOING = f"{LEDGER}/ongoing.json"
+"""What the study's driver has running."""
+
 WEIGHTS_FOLDER = "weights"
 WEIGHTS = f"{WEIGHTS_FOLDER}/fetched.json"
 """Which pretrained weights were fetched for the study, and how their images were prepared."""
@@ -117,6 +120,16 @@ def checkpoints(key: str) -> str:
 def checkpoint(key: str) -> str:
     """The state of one training."""
     return f"{checkpoints(key)}/state.pt"
+
+
+def measuring(key: str) -> str:
+    """The folder of what a measurement of one training's modules says of itself while it runs."""
+    return f"measuring/{key}"
+
+
+def measured(key: str) -> str:
+    """How far that is."""
+    return f"{measuring(key)}/modules.json"
 
 
 def quarantined(path: PurePath, now: datetime) -> str:

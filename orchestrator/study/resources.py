@@ -102,3 +102,5 @@ class TrackingSettings(Model):
 
     Left out: the study's name
     """
+    system_metrics: bool = False
+    """CPU, memory, disk, network and GPU of the machine of every training, with its epochs (`docs/tracking.md`)"""

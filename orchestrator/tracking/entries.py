@@ -90,9 +90,9 @@ def epoch_points(epoch: Mapping[str, float]) -> list[Metric]:
     ]
 
 
-def result_points(result: Mapping[str, Any], when: int) -> list[Metric]:
+def result_points(result: Mapping[str, Any], when: int, step: int = 0) -> list[Metric]:
     """Every number at the top of a result, at the time (unix ms) when it was finished."""
-    return [Metric(name, float(value), when, 0) for name, value in result.items() if is_number(value)]
+    return [Metric(name, float(value), when, step) for name, value in result.items() if is_number(value)]
 
 
 def threshold_points(result: Mapping[str, Any], when: int) -> list[Metric]:

@@ -87,7 +87,8 @@ class Runs:
         tags: Mapping[str, str] | None = None,
     ) -> None:
         """Adds points and tags, and the params unless they are there."""
-        points = [point for point in metrics or [] if point.step not in self._steps(run, point.key)]
+        # A point of a model may be in its run already, from before there was the model: the same point is kept once.
+        points = [each for each in metrics or [] if each.model_id or each.step not in self._steps(run, each.key)]
         entries = [Param(name, value[:PARAM_LENGTH]) for name, value in ({} if run.params else params or {}).items()]
         labels = [RunTag(name, value) for name, value in (tags or {}).items()]
         calls = max(math.ceil(len(points) / METRICS_PER_CALL), math.ceil(len(entries) / PARAMS_PER_CALL), bool(labels))

@@ -38,6 +38,9 @@ COMPARISON = "compared"
 _CHARTS = (("krr", "accuracy"), ("flops", "accuracy"), ("cohesion", "coupling"))
 """The metrics along x and y of its scatter charts, in their order."""
 
+KIND = {"mlflow.experimentKind": "custom_model_development"}
+"""The experiment's tag that says it is of trainings; without it the page takes logged models for versions of agents."""
+
 _MOST_RUNS = 1000
 """So many marks a chart has at most; of more the page draws the first ones."""
 

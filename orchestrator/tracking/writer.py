@@ -36,9 +36,10 @@ from orchestrator.tracking.entries import (
     threshold_points,
     threshold_text,
 )
+from orchestrator.tracking.models import Model, Models
 from orchestrator.tracking.runs import Run, Runs
 from orchestrator.tracking.spool import Spool
-from orchestrator.tracking.views import view_tags
+from orchestrator.tracking.views import KIND, view_tags
 
 log = logging.getLogger(__name__)
 
@@ -87,12 +88,13 @@ class StudyRuns:
     """
 
     def __init__(self, store: MlflowStore, study: str, ledger: Ledger) -> None:
-        self._runs = Runs(store, study)
+        self._runs, self._models = Runs(store, study), Models(store, study)
         self._study, self._ledger, self._spool = study, ledger, Spool(ledger.store)
 
     def forget(self) -> None:
         """See `Runs.forget`."""
         self._runs.forget()
+        self._models.forget()
 
     def settle(self) -> None:
         """Gives a server that is back a moment to complete earlier requests: one that hung carries those out first.
@@ -101,7 +103,7 @@ class StudyRuns:
         """
         self._runs.find(f"study:{self._study}")  # it answers
         time.sleep(SETTLES)
-        self._runs.forget()
+        self.forget()
 
     # the study's own run
 
@@ -111,7 +113,7 @@ class StudyRuns:
         for name in (SUBMITTED, ENVIRONMENT):
             self._copy(run, name)
         self._runs.write(run, tags=_commit_tag(self._ledger.store.read(ENVIRONMENT)))
-        self._runs.describe_experiment(view_tags())
+        self._runs.describe_experiment({**KIND, **view_tags()})
 
     def open_study(self) -> None:
         """Marks the study as running."""
@@ -178,8 +180,9 @@ class StudyRuns:
             return
         if step.kind == "train":
             self._write_epochs(run, result.get("history", []))
-            self._runs.write(run, metrics=result_points(result, end), tags=machine_tags(record))
-            self._copy(run, artifact(step.key, NETWORK), "model")
+            if run.status != "FINISHED":  # else it is there
+                self._copy(run, artifact(step.key, NETWORK), "model")
+            self._write_measured(run, step, result_points(result, end), machine_tags(record))
         elif step.kind in CUTTING:
             counts = {"class_count": len(result["classes"]), "seconds": record.get("seconds")}
             self._runs.write(run, metrics=result_points({**counts, **result}, end))
@@ -187,7 +190,7 @@ class StudyRuns:
             self._copy(run, artifact(step.key, RELEVANCE), "masks")
             self._runs.write(run, metrics=[Metric("kernels", float(sum(result["widths"])), end, 0)])
         else:
-            self._runs.write(run, metrics=threshold_points(result, end))
+            self._write_measured(run, self._training_of(step), threshold_points(result, end))
         if step.kind in OWN:
             self._runs.excuse(run)
             self._runs.end(run, "FINISHED", end)
@@ -217,7 +220,7 @@ class StudyRuns:
             else:
                 done.written[noun] += 1
         if done.refused:
-            self._runs.forget()
+            self.forget()
         else:
             self._spool.clear()
         return done
@@ -245,10 +248,12 @@ class StudyRuns:
             return True  # there is nothing yet that it could be written to
         if step.kind in OWN:
             run = self._runs.find(step.key)
-            return run is not None and run.status == "FINISHED"
+            lacks_model = step.kind == "train" and self._models.lacks(step.key)
+            return run is not None and run.status == "FINISHED" and not lacks_model
         run = self._runs.find(training.key)
         mark = "kernels" if step.kind == "modularize" else f"krr/{threshold_text(step.params['threshold'])}"
-        return run is not None and mark in run.steps
+        lacks_point = step.kind == "measure" and self._models.lacks(training.key, (mark, 0))
+        return run is not None and mark in run.steps and not lacks_point
 
     def _has_end(self, step: Step, status: str, reason: str) -> bool:
         training = self._training_of(step)
@@ -314,6 +319,23 @@ class StudyRuns:
         with self._ledger.store.fetching(name) as path:
             if path is not None:
                 self._runs.copy(run, path, folder)
+
+    def _write_measured(
+        self, run: Run, training: Step | None, points: Sequence[Metric], tags: Mapping[str, str] | None = None
+    ) -> None:
+        """Writes what was measured of a trained network to its run and to its logged model."""
+        if training is None:
+            return
+        model, dataset = self._model_of(training, run), dataset_input(training.params).dataset
+        self._runs.write(run, metrics=self._models.measured(model, points, dataset.name, dataset.digest), tags=tags)
+        self._models.complete(model, points)
+
+    def _model_of(self, training: Step, run: Run) -> Model | None:
+        """The logged model of a trained network; its weights stay where the run has them."""
+        identity = identity_tags(training.params)
+        tags = {**identity, "stage": "training", "weights": f"runs:/{run.id}/model/{NETWORK}"}
+        params = {**identity, **flat_params(training.params)}
+        return self._models.make(training.key, training.label, "network", run, params, tags)
 
     def _write_epochs(self, run: Run, rows: Sequence[Mapping[str, float]]) -> None:
         self._runs.write(run, metrics=[point for row in rows for point in epoch_points(row)])

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from mlflow.tracking import MlflowClient
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
@@ -144,3 +145,28 @@ def test_the_studys_own_run_shows_its_report(
     shown = WebDriverWait(chromium, 90).until(page)
     assert shown.startswith(study[0].name) and "To see it again" in shown
     assert "study.yaml" in body(chromium) and "figures" in body(chromium)
+
+    figures = MlflowClient(tracking_uri(storage)).list_artifacts(top.run_id, "report/figures")
+    chromium.get("about:blank")
+    chromium.get(f"{run}/{figures[0].path}")
+    drawn = "return [...document.images].some(image => image.src.startsWith('blob:') && image.naturalWidth > 300)"
+    WebDriverWait(chromium, 90).until(lambda driver: driver.execute_script(drawn))
+
+
+def test_trained_networks_are_in_the_tab_of_models(
+    chromium: webdriver.Chrome, addresses: dict[str, str], study: tuple[Study, Ledger], storage: Path, tmp_path: Path
+) -> None:
+    client, top = MlflowClient(tracking_uri(storage)), runs(tracking_uri(storage))["study:invented"].info
+    models = client.search_logged_models([top.experiment_id])
+    chromium.get("about:blank")
+    chromium.get(f"{addresses['page']}/#/experiments/{top.experiment_id}/models")
+    try:
+        WebDriverWait(chromium, 90).until(lambda driver: all(model.name in body(driver) for model in models))
+    finally:
+        chromium.save_screenshot(str(tmp_path / "models.png"))
+    chromium.get(f"{addresses['page']}/#/experiments/{top.experiment_id}/models/{models[0].model_id}")
+    shown = (models[0].name, "accuracy", "flops", "recipe.epochs", "digits")
+    try:
+        WebDriverWait(chromium, 90).until(lambda driver: all(each in body(driver) for each in shown))
+    finally:
+        chromium.save_screenshot(str(tmp_path / "model.png"))

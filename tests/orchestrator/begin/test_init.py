@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from nemo.errors import UserError
+from orchestrator.begin.affordable import HOURS, affordable, cpu_hours
 from orchestrator.begin.draft import Wanted, draft
 from orchestrator.begin.examples import SHIPPED, example_names
 from orchestrator.begin.files import SCHEMA_NAME
@@ -86,6 +89,37 @@ def test_large_images_are_given_a_size(init: Init, tmp_path: Path) -> None:
     study = checked(tmp_path / "other.yaml")
     assert study["pairs"] == [{"backbone": "torchvision:mobilenet_v2", "dataset": "folder:photos", "image_size": 224}]
     assert study["recipe"]["augment"] == "imagenet"
+
+
+def test_without_a_gpu_the_draft_is_what_cpus_can_train(
+    init: Init, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures.write_folder(tmp_path / "photos", train=150, test=2, size=96)
+    monkeypatch.setattr("orchestrator.begin.draft.gpus", lambda: [])
+    said, refused = init("--data", "folder:photos")
+    assert refused == "" and "read at 64x64 pixels" in said
+    assert "This machine has no GPU: the trainings take it about " in said
+    (pair,) = checked(tmp_path / "photos.yaml")["pairs"]
+    assert (pair["backbone"], pair["width"], pair["image_size"]) == ("resnet18", 0.5, 64)
+    lines = (tmp_path / "photos.yaml").read_text().splitlines()
+    assert all("on CPUs many times the time" in line for line in lines if "image_size:" in line or "width:" in line)
+    said, _ = init("--data", "folder:photos", "--image-size", "96", "--name", "asked")
+    (pair,) = checked(tmp_path / "asked.yaml")["pairs"]
+    assert (pair["width"], pair["image_size"]) == (0.25, 96)  # what was asked for is kept
+    monkeypatch.setattr("orchestrator.begin.draft.gpus", lambda: ["H200"])
+    said, _ = init("--data", "folder:photos", "--name", "fast")
+    (pair,) = checked(tmp_path / "fast.yaml")["pairs"]
+    assert (pair["width"], "image_size" in pair, "no GPU" in said) == (0.5, False, False)
+
+
+@given(st.tuples(st.integers(8, 400), st.integers(8, 400)), st.integers(1, 10**6), st.integers(1, 200))
+def test_what_is_affordable_is_within_the_hours_or_the_least(size: tuple[int, int], images: int, epochs: int) -> None:
+    chosen = affordable(size, images, epochs)
+    least = min(cpu_hours(0.25, side * side, images, epochs) for side in (32, *size))
+    assert chosen.hours <= HOURS or chosen.hours <= least * 400**2 / 32**2
+    assert chosen.image_size is None or chosen.image_size < min(size)
+    kept = cpu_hours(0.5, size[0] * size[1], images, epochs)
+    assert chosen.hours <= kept and ((chosen.width, chosen.image_size) == (0.5, None)) >= (kept <= HOURS)
 
 
 def test_a_network_that_is_trained_already(init: Init, tmp_path: Path) -> None:

@@ -55,6 +55,11 @@ def test_a_study_from_training_to_modules(tmp_path: Path, method: str) -> None:
     assert "sample_cohesion" not in results["train standard"]
     assert 0 < results["measure"]["krr"] <= 1  # type: ignore[operator]
     assert reused["classes"] == [3, 5]
+    told: list[tuple[int, int]] = []
+    ledger = Ledger(tmp_path / wanted.name)
+    (measure,) = (step for step in plan(describe(wanted), ledger).steps if step.kind == "measure")
+    again = compute_module.measure_modules([measure], ledger, torch.device("cpu"), lambda *counts: told.append(counts))
+    assert again == [results["measure"]] and told == [(number, 10) for number in range(1, 11)]
     assert {"accuracy", "accuracy_before_finetuning", "standard_accuracy", "flops_reduction"} <= reused.keys()
     if method == "moda":
         assert trained["flops"] == trained["standard_flops"]  # recording is no part of the network's work

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from orchestrator.cluster.orphan import HeadDied
 from orchestrator.driver import driver as driving
 from orchestrator.execution.context import Event, OnEvent
 from orchestrator.ledger.ledger import Ledger
@@ -143,3 +145,13 @@ def test_what_builds_on_a_failure_is_left_out(storage: Path) -> None:
     planned = plan_of(study, Ledger(storage))
     assert [step.kind for step in planned.pending(Ledger(storage))] == ["train", "modularize", "measure", "measure"]
     assert {label.split()[0] for label in planned.best} == {"mwt"}
+
+
+def test_a_head_that_died_ends_the_run_with_a_sentence(storage: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(driving, "head_lives", lambda folder: False)
+
+    def trainings(*given: object) -> None:
+        time.sleep(60)
+
+    with pytest.raises(HeadDied, match=r"^Ray's head died .* the same command carries on$"):
+        drive(Study.model_validate(BEST), storage, trainings)

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 import ray
+from mlflow.tracking import MlflowClient
 
 from orchestrator.cluster.head import own_head
+from orchestrator.storage.studies import tracking_uri
 from tests import tiny
 
 pytestmark = pytest.mark.ray
@@ -16,7 +18,7 @@ pytestmark = pytest.mark.ray
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("run")
-    study = tiny.write_study(folder)
+    study = tiny.write_study(folder, tracking={"system_metrics": True})
     ended = tiny.nemo("run", study, "--storage", folder / "runs")
     assert ended.returncode == 0, ended.stderr
     assert "nemo ui" in ended.stdout  # the next command to type
@@ -41,6 +43,18 @@ def test_runs_are_nested_named_and_tagged(finished: tuple[Path, Path]) -> None:
     assert len(subtasks) == 4
     for run in subtasks:
         assert {"krr", "accuracy", "accuracy_before_finetuning", "flops", "flops_reduction"} <= run.data.metrics.keys()
+
+
+def test_trainings_tell_what_they_do_to_their_machine(finished: tuple[Path, Path]) -> None:
+    client = MlflowClient(tracking_uri(finished[1]))
+    for run in tiny.mlflow_runs(finished[1]):
+        system = {name for name in run.data.metrics if name.startswith("system/")}
+        assert bool(system) == (run.data.tags["stage"] == "training")
+        for name in system & {"system/cpu_utilization_percentage", "system/system_memory_usage_percentage"}:
+            history = client.get_metric_history(run.info.run_id, name)
+            assert [point.step for point in history] == list(range(4))
+            assert all(0 <= point.value <= 100 for point in history)
+        assert len(system) == 0 or {"system/cpu_utilization_percentage", "system/disk_usage_percentage"} <= system
 
 
 def test_the_report_has_every_row_and_field(finished: tuple[Path, Path]) -> None:

@@ -8,7 +8,9 @@ from nemo.errors import UserError
 from orchestrator.cluster.cluster import Cluster
 from orchestrator.driver.silence import PATIENCE, Silence, Watch, Watchdog, patience
 from orchestrator.execution.context import Event
+from orchestrator.ledger.ongoing import MeasureProgress, measured_so_far, ongoing_text
 from orchestrator.plan.step import Step, make_step
+from orchestrator.storage import Store
 
 
 class Clock:
@@ -109,6 +111,29 @@ def test_a_study_that_waits_for_room_is_given_six_hours() -> None:
     clock.now += 1
     with pytest.raises(Silence):
         watched.look()
+
+
+def test_people_are_told_in_which_epoch_trainings_are(store: Store) -> None:
+    flying: list[Step] = []
+    watched = watch(Clock(), flying)
+    for number in (1, 2):
+        watched.saw(Event("started", training(number)))
+    watched.saw(Event("epochs", training(2), rows=[{"epoch": 0.0, "seconds": 1.0}, {"epoch": 1.0, "seconds": 1.0}]))
+    flying += [make_step("reuse", {"seed": number}, {}, {}, f"sub-task {number}") for number in range(2)]
+    told = ongoing_text(watched.ongoing(store))
+    assert told == "Trained now: training 1 (in its first epoch), training 2 (epoch 2 of 9). With Ray: 2 sub-tasks."
+    watched.saw(Event("failed", training(1)))
+    assert [each.label for each in watched.ongoing(store)] == ["training 2", "sub-task 0", "sub-task 1"]
+    flying[:] = [make_step("measure", {"threshold": t}, {"train": "a" * 20}, {}, f"measure {t}") for t in (0.5, 0.9)]
+    seconds = iter((0.0, 1.0, 6.0, 6.0))
+    said = MeasureProgress(store, "a" * 20, lambda: next(seconds))
+    said(1, 300)  # too soon
+    assert measured_so_far(store, "a" * 20) == (0, None)
+    said(60, 300)
+    told = ongoing_text(watched.ongoing(store))
+    assert told.endswith("With Ray: 2 measurements, measure 0.5 (60 of 300 modules).")
+    said(300, 300)
+    assert measured_so_far(store, "a" * 20) == (0, None)
 
 
 def words(watched: Watch, clock: Clock) -> str:

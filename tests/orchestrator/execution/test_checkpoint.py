@@ -16,6 +16,7 @@ from nemo.distributed import Workers
 from nemo.errors import UserError
 from orchestrator.execution.checkpoint import Checkpoint
 from orchestrator.execution.context import Context
+from orchestrator.execution.system_metrics import SystemMetrics
 from orchestrator.execution.training import resumed, run_epochs
 from orchestrator.plan.step import Step, make_step
 from orchestrator.storage import Store, layout, store_at
@@ -188,17 +189,19 @@ def test_no_training_loses_more_than_30_s_or_an_epoch(
     trainer = SimpleNamespace(epoch=0, done=False, history=[], state_dict=dict)
     at_risk = []
 
-    def run_epoch() -> None:
+    def run_epoch() -> dict[str, float]:
         clock[0] += epoch
         at_risk.append(clock[0] - saved[0])
         trainer.history.append({"epoch": float(trainer.epoch)})
         trainer.epoch += 1
         trainer.done = trainer.epoch == 50
+        return cast("dict[str, float]", trainer.history[-1])
 
     def save(state: object) -> None:
         clock[0] += saving
         saved[0] = clock[0]
 
     trainer.run_epoch = run_epoch
-    run_epochs(cast("Any", trainer), cast("Any", SimpleNamespace(damage="", save=save)), ALONE, every_epoch=False)
+    checkpoint = cast("Any", SimpleNamespace(damage="", save=save))
+    run_epochs(cast("Any", trainer), checkpoint, ALONE, SystemMetrics(False), every_epoch=False)
     assert max(at_risk) == lost

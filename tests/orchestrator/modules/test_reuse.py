@@ -11,14 +11,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from nemo.export import disagreement, example_images
 from nemo.module_file import load_module
+from orchestrator.ledger.data import record_data
+from orchestrator.ledger.document import sealed
+from orchestrator.ledger.lease import Lease
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.modules.record import read_record
-from orchestrator.storage import store_at
+from orchestrator.storage import layout, store_at
+from orchestrator.study.data import describe
+from orchestrator.study.study import Study
 from tests import tiny
 from tests.bare import run_with_only
+from tests.orchestrator.invented import invented_study
 from tests.orchestrator.jobs.shipping import Call, caller, printed_logits
 
 pytestmark = pytest.mark.heavy
@@ -195,6 +202,26 @@ def test_what_the_user_can_mend_is_a_sentence(
     assert (code, out) == (2, "")
     assert said in err and "Traceback" not in err
     assert os.listdir(tmp_path) == []
+
+
+def test_beside_a_driver_it_waits_for_nothing_and_refuses_before_it_reads_data(call: Call, tmp_path: Path) -> None:
+    """The study runs, and its data are not even here: what is refused is refused at once."""
+    study, ledger = invented_study(tmp_path / "runs", until=1)
+    record_data(ledger, describe(study))
+    text = study.text.replace("dataset: digits", "dataset: parquet:/nowhere")
+    recorded = json.loads(ledger.store.read(layout.DATA) or b"")
+    (name,) = recorded.keys() - {"sha256"}
+    elsewhere = Study.model_validate(yaml.safe_load(text))
+    ledger.store.write(layout.DATA, sealed({elsewhere.pairs[0].data: recorded[name]})[1])
+    ledger.record_study(text)
+    lease = Lease(ledger.store)
+    lease.take()
+    try:
+        words = ["invented", "--storage", tmp_path / "runs", "--classes", "1,2", "--out", tmp_path / "out"]
+        code, _, err = call("reuse", *words)
+    finally:
+        lease.release()
+    assert code == 2 and "no modular network is trained and modularized yet, let nemo run finish one" in err
 
 
 def test_a_folder_that_may_not_be_written(runs: Path, tmp_path: Path) -> None:

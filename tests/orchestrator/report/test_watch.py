@@ -18,6 +18,7 @@ from nemo.errors import UserError
 from orchestrator.ledger.data import record_data
 from orchestrator.ledger.lease import Lease
 from orchestrator.ledger.ledger import Ledger
+from orchestrator.ledger.ongoing import Ongoing, record_ongoing
 from orchestrator.report import watch
 from orchestrator.report.watch import Watched, watch_page, watch_status
 from orchestrator.storage import layout
@@ -72,8 +73,10 @@ def test_a_terminal_shows_the_table_and_what_is_trained(
     study, ledger, passes = running
     training = next(step for step in plan_of(study, ledger).pending(ledger) if step.kind == "train")
     ledger.store.write(layout.checkpoint(training.key), b"")
-    text = shown(ledger, passes, terminal=True)
-    assert f"Trained now: {training.label}." in text
+    now = Ongoing("train", training.label, 2, 3)
+    text = shown(ledger, lambda seconds: record_ongoing(ledger.store, [now]) or passes(seconds), terminal=True)
+    assert f"Trained now: {training.label}." in text  # by a driver of before
+    assert f"Trained now: {training.label} (epoch 2 of 3)." in text
     assert "Ctrl-C ends the watching, not the study." in text
     assert "Everything is finished." in text
 
@@ -94,7 +97,7 @@ def test_the_data_need_not_be_on_the_machine(storage: Path, monkeypatch: pytest.
     def away(ledger: Ledger) -> None:
         raise UserError("pairs[0].dataset: is not here.")
 
-    monkeypatch.setattr(watch, "submitted_made_of", away)
+    monkeypatch.setattr("orchestrator.ledger.data.submitted_made_of", away)
     assert Watched(ledger.store).look().status.state == "stopped"
 
 

@@ -77,6 +77,12 @@ def test_a_study_is_there_as_in_a_file_and_no_secret_with_it(
         found |= {where: [(step, 0, value) for step, _, value in found[where]] for where in found if ":" in where[0]}
     assert ours == theirs and any(name == "best_krr" for _, name in ours)
 
+    client = MlflowClient(server.url)
+    models = client.search_logged_models([client.get_experiment_by_name("invented").experiment_id])
+    assert sorted(model.tags["nemo.key"] for model in models) == sorted(
+        step.key for step in plan_of(study, ledger).steps if step.kind == "train"
+    )
+
     kept = objects(bucket).list_objects_v2(Bucket="files", Prefix="mlflow/")["Contents"]
     names = [each["Key"].rpartition("/")[2] for each in kept]
     trainings = sum(step.kind == "train" for step in plan_of(study, ledger).steps)
