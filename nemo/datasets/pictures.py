@@ -66,6 +66,11 @@ class Pictures:
         return Pictures(self.store, self.fit, self.places[chosen])
 
     @property
+    def nbytes(self) -> int:
+        """Bytes that it takes in memory, where no image is."""
+        return self.places.nbytes
+
+    @property
     def shape(self) -> tuple[int, int, int, int]:
         """`(n, 3, H, W)`, as of the tensor that `read` makes."""
         return len(self), 3, self.fit.height, self.fit.width

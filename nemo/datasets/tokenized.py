@@ -44,6 +44,11 @@ class Tokenized:
         return Tokenized(self.flat, self.starts, self.longest, self.places[chosen], paired=self.paired)
 
     @property
+    def nbytes(self) -> int:
+        """Bytes that it takes in memory, with all tokens, which others may share."""
+        return self.flat.nbytes + self.starts.nbytes + self.places.nbytes
+
+    @property
     def shape(self) -> tuple[int, int]:
         """`(n, T)`, of the longest text."""
         return len(self), self.longest
