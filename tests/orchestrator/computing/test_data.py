@@ -38,6 +38,6 @@ def test_what_is_read_is_kept_for_the_workers_while_it_is_small(
     (images, labels), *_ = [arrays["train"] for arrays in kept.values()]
     assert len(images) == len(labels) == 400
     size = sum(part.nbytes for split in ("train", "test") for part in next(iter(kept.values()))[split])
-    for room, count in ((2 * size, 1), (size // 2, 0)):
+    for room, count in ((2 * size - 1, 1), (size - 1, 0)):
         monkeypatch.setattr(data, "KEPT", room)
         assert len(load_once(described.study, steps)) == count
