@@ -1,5 +1,6 @@
 """The studies that come with the project are read, and planned without the data of the large ones on the disk."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from orchestrator.plan.planner import plan
 from orchestrator.plan.step import KINDS
 from orchestrator.study.data import check_data, describe
 from orchestrator.study.file import load_study_file
+from tests import texts
 from tests.pictures import shape, write_table
 
 STUDIES = Path(__file__).parents[3] / "studies"
@@ -33,6 +35,7 @@ COUNTS = {
     "moda.yaml": ((8, 4, 4, 160), 0),
     "digits-transformers.yaml": ((5, 2, 2, 12), 0),
     "digits-methods.yaml": ((5, 4, 4, 32), 0),
+    "clinc150.yaml": ((0, 0, 0, 0), 180),  # more are known once the weights are here
     "worth-of-modules.yaml": ((27, 24, 24, 0), 600),
     "modules-as-cut.yaml": ((51, 48, 48, 192), 0),
     "modules-as-cut-cifar10-jpeg.yaml": ((6, 6, 12, 48), 0),
@@ -54,6 +57,16 @@ def load(name, tmp_path, monkeypatch):
         for part, count in (("train", 10_000), ("test", 5_000)):
             labels = [number % 10 for number in range(count)]
             write_table(tmp_path / f"data/cifar10-jpeg/{part}.parquet", [shape(0, 0, 32)] * count, labels)
+    if "text:data/" in (STUDIES / name).read_text():
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "studies").symlink_to(STUDIES)
+        domains = {f"domain {number}": [f"intent {15 * number + each}" for each in range(15)] for number in range(10)}
+        (tmp_path / "data" / "clinc150").mkdir(parents=True)
+        (tmp_path / "data/clinc150/domains.json").write_text(json.dumps(domains))
+        for part in ("train", "test"):
+            rows = [f"hello my {intent},{intent}\n" * 2 for intents in domains.values() for intent in intents]
+            (tmp_path / f"data/clinc150/{part}.csv").write_text("text,label\n" + "".join(rows))
+        texts.write_network(tmp_path / "models" / "minilm")
     study = load_study_file(STUDIES / name)
     described = describe(study)
     check_data(described)
