@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 
 from nemo.errors import UserError
@@ -43,8 +43,8 @@ class Driver:
         read: Data sets that were read already, by `data_key`, for workers of this machine.
     """
 
-    def __init__(self, course: Course, read: Mapping[str, DatasetArrays] | None = None) -> None:
-        self.course, self._ledger, self._read = course, course.ledger, read or {}
+    def __init__(self, course: Course, read: dict[str, DatasetArrays] | None = None) -> None:
+        self.course, self._ledger, self._read = course, course.ledger, read
         self._lock = threading.RLock()  # events come from Tune's thread and from the fan-out's
         self._unfolded = 0
         self._patience = patience()
@@ -57,7 +57,6 @@ class Driver:
         with course.study.naming_lines():
             check_room(cluster, context.resources, trains=course.trains)
         shared, slots = Shared(context, self._read), Slots(cluster)
-        self._read = {}
         self._slots, self._intake = slots, Intake()
         frontier = course.frontier
         pending = frontier.pending  # before the first event, which may add to it from another thread

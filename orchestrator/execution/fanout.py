@@ -35,12 +35,13 @@ class Shared:
 
     Args:
         context: The study's.
-        read: What the driver has read already, by `data_key`, of a cluster that is this machine alone.
+        read: What the driver has read already, by `data_key`, of a cluster that is this machine alone; what is put into
+            the object store is taken out of it, so that it is not in memory twice.
     """
 
-    def __init__(self, context: Context, read: Mapping[str, DatasetArrays] | None = None) -> None:
+    def __init__(self, context: Context, read: dict[str, DatasetArrays] | None = None) -> None:
         self._context = context
-        self._read = dict(read or {})
+        self._read = {} if read is None else read
         self._lock = threading.Lock()
         self._datasets: dict[str, ray.ObjectRef[DatasetArrays]] = {}
         self._models: dict[str, ray.ObjectRef[ModelArrays | NetworkArrays]] = {}

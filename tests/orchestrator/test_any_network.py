@@ -66,8 +66,12 @@ def wanted(**changes: Any) -> Study:
 
 @pytest.mark.heavy
 def test_from_a_file_to_a_module_that_runs_without_it(folder: Path, tmp_path: Path) -> None:
-    # strong enough that three epochs close some units
-    cutting = wanted(methods={"standard": {}, "nemo": {"alpha": 6.0}}, recipe={"epochs": 3, "batch_size": 32})
+    # strong enough that a few epochs close some units, on every kind of CPU
+    cutting = wanted(
+        methods={"standard": {}, "nemo": {"alpha": 30.0}},
+        recipe={"epochs": 5, "batch_size": 32, "lr_mask": 0.2},
+        thresholds=[1.0],
+    )
     ledger = finish_study(cutting, tmp_path / "runs")
     rows = [document["result"] for _, document in ledger.results("reuse")]
     assert {row["control"] for row in rows} == {None, *CONTROLS}
