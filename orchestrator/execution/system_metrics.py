@@ -66,7 +66,8 @@ def _monitor() -> SystemMetricsMonitor | None:
 
     logging.getLogger("mlflow.system_metrics").setLevel(logging.WARNING)  # it tells each worker of no GPU
     try:
-        return SystemMetricsMonitor(run_id="", tracking_uri="")  # never started: it would look for its run
+        # Never started, so it asks nobody; without an address it makes a database in the working folder.
+        return SystemMetricsMonitor(run_id="", tracking_uri="http://nobody")
     except Exception as error:  # a machine that lets nobody look costs no training
         _log.warning("no system metrics: %s", error)
         return None
