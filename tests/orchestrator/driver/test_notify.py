@@ -79,7 +79,7 @@ def test_the_end_and_the_first_failure_are_told(tmp_path: Path, monkeypatch: pyt
         monkeypatch.setenv("NEMO_NOTIFY", address)
         notifier = Notifier(study())
         with notifier.of_run(lambda: "failed"):
-            monkeypatch.setattr("orchestrator.driver.run.Notifier", lambda study: notifier)
+            monkeypatch.setattr("orchestrator.driver.driver.Notifier", lambda study: notifier)
             drive(study(), tmp_path / "invented", two_fail)
     assert len(received) == 2
     assert "failed: postgresql://***@db is away; the others go on" in texts(received)[0]
