@@ -98,11 +98,6 @@ class OwnHead:
         raise_limits()
         for name in OF_OTHER_HEADS:
             os.environ.pop(name, None)
-        try:
-            _make_token(self._record.parent)
-        except BaseException:
-            self._restore()
-            raise
         self._thread.start()
         return self
 
@@ -115,7 +110,7 @@ class OwnHead:
                 end_orphan(self._folder)
                 self._thread.join(0.2)
         finally:
-            self._restore()
+            _restore(self._environment, [*OF_OTHER_HEADS, "RAY_AUTH_MODE", "RAY_AUTH_TOKEN_PATH"])
 
     @property
     def address(self) -> str:
@@ -125,9 +120,6 @@ class OwnHead:
             UserError: It does not start.
         """
         return self._address.result()
-
-    def _restore(self) -> None:
-        _restore(self._environment, [*OF_OTHER_HEADS, "RAY_AUTH_MODE", "RAY_AUTH_TOKEN_PATH"])
 
     def _start(self) -> None:
         """Starts it; on a busy machine the first try may run out of Ray's own time limits, so there are two."""
